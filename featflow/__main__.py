@@ -1,0 +1,5 @@
+"""`python -m featflow`: what the rules call."""
+
+from featflow.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""From correlations to findings: the flow of features."""

@@ -1,0 +1,194 @@
+"""Which features of two dictionaries count as the same one, and which have no counterpart.
+
+A feature of one side is *matched* when it lives and has a partner that counts with Pearson's
+r > τ, strictly (Horn & Elliott 2024, section 4; τ = `flow.threshold`). Each side is judged on its
+own scope:
+
+- silent: it fires on no token of the scope.
+- rare: it fires on fewer than `min_firings` tokens or in fewer than `min_documents` documents.
+- living: neither; only living features enter a share.
+- a partner counts unless it is rare on the scope of the feature that is judged, because a handful
+  of firings is enough to correlate by chance.
+
+No file format beyond matches.parquet and matrix.safetensors is known here, and no torch.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import maximum_bipartite_matching
+
+from featflow.core.artifacts import ArtifactError, load_table, load_tensors
+from featflow.core.config.study import Flow
+
+ROWS = 1024
+"""Rows of a matrix that are looked through at once: bounds the memory beside the matrix."""
+
+
+class Links(NamedTuple):
+    """Every pair above the threshold: a living feature, a partner that counts, and their r."""
+
+    feature: np.ndarray
+    partner: np.ndarray
+    r: np.ndarray
+
+
+@dataclass(frozen=True)
+class Side:
+    """The m features of one side of a pair, judged on that side's scope. Arrays have shape (m,)."""
+
+    firings: np.ndarray
+    documents: np.ndarray
+    lookup_r: np.ndarray
+    tokens: int
+    """Tokens of the scope."""
+    silent: np.ndarray
+    rare: np.ndarray
+    partner: np.ndarray
+    """The best partner that counts, above the threshold or not; -1 where there is none."""
+    r: np.ndarray
+    """Pearson's r with it; NaN where there is none."""
+    links: Links
+
+    @property
+    def living(self) -> np.ndarray:
+        """Neither silent nor rare."""
+        return ~(self.silent | self.rare)
+
+    @property
+    def matched(self) -> np.ndarray:
+        """Living, with a partner above the threshold."""
+        found = np.zeros(len(self.silent), dtype=bool)
+        found[self.links.feature] = True
+        return found
+
+    @property
+    def density(self) -> np.ndarray:
+        """The share of the scope's tokens on which a feature fires."""
+        return self.firings / max(self.tokens, 1)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two dictionaries, each judged against the other."""
+
+    a: Side
+    b: Side
+
+    def mutual(self) -> int:
+        """Pairs that are each other's best partner, above the threshold from either side."""
+        found = np.flatnonzero(self.a.matched)
+        partner = self.a.partner[found]
+        return int(np.sum(self.b.matched[partner] & (self.b.partner[partner] == found)))
+
+    def one_to_one(self) -> int:
+        """The most pairs above the threshold, on a's scope, in which no feature occurs twice.
+
+        Maximum-cardinality bipartite matching (Hopcroft & Karp 1973).
+        """
+        rows, columns, _ = self.a.links
+        shape = (len(self.a.silent), len(self.b.silent))
+        graph = csr_matrix((np.ones(len(rows), dtype=bool), (rows, columns)), shape=shape)
+        return int(np.sum(maximum_bipartite_matching(graph, perm_type="column") >= 0))
+
+
+def compare(matches: Path, matrix: Path, flow: Flow) -> Comparison:
+    """Judge a pair of dictionaries from its two files.
+
+    Args:
+        matches: matches.parquet, for what is known of each feature.
+        matrix: matrix.safetensors: `r` (m_a, m_b) on a's scope; `r_b` on b's, if it differs.
+        flow: the threshold and what is rare.
+
+    Raises:
+        ArtifactError: when the two files do not belong together.
+    """
+    table, r = load_table(matches), load_tensors(matrix)
+    r_a, r_b = r["r"], r.get("r_b", r["r"])
+    if missing := {"tokens"} - set(table.columns):
+        raise ArtifactError(f"{matches}: it has no column {', '.join(missing)}; rebuild it")
+    rows_a, rows_b = (table[table["side"] == side] for side in "ab")
+    a, b = _features(rows_a, r_a.shape[0], matches), _features(rows_b, r_a.shape[1], matches)
+    return Comparison(
+        _judged(r_a, rows_a, a, b, flow),
+        _judged(r_b.T, rows_b, b, a, flow),
+    )
+
+
+def _features(rows: pd.DataFrame, size: int, matches: Path) -> pd.DataFrame:
+    """One row a feature, in order.
+
+    Raises:
+        ArtifactError: when there is not exactly one best row for each of `size` features.
+    """
+    first = rows[rows["rank"] == 0].sort_values("feature", kind="stable")
+    if not np.array_equal(first["feature"].to_numpy(), np.arange(size)):
+        raise ArtifactError(
+            f"{matches}: its features are not the {size:,} of the matrix beside it; "
+            f"rebuild both with: snakemake --profile local --forcerun {matches} {matches}"
+        )
+    return first.set_index("feature")
+
+
+def _rare(firings: np.ndarray, documents: np.ndarray, flow: Flow) -> np.ndarray:
+    return (firings < flow.min_firings) | (documents < flow.min_documents)
+
+
+def _counting(rows: pd.DataFrame, partners: pd.DataFrame, flow: Flow) -> np.ndarray:
+    """Which features of the other side are not rare on this side's scope.
+
+    Their firings there stand beside the features that they are a best partner of; a feature that
+    is nobody's keeps the number of its own scope. In how many documents it fires is known on its
+    own scope only: that counts against it unless it fires more often here than there.
+    """
+    own = partners["firings"].to_numpy()
+    here = own.copy()
+    listed = rows[rows["partner"] >= 0].drop_duplicates("partner")
+    here[listed["partner"].to_numpy()] = listed["partner_firings"].to_numpy()
+    few_documents = (partners["documents"].to_numpy() < flow.min_documents) & (here <= own)
+    return (here >= flow.min_firings) & ~few_documents
+
+
+def _judged(
+    r: np.ndarray, rows: pd.DataFrame, features: pd.DataFrame, partners: pd.DataFrame, flow: Flow
+) -> Side:
+    """One side against the other: r is (its features, the other side's), on its scope."""
+    firings, documents = features["firings"].to_numpy(), features["documents"].to_numpy()
+    silent = firings == 0
+    rare = _rare(firings, documents, flow) & ~silent
+    partner, best, links = _best(r, ~(silent | rare), _counting(rows, partners, flow), flow.threshold)
+    return Side(
+        firings=firings,
+        documents=documents,
+        lookup_r=features["lookup_r"].to_numpy(dtype=np.float64, na_value=np.nan),
+        tokens=int(features["tokens"].max()) if len(features) else 0,
+        silent=silent,
+        rare=rare,
+        partner=partner,
+        r=best,
+        links=links,
+    )
+
+
+def _best(
+    r: np.ndarray, living: np.ndarray, counting: np.ndarray, threshold: float
+) -> tuple[np.ndarray, np.ndarray, Links]:
+    """For each row the best column that counts, its r, and all links above the threshold."""
+    size = len(r)
+    partner, best = np.full(size, -1, dtype=np.int64), np.full(size, np.nan, dtype=r.dtype)
+    links = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, r.dtype))]
+    for start in range(0, size if r.shape[1] else 0, ROWS):
+        block = r[start : start + ROWS]
+        block = np.where(counting & ~np.isnan(block), block, -np.inf)
+        column, top = block.argmax(axis=1), block.max(axis=1)
+        found = np.isfinite(top)
+        partner[start : start + ROWS][found] = column[found]
+        best[start : start + ROWS][found] = top[found]
+        block[~living[start : start + ROWS]] = -np.inf
+        i, j = np.nonzero(block > threshold)
+        links.append((i + start, j, block[i, j]))
+    return partner, best, Links(*(np.concatenate(part) for part in zip(*links, strict=True)))

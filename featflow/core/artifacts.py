@@ -1,0 +1,124 @@
+"""Reading and writing artifacts: to a temporary name, then renamed; never pickle.
+
+A reader that meets a missing, truncated or foreign file says which, and which target to rebuild.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from featflow.core.config.errors import FeatflowError
+from featflow.core.provenance import KEY, Provenance, named
+
+
+class ArtifactError(FeatflowError):
+    """A file is missing, truncated, or not what its name says."""
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, renamed to it when the block ends well, else deleted."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, np.ndarray], provenance: Provenance) -> None:
+    """Write numpy arrays as safetensors."""
+    with written(path) as temporary:
+        arrays = {key: np.ascontiguousarray(value) for key, value in tensors.items()}
+        save_file(arrays, temporary, metadata={KEY: provenance.dumps()})
+
+
+def load_tensors(path: Path, *keys: str) -> dict[str, np.ndarray]:
+    """The named arrays of a safetensors file (none named: all of them).
+
+    Raises:
+        ArtifactError: when the file is missing, truncated, foreign, or lacks a key.
+    """
+    with readable(path):
+        with safe_open(path, framework="numpy") as file:
+            present = set(file.keys())
+            if missing := set(keys) - present:
+                raise ValueError(f"it has no tensor {', '.join(sorted(missing))}")
+            return {key: file.get_tensor(key) for key in keys or sorted(present)}
+
+
+def save_table(path: Path, table: pd.DataFrame, provenance: Provenance) -> None:
+    """Write a table as parquet, or as CSV where the name ends so (without provenance there)."""
+    with written(path) as temporary:
+        if Path(path).suffix == ".csv":
+            table.to_csv(temporary, index=False)
+            return
+        arrow = pa.Table.from_pandas(table, preserve_index=False)
+        metadata = {**(arrow.schema.metadata or {}), KEY.encode(): provenance.dumps().encode()}
+        pq.write_table(arrow.replace_schema_metadata(metadata), temporary, compression="zstd")
+
+
+def load_table(path: Path, *columns: str) -> pd.DataFrame:
+    """A parquet or CSV table, or some of its columns.
+
+    Raises:
+        ArtifactError: when the file is missing, truncated, foreign, or lacks a column.
+    """
+    with readable(path):
+        if Path(path).suffix == ".csv":
+            return pd.read_csv(path, usecols=list(columns) or None)
+        return pq.read_table(path, columns=list(columns) or None).to_pandas()
+
+
+def save_json(path: Path, content: Mapping[str, Any], provenance: Provenance) -> None:
+    """Write JSON, with the provenance under the key `featflow`."""
+    with written(path) as temporary:
+        text = json.dumps({**content, KEY: provenance.fields}, indent=2, sort_keys=True)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """A JSON object, its provenance left out.
+
+    Raises:
+        ArtifactError: when the file is missing or is no JSON object.
+    """
+    with readable(path):
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("it is not a JSON object")
+    return {key: value for key, value in content.items() if key != KEY}
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while reading `path` into an ArtifactError with the remedy."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no such file; {_remedy(path)}") from None
+    except (SafetensorError, pa.ArrowException, ValueError, OSError) as error:
+        raise ArtifactError(f"{path}: cannot be read: {error}; {_remedy(path)}") from error
+
+
+def _remedy(path: Path) -> str:
+    name = named(Path(path))
+    if not name.startswith("results/"):
+        return "check the path"
+    return f"rebuild it with: snakemake --profile local --forcerun {name} {name}"

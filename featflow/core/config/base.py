@@ -1,0 +1,14 @@
+"""The base of every config class, and the types that several families use."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$")]
+"""A corpus, model, SAE, study or figure: it becomes a folder name and a wildcard."""
+
+
+class Config(BaseModel):
+    """A frozen part of the config: an unknown key is an error, not a silent no-op."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)

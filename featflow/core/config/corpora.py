@@ -1,0 +1,76 @@
+"""Corpora: where documents come from. One class a source, one file in `data/corpora/`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from featflow.core.config.base import Config
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Source(Config):
+    """What every source of documents has."""
+
+    tokens: PositiveInt | None = None
+    """Keep this many tokens of the training split, after tokenization (null: all)."""
+    documents: PositiveInt | None = None
+    """Take at most this many documents."""
+    bytes: PositiveInt | None = None
+    """Take documents until this many bytes of UTF-8 text."""
+    validation: Fraction = 0.08
+    """Share of documents (by a hash of the text) held out for evaluation and the probe."""
+    selection: Fraction = 0.02
+    """Share of documents held out to choose a merge's t, apart from the probe."""
+
+    @model_validator(mode="after")
+    def _something_left_to_train_on(self) -> "Source":
+        if self.validation + self.selection >= 1:
+            raise ValueError("validation + selection must leave documents to train on (< 1)")
+        return self
+
+
+class Files(Source):
+    """Files of this machine: text, code, .jsonl or .parquet, each also .gz or .zst."""
+
+    kind: Literal["files"]
+    paths: list[str] = Field(min_length=1)
+    """Globs (`**` for any depth). `${VAR}` is the environment's, `{stdlib}` the library of Python."""
+    include: list[str] = []
+    """Keep only files whose path matches one of these globs (empty: all)."""
+    exclude: list[str] = []
+    """Leave out files whose path matches one of these globs."""
+    text: str = "text"
+    """The field (.jsonl) or column (.parquet) that holds a document."""
+    min_bytes: PositiveInt = 1
+    """Leave out documents smaller than this."""
+    max_bytes: PositiveInt = 1_000_000
+    """Leave out documents larger than this."""
+
+
+class Generated(Source):
+    """Text from one of featflow's grammars: the same for the same seed, on every machine."""
+
+    kind: Literal["generated"]
+    language: Literal["english", "python", "lua", "stories"]
+    documents: PositiveInt = 2000
+    """How many documents to write."""
+
+
+class Hub(Source):
+    """A data set of the Hugging Face hub, or a local folder in the hub's layout."""
+
+    kind: Literal["hub"]
+    dataset: str
+    """`owner/name`, or a folder."""
+    config: str | None = None
+    """The data set's configuration, where it has several."""
+    split: str = "train"
+    """The data set's own split to read; featflow makes its splits itself."""
+    revision: str | None = None
+    """A branch, tag or commit of the data set, so that the study can be repeated."""
+    text: str = "text"
+    """The column that holds a document."""
+
+
+Corpus = Annotated[Files | Generated | Hub, Field(discriminator="kind")]

@@ -1,0 +1,42 @@
+"""Figures. One class a figure, one file in `figures/`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from featflow.core.config.base import Config, Name
+
+
+class LineageFigure(Config):
+    """The study's own graph: corpora, models and how each came from its parents."""
+
+    kind: Literal["lineage"]
+
+
+class FlowFigure(Config):
+    """Where every feature went: a Sankey through the lineage, scaled by persisting features."""
+
+    kind: Literal["flow"]
+    sae: Name | None = None
+    """Which SAE's flow (null: the study's first that is no control)."""
+    height: PositiveInt = 620
+    """Pixels."""
+
+
+class SweepFigure(Config):
+    """Accuracy on both parents' data against a merge's t, with the base's and the t chosen."""
+
+    kind: Literal["sweep"]
+    model: Name | None = None
+    """Which merge (null: the study's first whose method has a t)."""
+
+
+Figure = Annotated[LineageFigure | FlowFigure | SweepFigure, Field(discriminator="kind")]
+
+
+class Figures(Config):
+    """Which figures to draw, and as what."""
+
+    formats: list[Literal["html"]] = ["html"]
+    draw: dict[Name, Figure] | None = None
+    """Name to figure (null: one of each kind that the study has something for)."""

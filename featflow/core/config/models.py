@@ -1,0 +1,98 @@
+"""Language models: bases, fine-tunes and merges, and how they are trained."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import model_validator
+
+from featflow.core.config.base import Config, Name
+from featflow.core.config.merging import Method
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class Architecture(Config):
+    """A `transformers.MistralForCausalLM`; the defaults are the paper's."""
+
+    hidden: PositiveInt = 512
+    intermediate: PositiveInt = 1024
+    """Width of the SiLU-gated MLP, the n of an SAE on `mlp.hook_post`."""
+    layers: PositiveInt = 1
+    heads: PositiveInt = 16
+    kv_heads: PositiveInt = 8
+    context: PositiveInt = 256
+    """Tokens of a training block, and the model's longest input."""
+    tied: bool = False
+    """Share the input and output embeddings."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "Architecture":
+        if self.hidden % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide hidden ({self.hidden})")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"kv_heads ({self.kv_heads}) must divide heads ({self.heads})")
+        return self
+
+
+class Training(Config):
+    """AdamW with a cosine schedule; the defaults are the paper's for a base model."""
+
+    epochs: PositiveFloat = 1.0
+    """Passes over the training tokens."""
+    batch: PositiveInt = 64
+    """Blocks of `context` tokens a step."""
+    learning_rate: PositiveFloat = 6e-4
+    warmup_steps: NonNegativeInt = 0
+    weight_decay: NonNegativeFloat = 0.1
+    betas: tuple[float, float] = (0.9, 0.999)
+    gradient_clip: PositiveFloat | None = 1.0
+    """Largest norm of the gradient (null: no clipping)."""
+    precision: Precision = "auto"
+    """auto: bfloat16 autocast where the hardware multiplies it natively, else float32."""
+
+
+class FinetuneTraining(Training):
+    """The paper's settings for a fine-tune."""
+
+    learning_rate: PositiveFloat = 2e-5
+    warmup_steps: NonNegativeInt = 500
+    weight_decay: NonNegativeFloat = 0.01
+
+
+class Base(Config):
+    """A language model trained from scratch, on even token counts of its corpora."""
+
+    kind: Literal["base"]
+    corpora: list[Name] = Field(min_length=1)
+    architecture: Architecture = Architecture()
+    training: Training = Training()
+    seed: int = 0
+
+
+class Finetune(Config):
+    """A model trained further, on other data."""
+
+    kind: Literal["finetune"]
+    parent: Name
+    corpora: list[Name] = Field(min_length=1)
+    training: FinetuneTraining = FinetuneTraining()
+    seed: int = 0
+
+
+class Merge(Config):
+    """A model merged from others, tensor by tensor."""
+
+    kind: Literal["merge"]
+    parents: list[Name] = Field(min_length=2)
+    method: Method
+
+    @model_validator(mode="after")
+    def _parents_fit_the_method(self) -> "Merge":
+        if len(set(self.parents)) != len(self.parents):
+            raise ValueError("a merge needs different parents")
+        if self.method.two_parents and len(self.parents) != 2:
+            raise ValueError(f"{self.method.kind} merges exactly 2 parents, not {len(self.parents)}")
+        return self
+
+
+Model = Annotated[Base | Finetune | Merge, Field(discriminator="kind")]

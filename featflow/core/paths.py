@@ -1,0 +1,53 @@
+"""Every path of the workflow, as a template: shared by the rules, the package and notebooks.
+
+`paths.MODEL.at(study="demo", model="lua")` is a file; `paths.MODEL` itself is a Snakemake pattern.
+A folder is known by the file that is written last into it.
+"""
+
+from pathlib import PurePosixPath
+
+
+class Template(str):
+    """A path with `{wildcards}`."""
+
+    def at(self, **names: object) -> str:
+        """The path for these names.
+
+        Raises:
+            KeyError: for a wildcard without a name.
+        """
+        return self.format(**names)
+
+
+def folder(handle: str) -> str:
+    """The folder that a handle (config.json, cfg.json) stands for."""
+    return str(PurePosixPath(handle).parent)
+
+
+SPLITS = ("train", "validation", "selection")
+"""train; validation: evaluation and the probe; selection: chooses a merge's t."""
+
+STUDY = Template("results/{study}")
+CORPUS = Template("results/{study}/corpus/{corpus}/{split}.parquet")
+TOKENIZER = Template("results/{study}/tokenizer/tokenizer.json")
+TOKENS = Template("results/{study}/tokens/{corpus}/{split}.safetensors")
+MODEL = Template("results/{study}/models/{model}/config.json")
+WEIGHTS = Template("results/{study}/models/{model}/model.safetensors")
+TRAINING = Template("results/{study}/models/{model}/training.parquet")
+MERGE = Template("results/{study}/models/{model}/merge.json")
+SWEEP = Template("results/{study}/sweep/{model}.parquet")
+EVALUATE = Template("results/{study}/evaluate/{model}.json")
+ACTIVATIONS = Template("results/{study}/activations/{model}/{hook}/{shard}.safetensors")
+SAE = Template("results/{study}/sae/{model}/{sae}/cfg.json")
+SAE_WEIGHTS = Template("results/{study}/sae/{model}/{sae}/sae_weights.safetensors")
+SAE_TRAINING = Template("results/{study}/sae/{model}/{sae}/training.parquet")
+SAE_METRICS = Template("results/{study}/sae/{model}/{sae}/metrics.json")
+FEATURES = Template("results/{study}/features/{model}/{sae}/{corpus}.safetensors")
+SUMMARY = Template("results/{study}/features/{model}/{sae}/summary.parquet")
+MATRIX = Template("results/{study}/correlation/{a}-{b}/matrix.safetensors")
+MATCHES = Template("results/{study}/correlation/{a}-{b}/matches.parquet")
+FLOW_FEATURES = Template("results/{study}/flow/{sae}/features.parquet")
+FLOW_EDGES = Template("results/{study}/flow/{sae}/edges.csv")
+FLOW_STRATA = Template("results/{study}/flow/{sae}/strata.csv")
+FLOW_CHAINS = Template("results/{study}/flow/{sae}/chains.parquet")
+FIGURE = Template("results/{study}/figures/{figure}.{format}")

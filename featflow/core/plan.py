@@ -1,0 +1,69 @@
+"""A run is planned once.
+
+SLURM jobs parse the Snakefile again; were they to read the config again, an edit in mid-run would
+train one thing and record another. So the Snakefile writes the config that it resolved under its
+digest, exports that file's path, and a job that finds the path loads the snapshot.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from featflow.core.config.errors import ConfigError, did_you_mean
+from featflow.core.config.load import Workflow, load
+from featflow.core.fingerprint import fingerprint
+from featflow.core.slices import Slices
+from featflow.core.stages import STAGES
+
+VARIABLE = "FEATFLOW_PLAN"
+
+
+class Plan:
+    """The studies of this run, and the parameters of its rules."""
+
+    def __init__(self, workflow: Workflow):
+        self.workflow = workflow
+        self.studies = {name: Slices(name, study) for name, study in workflow.studies.items()}
+
+    def of(self, study: str) -> Slices:
+        """The slices of a study.
+
+        Raises:
+            ConfigError: when there is no such study.
+        """
+        if study not in self.studies:
+            raise ConfigError(f"no study named {study!r}; {did_you_mean(study, self.studies)}")
+        return self.studies[study]
+
+
+def plan(config: dict[str, Any]) -> Plan:
+    """The plan of this run: the snapshot that the environment names, or a new one of `config`.
+
+    Raises:
+        ConfigError: when the config is wrong, or the snapshot is gone.
+    """
+    if path := os.environ.get(VARIABLE):
+        if not Path(path).is_file():
+            raise ConfigError(f"{VARIABLE}={path}: no such snapshot; unset it to plan a new run")
+        return Plan(load(json.loads(Path(path).read_text(encoding="utf-8"))))
+    planned = Plan(load(config))
+    text = json.dumps(config, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    snapshot = Path(".snakemake/featflow", f"{digest}.json").absolute()
+    snapshot.parent.mkdir(parents=True, exist_ok=True)
+    temporary = snapshot.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, snapshot)
+    os.environ[VARIABLE] = str(snapshot)
+    return planned
+
+
+def code(stage: str, module: str | None = None) -> str:
+    """What stands for a stage's code among its rule's parameters: revision, or fingerprint."""
+    revision = STAGES[stage].revision
+    if revision is not None:
+        return f"revision {revision}"
+    own = fingerprint(STAGES[stage].module)
+    return f"{own}-{fingerprint(module)}" if module else own

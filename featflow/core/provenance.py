@@ -1,0 +1,70 @@
+"""Where an artifact came from, in the artifact itself.
+
+No clock, host, commit or absolute path is in it: the same study gives the same bytes.
+"""
+
+import hashlib
+import json
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from featflow.core.fingerprint import fingerprint
+from featflow.core.slices import Slice
+from featflow.core.stages import STAGES
+
+KEY = "featflow"
+"""The key of the provenance in the metadata of safetensors, parquet and JSON files."""
+
+PACKAGES = ("torch", "transformers", "transformer_lens", "tokenizers", "numpy", "scipy", "numba")
+
+
+class Provenance:
+    """Made once in a stage's `run`, written into everything that the run writes."""
+
+    def __init__(self, stage: str, cfg: Slice, inputs: list[Path] | None = None):
+        """Args: the stage's verb, its slice, and the files that it reads."""
+        self.fields: dict[str, Any] = {
+            "study": cfg.study,
+            "stage": stage,
+            "config": json.loads(cfg.dumps()),
+            "code": STAGES[stage].revision or fingerprint(STAGES[stage].module),
+            "inputs": {named(path): digest(path) for path in inputs or []},
+            "versions": versions(),
+        }
+
+    def dumps(self) -> str:
+        """JSON with sorted keys."""
+        return json.dumps(self.fields, sort_keys=True)
+
+    def id(self) -> str:
+        """A short name for exactly this work: stage, slice, revision and inputs."""
+        return hashlib.sha256(self.dumps().encode()).hexdigest()[:16]
+
+
+def named(path: Path) -> str:
+    """The path as the workflow knows it: from results/ on, or the bare name."""
+    parts = Path(path).parts
+    return "/".join(parts[parts.index("results") :]) if "results" in parts else parts[-1]
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file; of a folder, that of its files and their names."""
+    if Path(path).is_dir():
+        listing = [f"{f.name}:{digest(f)}" for f in sorted(Path(path).iterdir()) if f.is_file()]
+        return hashlib.sha256("\n".join(listing).encode()).hexdigest()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache
+def versions() -> dict[str, str]:
+    """The versions of featflow and of the packages that decide its numbers."""
+    found = {}
+    for package in ("featflow", *PACKAGES):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # the conda environment runs featflow from the checkout
+            continue
+    return found

@@ -1,0 +1,75 @@
+"""How a stage runs: its log, its progress, its threads. Nothing here changes a result."""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+log = logging.getLogger("featflow")
+Item = TypeVar("Item")
+
+SECONDS_BETWEEN_LINES = 30
+
+
+def set_up_logging(stage: str, file: Path | None = None) -> None:
+    """Log to the terminal, and to a file where Snakemake names one.
+
+    FEATFLOW_LOG_LEVEL sets the level (default INFO).
+    """
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(file, mode="w", encoding="utf-8"))
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter(f"%(asctime)s {stage}: %(message)s", "%H:%M:%S"))
+    log.handlers = handlers
+    log.propagate = False
+    log.setLevel(os.environ.get("FEATFLOW_LOG_LEVEL", "INFO").upper())
+
+
+def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+    """Pass items on and show how far it is: a bar on a terminal, else a log line every 30 s.
+
+    Args:
+        items: what to iterate over.
+        what: the unit, in the plural ("steps").
+        total: how many items there are, where `items` has no length.
+    """
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)  # type: ignore[arg-type]
+    if sys.stderr.isatty() and "FEATFLOW_LINES" not in os.environ:
+        yield from tqdm(items, total=total, unit=f" {what}", dynamic_ncols=True)
+        return
+    start = said = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - said >= SECONDS_BETWEEN_LINES:
+            said = now
+            log.info(_line(done, total, now - start, what))
+
+
+def _line(done: int, total: int | None, seconds: float, what: str) -> str:
+    rate = done / seconds
+    if total is None:
+        return f"{done:,} {what}, {rate:,.1f} a second"
+    left = time.strftime("%H:%M:%S", time.gmtime((total - done) / rate))
+    return f"{done:,} of {total:,} {what} ({done / total:.0%}), {rate:,.1f} a second, {left} left"
+
+
+def checkpoint_folder(identity: str) -> Path:
+    """Where the work of this identity keeps its checkpoints: outside every output.
+
+    FEATFLOW_CHECKPOINTS moves the root (default: .featflow/checkpoints in the working directory).
+    """
+    return Path(os.environ.get("FEATFLOW_CHECKPOINTS", ".featflow/checkpoints")) / identity
+
+
+def checkpoint_seconds() -> float:
+    """Seconds between checkpoints: FEATFLOW_CHECKPOINT_SECONDS, 600 unless set."""
+    return float(os.environ.get("FEATFLOW_CHECKPOINT_SECONDS", "600"))

@@ -1,0 +1,79 @@
+"""The parquet files of documents that pass from `corpus` to `tokenizer` and `tokens`.
+
+Both directions go in batches, so that a corpus may be larger than memory.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featflow.core.artifacts import readable, written
+from featflow.core.provenance import KEY, Provenance
+from featflow.data.sources import Document
+
+COLUMNS = ("text", "source")
+GROUP_BYTES = 16_000_000
+"""UTF-8 bytes of text in a row group: what a writer holds in memory."""
+BATCH = 1000
+"""Documents that a reader hands over at a time."""
+
+
+class Writer:
+    """Writes documents to a parquet file, a row group at a time."""
+
+    def __init__(self, path: Path, provenance: Provenance):
+        metadata = {KEY: provenance.dumps()}
+        schema = pa.schema([(name, pa.string()) for name in COLUMNS], metadata=metadata)
+        self._file = pq.ParquetWriter(path, schema, compression="zstd")
+        self._schema = schema
+        self._group: list[Document] = []
+        self._group_bytes = 0
+        self.documents = 0
+        self.bytes = 0
+
+    def add(self, document: Document, size: int) -> None:
+        """Append a document of `size` UTF-8 bytes."""
+        self._group.append(document)
+        self._group_bytes += size
+        self.documents += 1
+        self.bytes += size
+        if self._group_bytes >= GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        columns = [list(column) for column in zip(*self._group, strict=True)]
+        self._file.write_batch(pa.record_batch(columns, schema=self._schema))
+        self._group, self._group_bytes = [], 0
+
+    def close(self) -> None:
+        """Write what is left, and the footer."""
+        if self._group:
+            self._flush()
+        self._file.close()
+
+
+@contextmanager
+def writer(path: Path, provenance: Provenance) -> Iterator[Writer]:
+    """A writer under a temporary name; the file appears when the block ends well."""
+    with written(path) as temporary:
+        file = Writer(temporary, provenance)
+        try:
+            yield file
+        finally:
+            file.close()
+
+
+def batches(path: Path) -> Iterator[list[str]]:
+    """The texts of a parquet of documents, `BATCH` at a time, in order.
+
+    Raises:
+        ArtifactError: when the file is missing, truncated or foreign.
+    """
+    with readable(path), pq.ParquetFile(path) as file:
+        if missing := set(COLUMNS) - set(file.schema_arrow.names):
+            raise ValueError(f"it has no column {', '.join(sorted(missing))}")
+        for batch in file.iter_batches(BATCH, columns=["text"]):
+            yield batch.column(0).to_pylist()

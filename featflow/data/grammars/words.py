@@ -1,0 +1,107 @@
+"""The lexicon's words in their forms: plurals, tenses, and each topic's word classes.
+
+Verb forms are named by one letter: s (now, singular), p (now, plural), d (past, singular), t (past,
+plural), b (base), g (-ing), n (participle). Nouns have s and p.
+"""
+
+import functools
+
+from featflow.data.grammars import lexicon
+from featflow.data.grammars.engine import Lexicon
+
+VOWELS = "aeiou"
+NOUNS = ("place", "thing", "food", "animal", "person", "notion")
+VERBS = ("act", "use", "go", "meet", "say", "think")
+PLAIN = ("stuff", "adj", "feel", "adverb", "when", "count", "colour", "bang", "virtue")
+
+_PLURALS = dict(pair.split("/") for pair in lexicon.IRREGULAR_PLURALS.split())
+_CONJUGATIONS = {row.split("/")[0]: row.split("/") for row in lexicon.IRREGULAR_VERBS.split()}
+_DOUBLING = frozenset(lexicon.DOUBLING.split())
+
+
+def spaced(word: str) -> str:
+    """A word as it is printed: the lists join the parts of a compound by ``_``."""
+    return word.replace("_", " ")
+
+
+def plural(noun: str) -> str:
+    *front, last = noun.split("_")
+    return " ".join([*front, _PLURALS.get(last) or _with_s(last)])
+
+
+def _with_s(word: str) -> str:
+    if word.endswith(("s", "x", "z", "ch", "sh")):
+        return word + "es"
+    if word.endswith("y") and word[-2:-1] not in VOWELS:
+        return word[:-1] + "ies"
+    return word + "s"
+
+
+def verb_forms(verb: str) -> dict[str, str]:
+    """Every form of a verb; a particle (``dig_up``) stays behind it."""
+    head, *particle = verb.split("_")
+    if head in _CONJUGATIONS:
+        base, third, past, participle, gerund = _CONJUGATIONS[head]
+    else:
+        base, third = head, _with_s(head)
+        stem = head + head[-1] if head in _DOUBLING else head
+        past = participle = _with_ed(stem)
+        gerund = (head[:-1] if head.endswith("e") and head[-2] not in "eo" else stem) + "ing"
+    forms = {"s": third, "p": base, "d": past, "t": past, "b": base, "g": gerund, "n": participle}
+    return {name: " ".join([form, *particle]) for name, form in forms.items()}
+
+
+def _with_ed(stem: str) -> str:
+    if stem.endswith("e"):
+        return stem + "d"
+    if stem.endswith("y") and stem[-2:-1] not in VOWELS:
+        return stem[:-1] + "ied"
+    return stem + "ed"
+
+
+def fields(lines: str) -> dict[str, list[str]]:
+    """Lines of ``field word word …`` (deeper lines go on) as field → words."""
+    found: dict[str, list[str]] = {}
+    field = ""
+    for line in lines.splitlines():
+        words = line.split()
+        if line.startswith("    "):
+            found[field] += words
+        elif words:
+            field = words[0]
+            found[field] = words[1:]
+    return found
+
+
+def topics(text: str) -> dict[str, dict[str, list[str]]]:
+    """Unindented names, each above its fields, as name → field → words."""
+    lines: dict[str, list[str]] = {}
+    name = ""
+    for line in text.strip().splitlines():
+        if line.startswith(" "):
+            lines[name].append(line)
+        else:
+            name = line
+            lines[name] = []
+    return {name: fields("\n".join(below)) for name, below in lines.items()}
+
+
+TOPICS = topics(lexicon.TOPICS)
+COMMON = fields(lexicon.COMMON)
+
+
+@functools.cache
+def topic_lexicon(topic: str) -> Lexicon:
+    """Word classes of a document about the topic: its own words first, then everybody's."""
+    made: dict[str, tuple[str, list[str]]] = {}
+    for field in (*NOUNS, *VERBS, *PLAIN):
+        words = list(dict.fromkeys(TOPICS[topic].get(field, []) + COMMON.get(field, [])))
+        if field in NOUNS:
+            made[field + "_s"] = field, [spaced(word) for word in words]
+            made[field + "_p"] = field, [plural(word) for word in words]
+        elif field in VERBS:
+            for form in "spdtbgn":
+                made[f"{field}_{form}"] = field, [verb_forms(word)[form] for word in words]
+        else:
+            made[field] = field, [spaced(word) for word in words]
+    return made

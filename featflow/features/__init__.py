@@ -1,0 +1,1 @@
+"""Sparse feature activations on the probe, and what correlates with what."""

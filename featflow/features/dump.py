@@ -1,0 +1,90 @@
+"""A dump: the sparse feature activations of one dictionary on one corpus of the probe."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from featflow.core.artifacts import load_tensors, readable, save_tensors
+from featflow.core.provenance import Provenance
+
+
+class Dump(NamedTuple):
+    """Activations and where they were read off; rows are the same for every model of a study."""
+
+    activations: csr_array
+    """(T, d_sae) float32: what is stored is positive, all else is zero."""
+    positions: np.ndarray
+    """(T,) int64: the row's place in the corpus's `input_ids`."""
+
+
+class Builder:
+    """Collects the rows of a dump batch by batch."""
+
+    def __init__(self, d_sae: int):
+        self.d_sae = d_sae
+        self.counts: list[np.ndarray] = []
+        self.indices: list[np.ndarray] = []
+        self.values: list[np.ndarray] = []
+
+    def add(self, counts: np.ndarray, indices: np.ndarray, values: np.ndarray) -> None:
+        """Add rows: how many features fire on each, which (ascending in a row), how strongly."""
+        self.counts.append(counts.astype(np.int64))
+        self.indices.append(indices.astype(np.int32))
+        self.values.append(values.astype(np.float32))
+
+    def build(self, positions: np.ndarray) -> Dump:
+        """The dump of all rows added."""
+        indptr = np.concatenate([[0], np.cumsum(np.concatenate(self.counts))])
+        parts = (np.concatenate(self.values), np.concatenate(self.indices), indptr)
+        return Dump(csr_array(parts, shape=(len(positions), self.d_sae)), positions)
+
+
+def write(path: Path, dump: Dump, provenance: Provenance) -> None:
+    """Write a dump as safetensors: indptr, indices, values, positions."""
+    matrix = dump.activations
+    tensors = {
+        "indptr": matrix.indptr.astype(np.int64),
+        "indices": matrix.indices.astype(np.int32),
+        "values": matrix.data.astype(np.float32),
+        "positions": dump.positions.astype(np.int64),
+    }
+    save_tensors(path, tensors, provenance)
+
+
+def read(path: Path, d_sae: int) -> Dump:
+    """Read a dump and check that it is one.
+
+    Args:
+        path: the dump.
+        d_sae: how many features the SAE has, from its cfg.json.
+
+    Raises:
+        ArtifactError: when the file is missing, truncated, foreign or of another SAE.
+    """
+    tensors = load_tensors(path, "indptr", "indices", "values", "positions")
+    indptr, indices, values, positions = tensors.values()
+    with readable(path):
+        _check(indptr, indices, values, positions, d_sae)
+        matrix = csr_array((values, indices, indptr), shape=(len(positions), d_sae))
+        if not matrix.has_canonical_format:
+            raise ValueError("the indices of a row do not ascend")
+    return Dump(matrix, positions)
+
+
+def _check(indptr, indices, values, positions, d_sae: int) -> None:
+    if len(indptr) != len(positions) + 1:
+        raise ValueError(f"indptr has {len(indptr)} entries for {len(positions)} positions")
+    if indptr[0] != 0 or (np.diff(indptr) < 0).any():
+        raise ValueError("indptr does not ascend from 0")
+    if not indptr[-1] == len(indices) == len(values):
+        raise ValueError(
+            f"indptr ends at {indptr[-1]}, with {len(indices)} indices and {len(values)} values"
+        )
+    if len(indices) and not 0 <= indices.min() <= indices.max() < d_sae:
+        raise ValueError(f"a feature index is outside the SAE's {d_sae} features")
+    if not (values > 0).all():
+        raise ValueError("an activation is not positive")
+    if (np.diff(positions) <= 0).any():
+        raise ValueError("positions do not ascend")

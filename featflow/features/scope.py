@@ -1,0 +1,111 @@
+"""Which rows of which corpora two dictionaries are compared on, and what is known of each row."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from featflow.core.artifacts import load_tensors, readable
+
+
+class Piece(NamedTuple):
+    """Rows start … stop − 1 of a corpus."""
+
+    corpus: str
+    start: int
+    stop: int
+
+
+class Rows(NamedTuple):
+    """The rows that are read, ordered so that each scope is one range of them."""
+
+    pieces: list[Piece]
+    a: range
+    """The rows on which side a is judged."""
+    b: range
+    """The rows on which side b is judged."""
+
+
+def rows_in_scope(counts: dict[str, int], scope_a: Sequence[str], scope_b: Sequence[str]) -> Rows:
+    """The rows of two scopes: those of a alone, then those of both, then those of b alone.
+
+    Every corpus of a scope gives it equally many rows: the first ones, as many as the shortest
+    corpus of that scope has.
+
+    Args:
+        counts: rows of each corpus, in the order of the input files.
+        scope_a: the corpora of the first scope.
+        scope_b: the corpora of the second scope.
+    """
+    taken_a, taken_b = (
+        {c: min(counts[s] for s in scope) if c in scope else 0 for c in counts}
+        for scope in (scope_a, scope_b)
+    )
+    both = {c: min(taken_a[c], taken_b[c]) for c in counts}
+    groups = (
+        [Piece(c, both[c], taken_a[c]) for c in counts],
+        [Piece(c, 0, both[c]) for c in counts],
+        [Piece(c, both[c], taken_b[c]) for c in counts],
+    )
+    alone_a, shared, alone_b = (sum(p.stop - p.start for p in pieces) for pieces in groups)
+    pieces = [piece for group in groups for piece in group if piece.start < piece.stop]
+    return Rows(
+        pieces,
+        a=range(alone_a + shared),
+        b=range(alone_a, alone_a + shared + alone_b),
+    )
+
+
+def stack(rows: Rows, dumps: dict[str, csr_array]) -> csr_array:
+    """The activations (T, m) on these rows, from those of each corpus."""
+    parts = [(dumps[p.corpus], p.start, p.stop) for p in rows.pieces]
+    cuts = [slice(m.indptr[start], m.indptr[stop]) for m, start, stop in parts]
+    counts = [np.diff(m.indptr[start : stop + 1]) for m, start, stop in parts]
+    indptr = np.concatenate([[0], np.cumsum(np.concatenate(counts), dtype=np.int64)])
+    values = np.concatenate([m.data[cut] for (m, _, _), cut in zip(parts, cuts, strict=True)])
+    indices = np.concatenate([m.indices[cut] for (m, _, _), cut in zip(parts, cuts, strict=True)])
+    return csr_array((values, indices, indptr), shape=(len(indptr) - 1, parts[0][0].shape[1]))
+
+
+class Source(NamedTuple):
+    """What lies at each row of a dump; (T,) each."""
+
+    tokens: np.ndarray
+    """Token ids, int32."""
+    documents: np.ndarray
+    """int64: the document's number in its corpus, from 0 on."""
+
+
+def source(path: Path, positions: np.ndarray) -> Source:
+    """The token and the document at each position of a corpus's tokens.
+
+    Args:
+        path: the tokens of the corpus's split that the dump was made from.
+        positions: (T,) of the dump.
+
+    Raises:
+        ArtifactError: when the file is unreadable, or too short to be the dump's.
+    """
+    tensors = load_tensors(path, "input_ids", "document_starts")
+    ids, starts = tensors["input_ids"], tensors["document_starts"]
+    with readable(path):
+        if len(positions) and positions[-1] >= len(ids):
+            raise ValueError(f"it has {len(ids)} tokens, the dump reaches token {positions[-1]}")
+        if not len(starts) or starts[0] != 0:
+            raise ValueError("its first document does not start at token 0")
+    return Source(ids[positions], np.searchsorted(starts, positions, side="right") - 1)
+
+
+def stack_sources(rows: Rows, sources: dict[str, Source]) -> Source:
+    """The tokens and documents of these rows; documents numbered on from corpus to corpus."""
+    offsets, total = {}, 0
+    for corpus, found in sources.items():
+        offsets[corpus] = total
+        total += int(found.documents.max(initial=-1)) + 1
+    parts = [(sources[p.corpus], p.start, p.stop, offsets[p.corpus]) for p in rows.pieces]
+    return Source(
+        np.concatenate([s.tokens[start:stop] for s, start, stop, _ in parts]),
+        np.concatenate([s.documents[start:stop] + offset for s, start, stop, offset in parts]),
+    )

@@ -1,0 +1,1 @@
+"""Language models: trained, fine-tuned, merged, swept and measured."""

@@ -1,0 +1,143 @@
+"""A language model opened at one hook: its activations there, its loss with them replaced.
+
+Shapes: B blocks, L tokens a block, n the width of the hook.
+"""
+
+import logging
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from featflow.core.artifacts import readable
+from featflow.core.config.errors import FeatflowError, did_you_mean
+from featflow.core.provenance import named
+
+Replace = Callable[[Tensor], Tensor]
+
+TOKENS_A_BATCH = 4096
+"""Tokens of a forward pass; fixed, so that the same block always gives the same bits."""
+
+
+class HookError(FeatflowError):
+    """The model has no such hook, or nothing that an SAE could read is there."""
+
+
+class _Stop(Exception):
+    """Raised out of a hook: what follows it is not computed."""
+
+
+class HookedModel:
+    """A causal language model in float32 that never needs a gradient."""
+
+    def __init__(self, bridge: Any, hook: str, name: str):
+        """Args: a TransformerBridge, a TransformerLens hook name, the model's name for messages.
+
+        Raises:
+            HookError: when there is no such hook, or it carries no (B, L, n) tensor.
+        """
+        self._bridge = bridge
+        self.hook = hook
+        carried = _carried(bridge)
+        if hook not in carried:
+            raise HookError(_no_such_hook(name, hook, carried))
+        self.width = carried[hook]
+
+    @classmethod
+    def load(cls, folder: Path, hook: str, device: torch.device | str = "cpu") -> "HookedModel":
+        """Open a Hugging Face model folder (it must hold a tokenizer too).
+
+        Raises:
+            ArtifactError: when the folder holds no model.
+            HookError: when there is no such hook.
+        """
+        from transformer_lens.model_bridge import TransformerBridge
+        from transformers.utils import logging as transformers_logging
+
+        logging.getLogger("transformer_lens").setLevel(logging.WARNING)
+        transformers_logging.disable_progress_bar()
+        handle = Path(folder) / "config.json"
+        with readable(handle):
+            handle.stat()
+            bridge = TransformerBridge.boot_transformers(
+                str(folder), device=str(device), dtype=torch.float32
+            )
+        return cls(bridge.eval().requires_grad_(False), hook, named(Path(folder)))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self._bridge.parameters()).device
+
+    def activations(self, ids: Tensor) -> Tensor:
+        """What the hook carries for ids (B, L): (B, L, n). Nothing behind it is computed."""
+        found: list[Tensor] = []
+
+        def stop(value: Tensor, hook: object) -> None:
+            found.append(value)
+            raise _Stop
+
+        try:
+            self._logits(ids, stop)
+        except _Stop:
+            return found[0]
+        raise HookError(f"{self.hook}: the forward pass never came by this hook")
+
+    def losses(self, ids: Tensor, replace: Replace | None = None) -> Tensor:
+        """Next-token cross-entropy (nats) of ids (B, L): (B, L - 1).
+
+        Args:
+            ids: the blocks.
+            replace: given the hook's (B, L, n), what the model goes on with (None: as it is).
+        """
+        hook = None if replace is None else (lambda value, hook: replace(value))
+        logits = self._logits(ids, hook)[:, :-1]
+        targets = ids[:, 1:].to(logits.device)
+        return cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(
+            targets.shape
+        )
+
+    @torch.inference_mode()
+    def _logits(self, ids: Tensor, hook: Callable | None) -> Tensor:
+        hooks = [] if hook is None else [(self.hook, hook)]
+        return self._bridge.run_with_hooks(ids.to(self.device), fwd_hooks=hooks, use_cache=False)
+
+
+def batches(blocks: np.ndarray, tokens: int = TOKENS_A_BATCH) -> Iterator[Tensor]:
+    """Blocks (N, L) of any integer type as int64 tensors (B, L) of about `tokens` tokens."""
+    size = max(1, tokens // blocks.shape[1])
+    for start in range(0, len(blocks), size):
+        yield torch.from_numpy(blocks[start : start + size].astype(np.int64))
+
+
+def _carried(bridge: Any) -> dict[str, int]:
+    """The width of each hook that carries a float (B, L, n) tensor, by every name it has."""
+    seen: dict[int, int] = {}
+
+    def note(value: object, hook: object) -> None:
+        shape = value.shape if isinstance(value, Tensor) and value.is_floating_point() else ()
+        if len(shape) == 3 and shape[:2] == (2, 3) and shape[2] > 1:
+            seen[id(hook)] = shape[2]
+
+    ids = torch.zeros(2, 3, dtype=torch.long, device=next(bridge.parameters()).device)
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about hooks that fire only when switched on
+        bridge.run_with_hooks(ids, fwd_hooks=[(lambda name: True, note)], use_cache=False)
+    return {name: seen[id(hook)] for name, hook in bridge.hook_dict.items() if id(hook) in seen}
+
+
+def _no_such_hook(name: str, hook: str, carried: dict[str, int]) -> str:
+    """The message: the closest name, and all names with the blocks' numbers folded together."""
+    layers = sorted({int(n) for key in carried for n in re.findall(r"^blocks\.(\d+)\.", key)})
+    folded = f"{{0..{layers[-1]}}}" if len(layers) > 1 else "0"
+    names = dict.fromkeys(re.sub(r"^blocks\.\d+\.", f"blocks.{folded}.", key) for key in carried)
+    return (
+        f"{name}: no hook {hook!r} that carries a vector a token; {did_you_mean(hook, carried)}\n"
+        f"the hooks are: {', '.join(names)}"
+    )

@@ -1,0 +1,1 @@
+"""Sparse autoencoders: their data, their training, their metrics, their format."""

@@ -1,0 +1,34 @@
+# in:  correlations of the lineage's edges, its spans, and its controls
+# out: the fate of every feature, the table of edges with ceilings, strata, chains
+
+
+def of_pairs(wildcards, template):
+    """A file of each pair of this SAE, in the order of its slice's pairs."""
+    pairs = of(wildcards).flow(wildcards.sae).pairs
+    return [template.at(study=wildcards.study, a=pair.a, b=pair.b) for pair in pairs]
+
+
+rule flow:
+    input:
+        matches=lambda w: of_pairs(w, paths.MATCHES),
+        matrices=lambda w: of_pairs(w, paths.MATRIX),
+    output:
+        features=paths.FLOW_FEATURES,
+        edges=paths.FLOW_EDGES,
+        strata=paths.FLOW_STRATA,
+        chains=paths.FLOW_CHAINS,
+    params:
+        cfg=lambda w: of(w).flow(w.sae).dumps(),
+        code=code("flow"),
+    log:
+        "logs/{study}/flow/{sae}.log",
+    benchmark:
+        "logs/{study}/flow/{sae}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=8000,
+    shell:
+        "python -m featflow flow --log {log:q} --cfg {params.cfg:q}"
+        " --matches {input.matches} --matrices {input.matrices} --features {output.features}"
+        " --edges {output.edges} --strata {output.strata} --chains {output.chains}"

@@ -1,0 +1,89 @@
+# in:  models, SAEs, the probe's token ids
+# out: sparse feature activations with a summary, and Pearson's r between two dictionaries
+
+# One job handles all probe corpora of a dictionary. Which corpora differs from study to study, and
+# an output cannot be a function: hence a rule for each study.
+for study, slices in PLAN.studies.items():
+
+    rule:
+        name:
+            f"features_{study}"
+        input:
+            model=paths.MODEL.replace("{study}", study),
+            sae=paths.SAE.replace("{study}", study),
+            tokens=[
+                paths.TOKENS.at(study=study, corpus=c, split="validation")
+                for c in slices.study.probe_corpora
+            ],
+        output:
+            dumps=[
+                paths.FEATURES.replace("{study}", study).replace("{corpus}", c)
+                for c in slices.study.probe_corpora
+            ],
+            summary=paths.SUMMARY.replace("{study}", study),
+        params:
+            cfg=lambda w, slices=slices: slices.features(w.model, w.sae).dumps(),
+            code=code("features"),
+            model=lambda w, input: folder(input.model),
+            sae=lambda w, input: folder(input.sae),
+        log:
+            f"logs/{study}/features/{{model}}/{{sae}}.log",
+        benchmark:
+            f"logs/{study}/features/{{model}}/{{sae}}.tsv"
+        conda:
+            ENVIRONMENT
+        threads: share_of_cores(2)
+        resources:
+            gpu=1,
+            mem_mb=32000,
+            runtime=120,
+        shell:
+            "OMP_NUM_THREADS={threads} python -m featflow features --log {log:q} --cfg {params.cfg:q}"
+            " --model {params.model} --sae {params.sae} --tokens {input.tokens}"
+            " --output {output.dumps} --summary {output.summary}"
+
+
+def dumps_of(wildcards, dictionary):
+    """The dumps of one side of a pair, in the order of its slice's corpora."""
+    model, sae = dictionary.split(".")
+    corpora = of(wildcards).correlation(wildcards.a, wildcards.b).corpora
+    at = {"study": wildcards.study, "model": model, "sae": sae}
+    return [paths.FEATURES.at(**at, corpus=c) for c in corpora]
+
+
+def sae_of(wildcards, dictionary):
+    """The handle of a dictionary's SAE."""
+    model, sae = dictionary.split(".")
+    return paths.SAE.at(study=wildcards.study, model=model, sae=sae)
+
+
+rule correlation:
+    input:
+        a=lambda w: dumps_of(w, w.a),
+        b=lambda w: dumps_of(w, w.b),
+        sae_a=lambda w: sae_of(w, w.a),
+        sae_b=lambda w: sae_of(w, w.b),
+        tokens=lambda w: tokens_of(w, of(w).correlation(w.a, w.b).corpora, "validation"),
+    output:
+        matrix=paths.MATRIX,
+        matches=paths.MATCHES,
+    params:
+        cfg=lambda w: of(w).correlation(w.a, w.b).dumps(),
+        code=code("correlation"),
+        sae_a=lambda w, input: folder(input.sae_a),
+        sae_b=lambda w, input: folder(input.sae_b),
+    log:
+        "logs/{study}/correlation/{a}-{b}.log",
+    benchmark:
+        "logs/{study}/correlation/{a}-{b}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: share_of_cores(2)
+    resources:
+        mem_mb=16000,
+        runtime=120,
+    shell:
+        "NUMBA_NUM_THREADS={threads} OMP_NUM_THREADS={threads} python -m featflow correlation"
+        " --log {log:q} --cfg {params.cfg:q} --a {input.a} --b {input.b}"
+        " --sae-a {params.sae_a} --sae-b {params.sae_b} --tokens {input.tokens}"
+        " --matrix {output.matrix} --matches {output.matches}"

@@ -1,0 +1,163 @@
+# in:  token ids, the tokenizer, parent models
+# out: model folders (train, finetune, merge), a merge's sweep over t, the evaluation of every model
+
+
+rule train:
+    input:
+        tokens=lambda w: tokens_of(w, of(w).train(w.model).corpora, "train"),
+        tokenizer=paths.TOKENIZER,
+    output:
+        config=paths.MODEL,
+        weights=paths.WEIGHTS,
+        training=paths.TRAINING,
+    params:
+        cfg=lambda w: of(w).train(w.model).dumps(),
+        code=code("train"),
+        folder=lambda w, output: folder(output.config),
+    log:
+        "logs/{study}/train/{model}.log",
+    benchmark:
+        "logs/{study}/train/{model}.tsv"
+    conda:
+        ENVIRONMENT
+    wildcard_constraints:
+        study=studies_with("base"),
+    threads: share_of_cores(1)
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=720,
+    shell:
+        "OMP_NUM_THREADS={threads} python -m featflow train --log {log:q} --cfg {params.cfg:q}"
+        " --tokens {input.tokens} --tokenizer {input.tokenizer} --output {params.folder}"
+
+
+rule finetune:
+    input:
+        parent=lambda w: models_of(w, of(w).lineage.parents(w.model)),
+        tokens=lambda w: tokens_of(w, of(w).finetune(w.model).corpora, "train"),
+    output:
+        config=paths.MODEL,
+        weights=paths.WEIGHTS,
+        training=paths.TRAINING,
+    params:
+        cfg=lambda w: of(w).finetune(w.model).dumps(),
+        code=code("finetune"),
+        folder=lambda w, output: folder(output.config),
+        parent=lambda w, input: folders(input.parent),
+    log:
+        "logs/{study}/finetune/{model}.log",
+    benchmark:
+        "logs/{study}/finetune/{model}.tsv"
+    conda:
+        ENVIRONMENT
+    wildcard_constraints:
+        study=studies_with("finetune"),
+    threads: share_of_cores(2)
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=720,
+    shell:
+        "OMP_NUM_THREADS={threads} python -m featflow finetune --log {log:q} --cfg {params.cfg:q}"
+        " --parent {params.parent} --tokens {input.tokens} --output {params.folder}"
+
+
+def sweep_corpora(wildcards):
+    """The corpora of a merge's parents, each once."""
+    corpora = of(wildcards).sweep(wildcards.model).corpora
+    return list(dict.fromkeys(corpus for own in corpora for corpus in own))
+
+
+rule sweep:
+    input:
+        parents=lambda w: models_of(w, of(w).lineage.parents(w.model)),
+        tokens=lambda w: tokens_of(w, sweep_corpora(w), "selection"),
+    output:
+        paths.SWEEP,
+    params:
+        cfg=lambda w: of(w).sweep(w.model).dumps(),
+        code=code("sweep"),
+        parents=lambda w, input: folders(input.parents),
+    log:
+        "logs/{study}/sweep/{model}.log",
+    benchmark:
+        "logs/{study}/sweep/{model}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: share_of_cores(2)
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=240,
+    shell:
+        "OMP_NUM_THREADS={threads} python -m featflow sweep --log {log:q} --cfg {params.cfg:q}"
+        " --parents {params.parents} --tokens {input.tokens} --output {output}"
+
+
+def choice_of_t(wildcards):
+    """What a merge needs to choose its t, by flag: the sweep, and for `balanced` the ancestor."""
+    slices = of(wildcards)
+    t = getattr(slices.study.models[wildcards.model].method, "t", None)
+    flags = {}
+    if isinstance(t, str):
+        flags["--sweep"] = paths.SWEEP.at(study=wildcards.study, model=wildcards.model)
+    if t == "balanced":
+        ancestor = slices.lineage.common_ancestor(wildcards.model)
+        flags["--ancestor"] = paths.EVALUATE.at(study=wildcards.study, model=ancestor)
+    return flags
+
+
+rule merge:
+    input:
+        parents=lambda w: models_of(w, of(w).lineage.parents(w.model)),
+        choice=lambda w: list(choice_of_t(w).values()),
+    output:
+        config=paths.MODEL,
+        weights=paths.WEIGHTS,
+        merge=paths.MERGE,
+    params:
+        cfg=lambda w: of(w).merge(w.model).dumps(),
+        code=code("merge"),
+        folder=lambda w, output: folder(output.config),
+        parents=lambda w, input: folders(input.parents),
+        choice=lambda w: [word for pair in choice_of_t(w).items() for word in pair],
+    log:
+        "logs/{study}/merge/{model}.log",
+    benchmark:
+        "logs/{study}/merge/{model}.tsv"
+    conda:
+        ENVIRONMENT
+    wildcard_constraints:
+        study=studies_with("merge"),
+    resources:
+        mem_mb=16000,
+    shell:
+        "python -m featflow merge --log {log:q} --cfg {params.cfg:q}"
+        " --parents {params.parents} --output {params.folder} {params.choice}"
+
+
+rule evaluate:
+    input:
+        model=paths.MODEL,
+        tokens=lambda w: tokens_of(w, of(w).study.corpora, "validation"),
+    output:
+        paths.EVALUATE,
+    params:
+        cfg=lambda w: of(w).evaluate(w.model).dumps(),
+        code=code("evaluate"),
+        model=lambda w, input: folder(input.model),
+    log:
+        "logs/{study}/evaluate/{model}.log",
+    benchmark:
+        "logs/{study}/evaluate/{model}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: share_of_cores(2)
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=60,
+    shell:
+        "OMP_NUM_THREADS={threads} python -m featflow evaluate --log {log:q} --cfg {params.cfg:q}"
+        " --model {params.model} --tokens {input.tokens} --output {output}"

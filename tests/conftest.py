@@ -1,0 +1,64 @@
+"""Small real parts that several tests need: a tokenizer, a language model, a stream of tokens."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TEXT = "the cat sat on the mat ; a dog = 1 and the bird sang to the cat . " * 40
+
+
+@pytest.fixture(scope="session")
+def tokenizer_file(tmp_path_factory) -> Path:
+    """A byte-level BPE of 300 entries with <s>, trained on a few words."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=["<s>", "</s>", "<unk>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([TEXT], trainer)
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    tokenizer.save(str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def token_ids(tokenizer_file) -> np.ndarray:
+    """A stream (N,) of int32 token ids."""
+    from tokenizers import Tokenizer
+
+    ids = Tokenizer.from_file(str(tokenizer_file)).encode(TEXT * 4).ids
+    return np.array(ids, dtype=np.int32)
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory, tokenizer_file) -> Path:
+    """A Mistral model folder: hidden 32, MLP 48, 1 layer, context 64, random weights."""
+    import torch
+    from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    config = MistralConfig(
+        vocab_size=300,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=64,
+        sliding_window=None,
+        bos_token_id=0,
+        eos_token_id=1,
+    )
+    folder = tmp_path_factory.mktemp("model")
+    MistralForCausalLM(config).save_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(tokenizer_file), bos_token="<s>")
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -1,0 +1,121 @@
+"""The config: what is allowed, what is found wrong, and how it is said."""
+
+import copy
+
+import pytest
+
+from featflow.core.config import ConfigError, load
+from featflow.core.config.load import merged
+
+
+def study() -> dict:
+    base = {"kind": "base", "corpora": ["en"]}
+    return {
+        "corpora": {
+            "en": {"kind": "generated", "language": "english"},
+            "lu": {"kind": "generated", "language": "lua"},
+        },
+        "tokenizer": {"kind": "bpe", "corpora": ["en"]},
+        "models": {
+            "root": base,
+            "lua": {"kind": "finetune", "parent": "root", "corpora": ["lu"], "training": {}},
+            "more": {"kind": "finetune", "parent": "root", "corpora": ["en"]},
+            "both": {
+                "kind": "merge",
+                "parents": ["lua", "more"],
+                "method": {"kind": "slerp", "t": 0.5},
+            },
+        },
+        "saes": {
+            "main": {"kind": "relu"},
+            "reseed": {"extends": "main", "seed": 1, "control_of": "main", "models": ["root"]},
+        },
+    }
+
+
+def config(**changes) -> dict:
+    return {"study": "one", "studies": {"one": {**study(), **changes}}}
+
+
+def set_at(mapping: dict, path: str, value) -> dict:
+    mapping = copy.deepcopy(mapping)
+    *parents, last = path.split("/")
+    inner = mapping["studies"]["one"]
+    for key in parents:
+        inner = inner.setdefault(key, {})
+    inner[last] = value
+    return mapping
+
+
+def test_a_right_config_loads_and_extends_resolve():
+    loaded = load(config()).studies["one"]
+    assert loaded.saes["reseed"].seed == 1
+    assert loaded.saes["reseed"].hook == loaded.saes["main"].hook
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("modles", {}, ["studies.one.modles", "unknown key", "did you mean 'models'"]),
+        ("models/lua/training/learnig_rate", 1, ["models.lua.training.learnig_rate", "'learning_rate'"]),
+        ("models/lua/parent", "rot", ["models.lua.parent", "no model named 'rot'", "'root'"]),
+        ("models/root/corpora", ["enn"], ["models.root.corpora", "no corpus named 'enn'", "'en'"]),
+        ("models/lua/parent", "both", ["models", "a cycle", "lua → both → lua"]),
+        ("models/both/parents", ["lua"], ["models.both.parents", "at least 2"]),
+        ("models/both/parents", ["lua", "lua"], ["models.both", "different parents"]),
+        ("models/both/parents", ["lua", "more", "root"], ["slerp merges exactly 2"]),
+        ("models/both/method/t", 1.3, ["models.both.method.t", "less than or equal to 1", "1.3"]),
+        ("models/both/method/kind", "slurp", ["models.both.method.kind", "'slurp'", "slerp"]),
+        ("corpora/en/kind", "file", ["corpora.en.kind", "found 'file'", "files, generated, hub"]),
+        ("corpora/en/validation", 1.5, ["corpora.en.validation", "less than 1"]),
+        ("tokenizer/corpora", ["x"], ["tokenizer.corpora", "no corpus named 'x'"]),
+        ("saes/main/sparsity", {"l0": 3, "l1": 1}, ["saes.main.sparsity", "either l1", "or l0"]),
+        ("saes/reseed/seed", 0, ["saes.reseed.seed", "another seed"]),
+        ("saes/reseed/control_of", "mian", ["saes.reseed.control_of", "'main'"]),
+        ("saes/main/models", ["nobody"], ["saes.main.models", "no model named"]),
+        ("flow/threshold", 1.0, ["flow.threshold", "less than 1"]),
+        ("pairs", [["root.main", "lua.mian"]], ["pairs", "lua.mian"]),
+        ("models/Root", {"kind": "base", "corpora": ["en"]}, ["models", "Root"]),
+    ],
+)
+def test_what_is_wrong_is_named(path, value, words):
+    with pytest.raises(ConfigError) as error:
+        load(set_at(config(), path, value))
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_everything_wrong_comes_in_one_message():
+    wrong = set_at(set_at(config(), "models/both/method/t", -1), "flow/thresold", 0.5)
+    with pytest.raises(ConfigError) as error:
+        load(wrong)
+    assert "models.both.method.t" in str(error.value)
+    assert "flow.thresold" in str(error.value)
+
+
+def test_merge_of_different_architectures_is_refused():
+    wrong = set_at(
+        set_at(
+            config(), "models/other", {"kind": "base", "corpora": ["en"], "architecture": {"hidden": 64}}
+        ),
+        "models/both/parents",
+        ["lua", "other"],
+    )
+    with pytest.raises(ConfigError, match="different architectures"):
+        load(wrong)
+
+
+def test_merged_follows_the_rules_of_extends():
+    below = {"a": {"kind": "x", "one": 1}, "list": [1, 2], "gone": 3, "deep": {"p": 1, "q": 2}}
+    above = {"a": {"kind": "y", "two": 2}, "list": [3], "gone": None, "deep": {"q": 5}}
+    assert merged(below, above) == {
+        "a": {"kind": "y", "two": 2},
+        "list": [3],
+        "deep": {"p": 1, "q": 5},
+    }
+
+
+def test_extends_in_a_cycle():
+    wrong = {"study": "a", "studies": {"a": {"extends": "b"}, "b": {"extends": "a"}}}
+    with pytest.raises(ConfigError, match="cycle"):
+        load(wrong)

@@ -1,0 +1,96 @@
+"""Slices: the text that decides what reruns."""
+
+import json
+
+import pytest
+
+from featflow.core.config import load
+from featflow.core.slices import Slices, seed_from
+from tests.core.test_config import config, set_at
+
+
+def slices(changed=None) -> Slices:
+    return Slices("one", load(changed or config()).studies["one"])
+
+
+def every_slice(s: Slices) -> dict:
+    return {
+        "corpus": s.corpus("en"),
+        "tokenizer": s.tokenizer(),
+        "tokens": s.tokens("en", "train"),
+        "train": s.train("root"),
+        "finetune": s.finetune("lua"),
+        "sweep": s.sweep("both"),
+        "merge": s.merge("both"),
+        "evaluate": s.evaluate("lua"),
+        "activations": s.activations("root", "blocks.0.mlp.hook_post", 0),
+        "sae": s.sae("root", "main"),
+        "features": s.features("root", "main"),
+        "correlation": s.correlation("root.main", "lua.main"),
+        "flow": s.flow("main"),
+        "figure": s.figure("flow"),
+    }
+
+
+def changed_by(path, value) -> set[str]:
+    before, after = every_slice(slices()), every_slice(slices(set_at(config(), path, value)))
+    return {stage for stage in before if before[stage].dumps() != after[stage].dumps()}
+
+
+def test_slices_survive_their_text():
+    for stage, cut in every_slice(slices()).items():
+        text = cut.dumps()
+        assert type(cut).model_validate_json(text) == cut, stage
+        assert list(json.loads(text)) == sorted(json.loads(text))
+
+
+def test_a_default_written_out_changes_no_slice():
+    assert changed_by("saes/main", {"kind": "relu", "expansion": 16, "tokens": 15_000_000}) == set()
+    assert changed_by("flow/threshold", 0.8) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "stages"),
+    [
+        ("corpora/en/documents", 7, {"corpus"}),
+        ("corpora/en/tokens", 7, {"tokens"}),
+        ("tokenizer/vocabulary", 512, {"tokenizer"}),
+        ("models/root/training/epochs", 2, {"train"}),
+        ("models/lua/training/learning_rate", 1e-3, {"finetune"}),
+        ("models/both/method/t", 0.25, {"merge"}),
+        ("evaluation/sweep_points", 5, {"sweep"}),
+        ("saes/main/seed", 3, {"sae"}),
+        ("saes/main/models", ["root", "lua", "more", "both"], set()),
+        ("flow/threshold", 0.7, {"flow"}),
+        ("flow/scope", "union", {"correlation", "flow"}),
+        ("probe/tokens_per_corpus", 99, {"features"}),
+        ("activations/window", 12, {"activations", "sae", "features"}),
+    ],
+)
+def test_an_edit_reaches_the_stages_that_read_it(path, value, stages):
+    assert changed_by(path, value) == stages
+
+
+def test_a_reseed_differs_in_its_seed_alone():
+    s = slices()
+    main, reseed = s.sae("root", "main"), s.sae("root", "reseed")
+    assert main.seed != reseed.seed
+    assert main.settings.model_copy(update={"seed": 1}) == reseed.settings
+
+
+def test_init_shared_gives_every_model_the_same_seed():
+    shared = slices(set_at(config(), "saes/main/init", "shared"))
+    assert shared.sae("root", "main").seed == shared.sae("lua", "main").seed
+    assert slices().sae("root", "main").seed != slices().sae("lua", "main").seed
+
+
+def test_seeds_are_the_same_on_every_machine():
+    assert seed_from(0, "train", "lua") == seed_from(0, "train", "lua") < 2**31
+    assert seed_from(0, "sae", "root", 0) != seed_from(0, "sae", "root", 1)
+    assert seed_from(0) == 863368751
+
+
+def test_shards_cover_the_tokens():
+    s = slices(set_at(config(), "activations", {"tokens": 11, "shard_tokens": 4}))
+    assert list(s.shards("main")) == [0, 1, 2]
+    assert [s.activations("root", "h", i).tokens for i in s.shards("main")] == [4, 4, 3]

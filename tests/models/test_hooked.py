@@ -1,0 +1,101 @@
+"""The hooked model against the Hugging Face model itself."""
+
+import numpy as np
+import pytest
+import torch
+
+from featflow.core.artifacts import ArtifactError
+from featflow.models.hooked import HookedModel, HookError, batches
+
+HOOK = "blocks.0.mlp.hook_post"
+
+
+@pytest.fixture(scope="module")
+def hooked(model_folder):
+    return HookedModel.load(model_folder, HOOK, "cpu")
+
+
+@pytest.fixture(scope="module")
+def plain(model_folder):
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
+
+
+@pytest.fixture
+def ids():
+    return torch.randint(0, 300, (3, 40), generator=torch.Generator().manual_seed(1))
+
+
+def test_activations_are_the_input_of_down_proj(hooked, plain, ids):
+    seen = []
+    handle = plain.model.layers[0].mlp.down_proj.register_forward_pre_hook(
+        lambda module, args: seen.append(args[0])
+    )
+    with torch.no_grad():
+        plain(ids)
+    handle.remove()
+    found = hooked.activations(ids)
+    assert hooked.width == found.shape[2] == 48
+    torch.testing.assert_close(found, seen[0], rtol=1e-4, atol=1e-6)
+
+
+def test_the_forward_pass_stops_at_the_hook(hooked, ids):
+    def fail(*_):
+        raise AssertionError("computed what lies behind the hook")
+
+    handle = hooked._bridge.unembed.original_component.register_forward_pre_hook(fail)
+    try:
+        hooked.activations(ids)
+        with pytest.raises(AssertionError):
+            hooked.losses(ids)
+    finally:
+        handle.remove()
+
+
+def test_losses_are_those_of_the_plain_model(hooked, plain, ids):
+    with torch.no_grad():
+        logits = plain(ids).logits
+    expected = -logits[:, :-1].log_softmax(-1).gather(2, ids[:, 1:, None])[..., 0]
+    torch.testing.assert_close(hooked.losses(ids), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(hooked.losses(ids, lambda x: x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_replacing_the_activations_takes_the_mlp_out(hooked, plain, ids):
+    weight = plain.model.layers[0].mlp.down_proj.weight
+    kept = weight.detach().clone()
+    with torch.no_grad():
+        weight.zero_()
+        logits = plain(ids).logits
+        weight.copy_(kept)
+    expected = -logits[:, :-1].log_softmax(-1).gather(2, ids[:, 1:, None])[..., 0]
+    torch.testing.assert_close(hooked.losses(ids, torch.zeros_like), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_hooks_leave_nothing_behind(hooked, ids):
+    before = hooked.losses(ids)
+    hooked.activations(ids)
+    hooked.losses(ids, torch.zeros_like)
+    assert torch.equal(hooked.losses(ids), before)
+
+
+def test_an_unknown_hook_is_named_with_those_there_are(model_folder):
+    with pytest.raises(HookError) as error:
+        HookedModel.load(model_folder, "blocks.0.mlp.hook_pots", "cpu")
+    message = str(error.value)
+    assert "hook_pots" in message and "did you mean 'blocks.0.mlp.hook_post'" in message
+    assert "blocks.0.hook_resid_pre" in message
+    assert "rotary_emb.hook_cos" not in message  # carries no vector a token
+
+
+def test_a_missing_model_is_an_artifact_error(tmp_path):
+    with pytest.raises(ArtifactError, match="no such file"):
+        HookedModel.load(tmp_path / "results/demo/models/lua", HOOK, "cpu")
+
+
+def test_batches_are_all_blocks_in_order():
+    blocks = np.arange(70, dtype=np.int32).reshape(7, 10)
+    parts = list(batches(blocks, 25))
+    assert [len(part) for part in parts] == [2, 2, 2, 1]
+    assert parts[0].dtype == torch.int64
+    np.testing.assert_array_equal(torch.cat(parts).numpy(), blocks)
