@@ -32,7 +32,10 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         from featflow.core.config.errors import did_you_mean
 
-        print(f"featflow: no command {verb!r}; {did_you_mean(verb, [*EVERYDAY, *STAGES])}", file=sys.stderr)
+        print(
+            f"featflow: no command {verb!r}; {did_you_mean(verb, [*EVERYDAY, *STAGES])}",
+            file=sys.stderr,
+        )
         raise SystemExit(2)
 
 

@@ -29,7 +29,7 @@ def table(study: str, /, config: Path = Path("workflow_config.yaml")) -> None:
 
 
 def schema() -> None:
-    """Print the JSON schema of workflow_config.yaml, for editors (docs/workflow_config.schema.json)."""
+    """Print the JSON schema of workflow_config.yaml, for editors."""
     print(json.dumps(_for_the_file(Workflow.model_json_schema()), indent=2))
 
 
@@ -46,7 +46,10 @@ def _for_the_file(schema: dict[str, Any]) -> dict[str, Any]:
                 definition["properties"][key] = {"anyOf": [value, {"type": "null"}]}
                 _lift(definition["properties"][key], value)
         if name == "Study" or "kind" in definition.get("properties", {}):
-            definition["properties"]["extends"] = {"type": "string", "description": "Lay this over."}
+            definition["properties"]["extends"] = {
+                "type": "string",
+                "description": "Lay this over.",
+            }
     for family in FAMILIES:
         _entries_may_extend(schema["$defs"]["Study"]["properties"][family])
     return schema
@@ -59,7 +62,7 @@ def _lift(outer: dict[str, Any], inner: dict[str, Any]) -> None:
 
 
 def _entries_may_extend(family: dict[str, Any]) -> None:
-    """An entry that extends another need not repeat its kind, so no discriminator chooses for it."""
+    """An entry that extends another need not repeat its kind: no discriminator chooses."""
     for option in family["anyOf"]:
         for part in ("additionalProperties", "patternProperties"):
             for entry in [option.get(part), *(option.get(part) or {}).values()]:

@@ -1,9 +1,10 @@
 """Chains: what became of a root's features, and where a descendant's features come from.
 
-The lineage is any graph; a root is a model none of whose parents has this SAE. A *link* is a living child feature, a parent feature that counts, and
-r > τ on the child's scope. A descendant's feature is `base-derived` if links lead from it to a root
-model; where several paths do, the one with the largest product of r is told. Two links above 0.8
-guarantee an end-to-end r of only 0.28, so the r of both ends is beside it.
+The lineage is any graph; a root is a model none of whose parents has this SAE. A *link* is a living
+child feature, a parent feature that counts, and r > τ on the child's scope. A descendant's feature
+is `base-derived` if links lead from it to a root; where several paths do, the one with the largest
+product of r is told. Two links above 0.8 guarantee an end-to-end r of only 0.28, so the r of both
+ends stands beside them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +36,7 @@ COLUMNS = {
 }
 
 
-def chains(edges: Edges, spans: Edges, end_to_end: EndToEnd) -> pd.DataFrame:
+def chain_table(edges: Edges, spans: Edges, end_to_end: EndToEnd) -> pd.DataFrame:
     """A row for each feature of every root, and of every model with parents that have parents.
 
     A merge counts as such a model whatever its parents are.
@@ -95,8 +96,8 @@ def _root(root: str, edges: Edges) -> pd.DataFrame:
     found = [side.matched for side in sides]
     status = _standing(sides, np.any(found, axis=0), ("persisting", "disappearing"))
     rows = pd.DataFrame({"feature": np.arange(len(status)), "status": status})
-    rows = rows.assign(role="root", model=root, via=_joined(children, found))
-    return _fill(rows)
+    rows["via"] = _joined(children, found)
+    return _fill(rows.assign(role="root", model=root))
 
 
 def _traced(
@@ -120,8 +121,8 @@ def _links(parent: str, side: Side, traced: Mapping[str, pd.DataFrame]) -> pd.Da
     links = pd.DataFrame({"feature": feature, "parent_feature": partner, "r_last": r})
     links = links.astype({"r_last": "float64"}).assign(parent=parent)
     if parent not in traced:  # a root: the path ends here
-        ends = {"root": parent, "root_feature": partner, "r_first": links["r_last"]}
-        return links.assign(**ends, product=links["r_last"])
+        r_last = links["r_last"]
+        return links.assign(root=parent, root_feature=partner, r_first=r_last, product=r_last)
     onward = traced[parent][["root", "root_feature", "r_first", "product"]]
     links = links.join(onward, on="parent_feature")
     reaches = links["root"].notna()
@@ -138,7 +139,8 @@ def _descendant(
     status = _standing(sides, np.any(found, axis=0), ("emerged-in-finetune", "emerging"))
     rows = pd.DataFrame({"feature": np.arange(len(status))}).join(best, on="feature")
     rows["status"] = np.where(rows["root"].notna(), "base-derived", status)
-    return _fill(rows.assign(role="descendant", model=model, via=_joined(parents, found)))
+    rows["via"] = _joined(parents, found)
+    return _fill(rows.assign(role="descendant", model=model))
 
 
 def _with_direct(
@@ -149,7 +151,7 @@ def _with_direct(
     That is an emerging feature (no partner in any parent) with r > τ to a root feature that
     persists into no child of the root that leads here; of several, the one with the largest r.
     """
-    model = rows["model"].iat[0]
+    model = str(rows["model"].iat[0])
     between = _ancestors(model, parents)
     found = [
         pd.DataFrame({"feature": j, "root": root, "root_feature": i, "r": r})[~kept[i]]
@@ -181,7 +183,7 @@ def _ancestors(model: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
 
 def _with_ends(rows: pd.DataFrame, end_to_end: EndToEnd) -> pd.DataFrame:
     """Fill r_end: the root feature and this one, without what lies between."""
-    model = rows["model"].iat[0]
+    model = str(rows["model"].iat[0])
     for root, those in rows[rows["root"].notna()].groupby("root"):
         r = end_to_end(str(root), model)
         if r is not None:
@@ -209,7 +211,7 @@ def chain_counts(chains: pd.DataFrame) -> pd.DataFrame:
             (model, "of these from a base", derived, derived + later),
             (model, "of these emerged in fine-tuning", later, derived + later),
             (model, "emerging", status.get("emerging", 0), living),
-            (model, "in a base but in no model between", part["direct"].sum(), living),
+            (model, "in a base but in no model between", int(part["direct"].sum()), living),
         ]
     table = pd.DataFrame(rows, columns=["model", "statement", "features", "of"])
     return table.astype({"features": "int64", "of": "int64"})

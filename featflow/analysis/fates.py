@@ -44,8 +44,8 @@ class Side:
     firings: np.ndarray
     documents: np.ndarray
     lookup_r: np.ndarray
-    tokens: int
-    """Tokens of the scope."""
+    density: np.ndarray
+    """The share of the scope's tokens on which it fires; NaN where the matches lack `tokens`."""
     silent: np.ndarray
     rare: np.ndarray
     partner: np.ndarray
@@ -65,11 +65,6 @@ class Side:
         found = np.zeros(len(self.silent), dtype=bool)
         found[self.links.feature] = True
         return found
-
-    @property
-    def density(self) -> np.ndarray:
-        """The share of the scope's tokens on which a feature fires."""
-        return self.firings / max(self.tokens, 1)
 
 
 @dataclass(frozen=True)
@@ -109,8 +104,6 @@ def compare(matches: Path, matrix: Path, flow: Flow) -> Comparison:
     """
     table, r = load_table(matches), load_tensors(matrix)
     r_a, r_b = r["r"], r.get("r_b", r["r"])
-    if missing := {"tokens"} - set(table.columns):
-        raise ArtifactError(f"{matches}: it has no column {', '.join(missing)}; rebuild it")
     rows_a, rows_b = (table[table["side"] == side] for side in "ab")
     a, b = _features(rows_a, r_a.shape[0], matches), _features(rows_b, r_a.shape[1], matches)
     return Comparison(
@@ -160,12 +153,16 @@ def _judged(
     firings, documents = features["firings"].to_numpy(), features["documents"].to_numpy()
     silent = firings == 0
     rare = _rare(firings, documents, flow) & ~silent
-    partner, best, links = _best(r, ~(silent | rare), _counting(rows, partners, flow), flow.threshold)
+    partner, best, links = _best(
+        r, ~(silent | rare), _counting(rows, partners, flow), flow.threshold
+    )
     return Side(
         firings=firings,
         documents=documents,
         lookup_r=features["lookup_r"].to_numpy(dtype=np.float64, na_value=np.nan),
-        tokens=int(features["tokens"].max()) if len(features) else 0,
+        density=firings / features["tokens"].to_numpy()
+        if "tokens" in features
+        else firings * np.nan,
         silent=silent,
         rare=rare,
         partner=partner,

@@ -5,51 +5,21 @@ feature persists if it is matched, else it disappears; a child feature is traced
 in *any* of its parents, else it emerges. Every share stands beside the ceiling that reseeds give.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from featflow.analysis.ceilings import ceiling, ceilings, ratio
-from featflow.analysis.chains import chain_counts, chains
-from featflow.analysis.fates import Comparison, Side, compare
-from featflow.analysis.strata import ALL, Stratum, counts, density, lookup
+from featflow.analysis.ceilings import ceilings
+from featflow.analysis.chains import chain_counts, chain_table
+from featflow.analysis.fates import Comparison, compare
+from featflow.analysis.tables import Edge, edge_table, feature_table, strata_table, traced
 from featflow.core.artifacts import load_tensors, save_table
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log
-from featflow.core.slices import FlowSlice
-
-Edge = tuple[str, str]
-"""Parent and child model."""
-
-Ceilings = dict[str, dict[Stratum, float]]
-
-EDGE_COLUMNS = (
-    "edge threshold parent_features parent_silent parent_rare persisting disappearing "
-    "child_features child_silent child_rare traced emerging mutual one_to_one "
-    "share ceiling share_of_ceiling traced_share traced_here ceiling_of "
-    "scope min_firings min_documents"
-).split()
-
-STRATA_COLUMNS = (
-    "edge role kind stratum features persisting share ceiling share_of_ceiling".split()
-)
-
-FEATURE_COLUMNS = {
-    "edge": "object",
-    "role": "object",
-    "model": "object",
-    "feature": "int32",
-    "fate": "object",
-    "partner": "Int32",
-    "r": "float32",
-    "lookup_r": "float32",
-    "lookup": "object",
-    "density": "object",
-    "firings": "int64",
-    "documents": "int64",
-}
+from featflow.core.slices import FlowPair, FlowSlice
 
 
 def run(
@@ -73,28 +43,82 @@ def run(
         chains: where to write what links lead from the roots to the last models.
     """
     provenance = Provenance("flow", cfg, [*matches, *matrices])
-    pairs = {
-        (pair.role, pair.a, pair.b): compare(table, matrix, cfg.flow)
-        for pair, table, matrix in zip(cfg.pairs, matches, matrices, strict=True)
-    }
-    files = {(pair.a, pair.b): matrix for pair, matrix in zip(cfg.pairs, matrices, strict=True)}
+    files = list(zip(cfg.pairs, matches, matrices, strict=True))
+    pairs = {pair: compare(table, matrix, cfg.flow) for pair, table, matrix in files}
     lineage, spans = _by_models(pairs, "edge"), _by_models(pairs, "span")
-    controls = {(a, b): pair for (role, a, b), pair in pairs.items() if role == "control"}
+    controls = {(pair.a, pair.b): found for pair, found in pairs.items() if pair.role == "control"}
     known = ceilings((_model(a), pair) for (a, _), pair in controls.items())
     found = traced(lineage)
 
     def end_to_end(root: str, model: str) -> np.ndarray | None:
-        file = files.get((f"{root}.{cfg.sae}", f"{model}.{cfg.sae}"))
-        if file is None:
-            return None
-        r = load_tensors(file)
-        return r.get("r_b", r["r"])
+        ends = f"{root}.{cfg.sae}", f"{model}.{cfg.sae}"
+        for pair, _, matrix in files:
+            if (pair.a, pair.b) == ends:
+                r = load_tensors(matrix)
+                return r.get("r_b", r["r"])
+        return None
 
-    table = edge_table(lineage, found, known, cfg)
+    counted = edge_table(lineage, found, known, cfg)
     paths = chain_table(lineage, spans, end_to_end)
     save_table(features, feature_table(lineage, found), provenance)
-    save_table(edges, table, provenance)
+    save_table(edges, counted, provenance)
     save_table(strata, strata_table(lineage, found, controls, known), provenance)
     save_table(chains, paths, provenance)
-    for line in [*table_text(table).splitlines(), *chain_lines(paths)]:
+    for line in [*table(counted).splitlines(), *chain_lines(paths)]:
         log.info(line)
+
+
+def _model(dictionary: str) -> str:
+    return dictionary.split(".")[0]
+
+
+def _by_models(pairs: dict[FlowPair, Comparison], role: str) -> dict[Edge, Comparison]:
+    return {(_model(p.a), _model(p.b)): found for p, found in pairs.items() if p.role == role}
+
+
+def table(edges: pd.DataFrame) -> str:
+    """edges.csv as text for a terminal, under 100 columns, with what its columns mean.
+
+    A share of features stands beside its ceiling: what a second seed of the same SAE recovers.
+    """
+    if edges.empty:
+        return "flow: no edge of the lineage has this SAE on both sides"
+    first = edges.iloc[0]
+    lines = pd.DataFrame([_line(row) for row in edges.to_dict("records")])
+    return (
+        f"Flow of features at r > {first['threshold']:g}, scope {first['scope']}\n\n"
+        f"{lines.to_string(index=False)}\n\n"
+        "persist: parent features with a child feature above the threshold; ceiling: the same\n"
+        "share for a second seed of the same SAE; of it: share / ceiling; emerge: child features\n"
+        "without a partner in any parent; 1:1: the largest one-to-one matching. Shares leave out\n"
+        "silent and rare features, counted parent/child; rare: under "
+        f"{first['min_firings']:,} firings or {first['min_documents']:,} documents."
+    )
+
+
+def _line(row: dict[Hashable, Any]) -> dict[str, str]:
+    return {
+        "edge": row["edge"],
+        "parent": f"{row['parent_features']:,}",
+        "persist": f"{row['persisting']:,} {percent(row['share'])}",
+        "ceiling": percent(row["ceiling"]),
+        "of it": percent(row["share_of_ceiling"]),
+        "child": f"{row['child_features']:,}",
+        "emerge": f"{row['emerging']:,} {percent(1 - row['traced_share'])}",
+        "silent": f"{row['parent_silent']:,}/{row['child_silent']:,}",
+        "rare": f"{row['parent_rare']:,}/{row['child_rare']:,}",
+        "1:1": f"{row['one_to_one']:,}",
+    }
+
+
+def percent(share: float) -> str:
+    """A share as text, a dash where it is not known."""
+    return "-" if pd.isna(share) else f"{share:.1%}"
+
+
+def chain_lines(chains: pd.DataFrame) -> list[str]:
+    """The chain counts as text."""
+    return [
+        f"{row['model']}: {row['features']:,} of {row['of']:,} {row['statement']}"
+        for row in chain_counts(chains).to_dict("records")
+    ]

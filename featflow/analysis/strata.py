@@ -17,7 +17,7 @@ LOOKUPS = ("contextual", "between", "lookup")
 """lookup_r ≤ 0.5, up to 0.8, and above: how well its mean activation per token predicts it."""
 
 UNKNOWN = "unknown"
-"""The stratum of features whose lookup_r is undefined."""
+"""The stratum of features whose lookup_r or firing rate is undefined."""
 
 DENSITIES = ("<-4", "-4..-3", "-3..-2", "-2..-1", ">=-1")
 """Decades of the firing rate, log10; the lower end belongs to the bin."""
@@ -25,20 +25,22 @@ DENSITIES = ("<-4", "-4..-3", "-3..-2", "-2..-1", ">=-1")
 STRATA: tuple[Stratum, ...] = (
     ALL,
     *(("lookup", name) for name in (*reversed(LOOKUPS), UNKNOWN)),
-    *(("density", name) for name in DENSITIES),
+    *(("density", name) for name in (*DENSITIES, UNKNOWN)),
 )
 
 
 def lookup(lookup_r: np.ndarray) -> np.ndarray:
     """The look-up stratum of each feature."""
-    names = np.array([*LOOKUPS, UNKNOWN])
-    index = np.searchsorted([0.5, 0.8], np.nan_to_num(lookup_r, nan=-1.0), side="left")
-    return names[np.where(np.isnan(lookup_r), len(LOOKUPS), index)]
+    return _named(LOOKUPS, np.searchsorted([0.5, 0.8], lookup_r, side="left"), lookup_r)
 
 
 def density(rate: np.ndarray) -> np.ndarray:
     """The density bin of each feature, of its firing rate."""
-    return np.array(DENSITIES)[np.searchsorted([1e-4, 1e-3, 1e-2, 1e-1], rate, side="right")]
+    return _named(DENSITIES, np.searchsorted([1e-4, 1e-3, 1e-2, 1e-1], rate, side="right"), rate)
+
+
+def _named(names: tuple[str, ...], index: np.ndarray, value: np.ndarray) -> np.ndarray:
+    return np.array([*names, UNKNOWN])[np.where(np.isnan(value), len(names), index)]
 
 
 def counts(side: Side, found: np.ndarray) -> dict[Stratum, tuple[int, int]]:

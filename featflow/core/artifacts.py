@@ -15,15 +15,23 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import KEY, Provenance, named
+from featflow.core.provenance import KEY, Provenance
+from featflow.core.reading import ArtifactError, readable
 
-
-class ArtifactError(FeatflowError):
-    """A file is missing, truncated, or not what its name says."""
+__all__ = [
+    "ArtifactError",
+    "load_json",
+    "load_table",
+    "load_tensors",
+    "readable",
+    "save_json",
+    "save_table",
+    "save_tensors",
+    "written",
+]
 
 
 @contextmanager
@@ -55,12 +63,11 @@ def load_tensors(path: Path, *keys: str) -> dict[str, np.ndarray]:
     Raises:
         ArtifactError: when the file is missing, truncated, foreign, or lacks a key.
     """
-    with readable(path):
-        with safe_open(path, framework="numpy") as file:
-            present = set(file.keys())
-            if missing := set(keys) - present:
-                raise ValueError(f"it has no tensor {', '.join(sorted(missing))}")
-            return {key: file.get_tensor(key) for key in keys or sorted(present)}
+    with readable(path), safe_open(path, framework="numpy") as file:
+        present = set(file.keys())
+        if missing := set(keys) - present:
+            raise ValueError(f"it has no tensor {', '.join(sorted(missing))}")
+        return {key: file.get_tensor(key) for key in keys or sorted(present)}
 
 
 def save_table(path: Path, table: pd.DataFrame, provenance: Provenance) -> None:
@@ -104,21 +111,3 @@ def load_json(path: Path) -> dict[str, Any]:
         if not isinstance(content, dict):
             raise ValueError("it is not a JSON object")
     return {key: value for key, value in content.items() if key != KEY}
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while reading `path` into an ArtifactError with the remedy."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file; {_remedy(path)}") from None
-    except (SafetensorError, pa.ArrowException, ValueError, OSError) as error:
-        raise ArtifactError(f"{path}: cannot be read: {error}; {_remedy(path)}") from error
-
-
-def _remedy(path: Path) -> str:
-    name = named(Path(path))
-    if not name.startswith("results/"):
-        return "check the path"
-    return f"rebuild it with: snakemake --profile local --forcerun {name} {name}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from featflow.core.fingerprint import fingerprint
+from featflow.core.reading import named, readable
 from featflow.core.slices import Slice
 from featflow.core.stages import STAGES
 
@@ -43,18 +44,12 @@ class Provenance:
         return hashlib.sha256(self.dumps().encode()).hexdigest()[:16]
 
 
-def named(path: Path) -> str:
-    """The path as the workflow knows it: from results/ on, or the bare name."""
-    parts = Path(path).parts
-    return "/".join(parts[parts.index("results") :]) if "results" in parts else parts[-1]
-
-
 def digest(path: Path) -> str:
     """SHA-256 of a file; of a folder, that of its files and their names."""
     if Path(path).is_dir():
         listing = [f"{f.name}:{digest(f)}" for f in sorted(Path(path).iterdir()) if f.is_file()]
         return hashlib.sha256("\n".join(listing).encode()).hexdigest()
-    with open(path, "rb") as file:
+    with readable(path), open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

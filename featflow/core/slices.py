@@ -14,7 +14,14 @@ from featflow.core.config.base import Config, Name
 from featflow.core.config.corpora import Corpus
 from featflow.core.config.figures import Figure
 from featflow.core.config.merging import Method
-from featflow.core.config.models import Architecture, Base, Finetune, FinetuneTraining, Merge, Training
+from featflow.core.config.models import (
+    Architecture,
+    Base,
+    Finetune,
+    FinetuneTraining,
+    Merge,
+    Training,
+)
 from featflow.core.config.saes import Activations, Sae
 from featflow.core.config.study import Flow, Study
 from featflow.core.config.tokenizers import Bpe, Tokenizer
@@ -189,7 +196,9 @@ class Slices:
 
     def corpus(self, corpus: str) -> CorpusSlice:
         source = self.study.corpora[corpus].model_copy(update={"tokens": None})
-        return CorpusSlice(study=self.name, corpus=corpus, seed=self._seed("corpus", corpus), source=source)
+        return CorpusSlice(
+            study=self.name, corpus=corpus, seed=self._seed("corpus", corpus), source=source
+        )
 
     def tokenizer(self) -> TokenizerSlice:
         return TokenizerSlice(study=self.name, tokenizer=self.study.tokenizer)

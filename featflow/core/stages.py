@@ -1,7 +1,7 @@
 """The table of stages: verb, module, and what counts as a change of its code.
 
-A stage with a revision costs GPU-days: it reruns when someone raises the number, because its results
-would differ. A stage without one follows a fingerprint of its code (core/fingerprint.py).
+A stage with a revision costs GPU-days: it reruns when someone raises the number, because its
+results would differ. A stage without one follows a fingerprint of its code (core/fingerprint.py).
 """
 
 from typing import NamedTuple
@@ -23,11 +23,15 @@ STAGES = {
     "finetune": Stage("featflow.models.finetune", 1, "train a model further on other data"),
     "sweep": Stage("featflow.models.sweep", 1, "a merge at every t, on its parents' data"),
     "merge": Stage("featflow.models.merge", 1, "merge models tensor by tensor"),
-    "evaluate": Stage("featflow.models.evaluate", 1, "loss and accuracy of a model on every corpus"),
+    "evaluate": Stage(
+        "featflow.models.evaluate", 1, "loss and accuracy of a model on every corpus"
+    ),
     "activations": Stage("featflow.saes.activations", 1, "a shard of an SAE's training data"),
     "sae": Stage("featflow.saes.sae", 1, "train a sparse autoencoder"),
     "features": Stage("featflow.features.features", 1, "sparse feature activations on the probe"),
-    "correlation": Stage("featflow.features.correlation", 1, "Pearson's r between two dictionaries"),
+    "correlation": Stage(
+        "featflow.features.correlation", 1, "Pearson's r between two dictionaries"
+    ),
     "flow": Stage("featflow.analysis.flow", None, "which features persist, vanish and emerge"),
     "figure": Stage("featflow.figures.figure", None, "draw a figure"),
 }

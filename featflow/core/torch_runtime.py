@@ -17,7 +17,7 @@ def device() -> torch.device:
 
 
 def product_dtype(precision: Precision, where: torch.device) -> torch.dtype:
-    """The dtype of matrix products: `auto` is bfloat16 where the hardware multiplies it natively."""
+    """The dtype of matrix products: `auto` is bfloat16 where the hardware has it."""
     if precision != "auto":
         return getattr(torch, precision)
     native = torch.cuda.is_bf16_supported() if where.type == "cuda" else _cpu_has_bf16()
@@ -26,7 +26,9 @@ def product_dtype(precision: Precision, where: torch.device) -> torch.dtype:
 
 def _cpu_has_bf16() -> bool:
     capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+    return bool(
+        capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16")
+    )
 
 
 def autocast(dtype: torch.dtype, where: torch.device) -> AbstractContextManager:
@@ -37,7 +39,7 @@ def autocast(dtype: torch.dtype, where: torch.device) -> AbstractContextManager:
 
 
 def seeded(seed: int) -> torch.Generator:
-    """Seed every global generator, ask for deterministic kernels, and give a generator of its own."""
+    """Seed every global generator, ask for deterministic kernels, and give a generator."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

@@ -9,12 +9,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from featflow.core.config.corpora import Source
+from featflow.core.config.corpora import Corpus, Source
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log, progress
 from featflow.core.slices import CorpusSlice
 from featflow.data.documents import Writer, writer
-from featflow.data.sources import Document, SourceError, keyed
+from featflow.data.sources import Document, SourceError, counted, keyed
 
 Split = Literal["train", "validation", "selection"]
 
@@ -52,7 +52,7 @@ def run(cfg: CorpusSlice, *, train: Path, validation: Path, selection: Path) -> 
     counts = [f"{s} {file.documents:,} ({file.bytes:,} bytes)" for s, file in files.items()]
     log.info("%s: %s", cfg.corpus, ", ".join(counts))
     if dropped:
-        log.info("dropped: %s", ", ".join(f"{n:,} {why}" for why, n in sorted(dropped.items())))
+        log.info("dropped: %s", counted(dropped))
 
 
 def select(documents: Iterable[Document], source: Source, dropped: Counter[str]) -> Iterator[Kept]:
@@ -99,16 +99,17 @@ def split(digest: bytes, source: Source) -> Split:
     return "selection" if place >= 1 - source.selection else "train"
 
 
-def _check(files: dict[str, Writer], source: Source) -> None:
+def _check(files: dict[str, Writer], source: Corpus) -> None:
     """Raise SourceError, naming the key, if a split has no document."""
     total = sum(file.documents for file in files.values())
+    if not total and source.bytes:
+        raise SourceError(f"bytes: {source.bytes:,} are fewer than the first document has")
     if not total:
-        key = "bytes: less than the first document has, so" if source.bytes else "kind: the source"
-        raise SourceError(f"{key} leaves no document in the corpus")
+        raise SourceError(f"kind: this {source.kind} source has no document that is not left out")
     for name, file in files.items():
         if not file.documents:
             key = "documents" if name == "train" else name
             raise SourceError(
                 f"{key}: none of the {total:,} documents falls into the {name} split; "
-                f"give the corpus more documents or the split a larger share"
+                f"give the corpus more documents, or the split a larger share"
             )

@@ -17,8 +17,10 @@ from featflow.data.sources import Document
 COLUMNS = ("text", "source")
 GROUP_BYTES = 16_000_000
 """UTF-8 bytes of text in a row group: what a writer holds in memory."""
-BATCH = 1000
-"""Documents that a reader hands over at a time."""
+BATCH_CHARACTERS = 500_000
+"""About as much text a reader hands over at a time."""
+ROWS = 256
+"""Rows that it decodes at a time."""
 
 
 class Writer:
@@ -67,7 +69,7 @@ def writer(path: Path, provenance: Provenance) -> Iterator[Writer]:
 
 
 def batches(path: Path) -> Iterator[list[str]]:
-    """The texts of a parquet of documents, `BATCH` at a time, in order.
+    """The texts of a parquet of documents, in order, about `BATCH_CHARACTERS` at a time.
 
     Raises:
         ArtifactError: when the file is missing, truncated or foreign.
@@ -75,5 +77,14 @@ def batches(path: Path) -> Iterator[list[str]]:
     with readable(path), pq.ParquetFile(path) as file:
         if missing := set(COLUMNS) - set(file.schema_arrow.names):
             raise ValueError(f"it has no column {', '.join(sorted(missing))}")
-        for batch in file.iter_batches(BATCH, columns=["text"]):
-            yield batch.column(0).to_pylist()
+        batch: list[str] = []
+        size = 0
+        for rows in file.iter_batches(ROWS, columns=["text"]):
+            for text in rows.column(0).to_pylist():
+                batch.append(text)
+                size += len(text)
+                if size >= BATCH_CHARACTERS:
+                    yield batch
+                    batch, size = [], 0
+        if batch:
+            yield batch

@@ -39,8 +39,11 @@ def texts(path: Path, field: str, max_bytes: int) -> Iterator[tuple[int | None, 
     with _sound(path), _opened(path) as file:
         if format == ".jsonl":
             yield from _lines(path, file, field)
+        elif format == ".parquet" and compressed:
+            with _on_disk(file) as whole:
+                yield from _rows(path, whole, field)
         elif format == ".parquet":
-            yield from _rows(path, _seekable(file) if compressed else file, field)
+            yield from _rows(path, path, field)
         else:
             yield None, _text(file.read(max_bytes + 1), max_bytes)
 
@@ -70,12 +73,13 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         yield cast(BinaryIO, io.BufferedReader(stream))
 
 
-def _seekable(file: BinaryIO) -> BinaryIO:
-    """Decompressed on disk: a parquet is read from its end, and may not fit in memory."""
-    whole = tempfile.TemporaryFile()
-    shutil.copyfileobj(file, whole)
-    whole.seek(0)
-    return cast(BinaryIO, whole)
+@contextmanager
+def _on_disk(file: BinaryIO) -> Iterator[BinaryIO]:
+    """Decompressed: a parquet is read from its end, and may not fit in memory."""
+    with tempfile.TemporaryFile() as whole:
+        shutil.copyfileobj(file, whole)
+        whole.seek(0)
+        yield cast(BinaryIO, whole)
 
 
 def _text(content: bytes, max_bytes: int) -> str:
@@ -109,10 +113,10 @@ def _field(record: Any, field: str, where: str) -> object:
     return record[field]
 
 
-def _rows(path: Path, file: BinaryIO, field: str) -> Iterator[tuple[int, str]]:
+def _rows(path: Path, file: BinaryIO | Path, field: str) -> Iterator[tuple[int, str]]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path if file.seekable() is False else file) as table:
+    with pq.ParquetFile(file) as table:
         names = table.schema_arrow.names
         if field not in names:
             raise SourceError(f"text: {path} has no column {field!r}; it has: {', '.join(names)}")

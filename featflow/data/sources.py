@@ -5,6 +5,7 @@ Nothing heavy is imported here: the Snakefile lists the files of a corpus throug
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -57,6 +58,11 @@ def expand(text: str, key: str, quote: Callable[[str], str] = str) -> str:
         return quote(os.environ[match[1]])
 
     return re.sub(r"\$\{(\w+)\}", value, text)
+
+
+def counted(reasons: Counter[str]) -> str:
+    """`3 binary, 12 too small`: why documents are left out, and how many."""
+    return ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items()))
 
 
 def text_of(value: object, key: str, where: str) -> str:

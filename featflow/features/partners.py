@@ -49,7 +49,7 @@ def _none(features: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(cache=True, nogil=True)
-def _insert(partners, best, partner, value):
+def insert(partners, best, partner, value):
     """Put a partner into a list sorted by r; one that comes later loses a tie."""
     place = len(best) - 1
     while place > 0 and best[place - 1] < value:
@@ -63,7 +63,7 @@ def _best_of_rows(r, first, stop, partners, best):
     for i in range(first, stop):
         for j in range(r.shape[1]):
             if r[i, j] > best[i, -1]:
-                _insert(partners[i], best[i], j, r[i, j])
+                insert(partners[i], best[i], j, r[i, j])
 
 
 @njit(cache=True, nogil=True)
@@ -71,7 +71,7 @@ def _best_of_columns(r, first, stop, partners, best):
     for i in range(r.shape[0]):
         for j in range(first, stop):
             if r[i, j] > best[j, -1]:
-                _insert(partners[j], best[j], i, r[i, j])
+                insert(partners[j], best[j], i, r[i, j])
 
 
 @njit(cache=True, nogil=True)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from featflow.core.artifacts import load_tensors, readable
+from featflow.core.artifacts import readable
+from featflow.data.tokens import read
 
 
 class Piece(NamedTuple):
@@ -70,12 +71,14 @@ def stack(rows: Rows, dumps: dict[str, csr_array]) -> csr_array:
 
 
 class Source(NamedTuple):
-    """What lies at each row of a dump; (T,) each."""
+    """What lies at each row; (T,) each."""
 
     tokens: np.ndarray
     """Token ids, int32."""
     documents: np.ndarray
-    """int64: the document's number in its corpus, from 0 on."""
+    """int64: the document's number, from 0 on."""
+    folds: np.ndarray
+    """int8: 0 or 1, whether that number is even or odd in the document's corpus."""
 
 
 def source(path: Path, positions: np.ndarray) -> Source:
@@ -88,14 +91,17 @@ def source(path: Path, positions: np.ndarray) -> Source:
     Raises:
         ArtifactError: when the file is unreadable, or too short to be the dump's.
     """
-    tensors = load_tensors(path, "input_ids", "document_starts")
-    ids, starts = tensors["input_ids"], tensors["document_starts"]
+    ids, starts = read(path)
     with readable(path):
         if len(positions) and positions[-1] >= len(ids):
             raise ValueError(f"it has {len(ids)} tokens, the dump reaches token {positions[-1]}")
-        if not len(starts) or starts[0] != 0:
-            raise ValueError("its first document does not start at token 0")
-    return Source(ids[positions], np.searchsorted(starts, positions, side="right") - 1)
+    documents = document_of(positions, starts)
+    return Source(ids[positions], documents, (documents % 2).astype(np.int8))
+
+
+def document_of(positions: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """The number of the document that each position of a stream lies in: (T,) int64."""
+    return np.searchsorted(starts, positions, side="right") - 1
 
 
 def stack_sources(rows: Rows, sources: dict[str, Source]) -> Source:
@@ -108,4 +114,5 @@ def stack_sources(rows: Rows, sources: dict[str, Source]) -> Source:
     return Source(
         np.concatenate([s.tokens[start:stop] for s, start, stop, _ in parts]),
         np.concatenate([s.documents[start:stop] + offset for s, start, stop, offset in parts]),
+        np.concatenate([s.folds[start:stop] for s, start, stop, _ in parts]),
     )

@@ -57,7 +57,11 @@ def test_a_right_config_loads_and_extends_resolve():
     ("path", "value", "words"),
     [
         ("modles", {}, ["studies.one.modles", "unknown key", "did you mean 'models'"]),
-        ("models/lua/training/learnig_rate", 1, ["models.lua.training.learnig_rate", "'learning_rate'"]),
+        (
+            "models/lua/training/learnig_rate",
+            1,
+            ["models.lua.training.learnig_rate", "'learning_rate'"],
+        ),
         ("models/lua/parent", "rot", ["models.lua.parent", "no model named 'rot'", "'root'"]),
         ("models/root/corpora", ["enn"], ["models.root.corpora", "no corpus named 'enn'", "'en'"]),
         ("models/lua/parent", "both", ["models", "a cycle", "lua → both → lua"]),
@@ -96,7 +100,9 @@ def test_everything_wrong_comes_in_one_message():
 def test_merge_of_different_architectures_is_refused():
     wrong = set_at(
         set_at(
-            config(), "models/other", {"kind": "base", "corpora": ["en"], "architecture": {"hidden": 64}}
+            config(),
+            "models/other",
+            {"kind": "base", "corpora": ["en"], "architecture": {"hidden": 64}},
         ),
         "models/both/parents",
         ["lua", "other"],

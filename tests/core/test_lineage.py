@@ -13,7 +13,12 @@ def lineage(**changes) -> Lineage:
 def test_graph():
     graph = lineage()
     assert graph.order()[0] == "root" and graph.order()[-1] == "both"
-    assert set(graph.edges()) == {("root", "lua"), ("root", "more"), ("lua", "both"), ("more", "both")}
+    assert set(graph.edges()) == {
+        ("root", "lua"),
+        ("root", "more"),
+        ("lua", "both"),
+        ("more", "both"),
+    }
     assert graph.ancestors("both") == ["root", "lua", "more"]
     assert graph.common_ancestor("both") == "root"
     assert graph.children("root") == ["lua", "more"]
@@ -47,7 +52,9 @@ def test_an_sae_of_some_models_has_only_their_edges():
 
 def test_scopes():
     def scopes(scope):
-        return Slices("one", load(config(flow={"scope": scope})).studies["one"]).scopes("root", "lua")
+        return Slices("one", load(config(flow={"scope": scope})).studies["one"]).scopes(
+            "root", "lua"
+        )
 
     assert scopes("home") == (["en"], ["en", "lu"])
     assert scopes("intersection") == (["en"], ["en"])

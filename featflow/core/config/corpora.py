@@ -35,7 +35,7 @@ class Files(Source):
 
     kind: Literal["files"]
     paths: list[str] = Field(min_length=1)
-    """Globs (`**` for any depth). `${VAR}` is the environment's, `{stdlib}` the library of Python."""
+    """Globs (`**` for any depth). `${VAR}` is the environment's, `{stdlib}` Python's library."""
     include: list[str] = []
     """Keep only files whose path matches one of these globs (empty: all)."""
     exclude: list[str] = []

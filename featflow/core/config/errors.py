@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 
 class FeatflowError(Exception):
-    """An error whose message says what is wrong, where, and what to do: shown without a traceback."""
+    """Its message says what is wrong, where, and what to do: shown without a traceback."""
 
 
 class ConfigError(FeatflowError):
@@ -49,7 +49,9 @@ def _lines(problem: ErrorDetails, root: type[BaseModel], data: Any, prefix: str)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tag = found.get("kind") if isinstance(found, dict) else found
         allowed = ", ".join(_kinds(_classes_at(loc, root)))
-        return [f"{where}.kind: {'missing' if tag is None else f'found {tag!r}'}; allowed: {allowed}"]
+        return [
+            f"{where}.kind: {'missing' if tag is None else f'found {tag!r}'}; allowed: {allowed}"
+        ]
     if kind == "value_error" and isinstance(found, dict):
         joint = "." if not loc else ": "  # the study's own checks begin with a key's path
         return [f"{where}{joint}{line}" for line in message.split("\n")]
@@ -88,7 +90,9 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _kinds(classes: list[type[BaseModel]]) -> list[str]:
-    return [get_args(c.model_fields["kind"].annotation)[0] for c in classes if "kind" in c.model_fields]
+    return [
+        get_args(c.model_fields["kind"].annotation)[0] for c in classes if "kind" in c.model_fields
+    ]
 
 
 def _allowed(loc: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:

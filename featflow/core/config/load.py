@@ -39,7 +39,9 @@ def load(source: Path | dict[str, Any]) -> Workflow:
     studies = data.get("studies")
     if not isinstance(studies, dict) or not studies:
         raise ConfigError("studies: name at least one study")
-    resolved = {name: _families(name, study) for name, study in _extended(studies, "studies").items()}
+    resolved = {
+        name: _families(name, study) for name, study in _extended(studies, "studies").items()
+    }
     checked, problems = {}, []
     for name, raw in resolved.items():
         try:

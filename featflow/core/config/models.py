@@ -2,8 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from pydantic import model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from featflow.core.config.base import Config, Name
 from featflow.core.config.merging import Method
@@ -91,7 +97,9 @@ class Merge(Config):
         if len(set(self.parents)) != len(self.parents):
             raise ValueError("a merge needs different parents")
         if self.method.two_parents and len(self.parents) != 2:
-            raise ValueError(f"{self.method.kind} merges exactly 2 parents, not {len(self.parents)}")
+            raise ValueError(
+                f"{self.method.kind} merges exactly 2 parents, not {len(self.parents)}"
+            )
         return self
 
 

@@ -23,7 +23,7 @@ class Activations(Config):
     """common: all corpora of the study in equal parts, the same for every model.
     lineage: what the model and its ancestors were trained on (as in the paper)."""
     scale: Literal["unit", "none"] = "unit"
-    """unit: SAEs train on x·√n / mean‖x‖ and fold the scale back at export. none: raw (the paper)."""
+    """unit: SAEs train on x·√n / mean‖x‖; the scale is folded back at export. none: raw (paper)."""
     tokens: PositiveInt = 15_000_000
     """Distinct training tokens to dump for a model, over all shards."""
     shard_tokens: PositiveInt = 5_000_000
@@ -73,7 +73,7 @@ class Relu(Config):
     learning_rate: PositiveFloat = 1e-4
     betas: tuple[float, float] = (0.9, 0.9999)
     centering: Literal["element", "none"] = "element"
-    """element: subtract the mean over the vector's elements (the paper's Eq. 1). none: Bricken's."""
+    """element: subtract the mean over a vector's elements (the paper's Eq. 1). none: Bricken's."""
     init: Literal["independent", "shared"] = "independent"
     """shared: every model's SAE starts from the same numbers (the authors' code)."""
     resampling: Resampling | None = Resampling()

@@ -138,9 +138,13 @@ def _unknown_names(study: Study):
             yield from check("pairs", name, dictionaries, "dictionary (model.sae)")
     for key, figure in (study.figures.draw or {}).items():
         if isinstance(figure, FlowFigure) and figure.sae:
-            yield from check(f"figures.draw.{key}.sae", figure.sae, study.flow_saes, "SAE with a flow")
+            yield from check(
+                f"figures.draw.{key}.sae", figure.sae, study.flow_saes, "SAE with a flow"
+            )
         if isinstance(figure, SweepFigure) and figure.model:
-            yield from check(f"figures.draw.{key}.model", figure.model, study.swept, "merge with a t")
+            yield from check(
+                f"figures.draw.{key}.model", figure.model, study.swept, "merge with a t"
+            )
 
 
 def _sae_problems(study: Study):
@@ -187,4 +191,8 @@ def _graph_problems(study: Study):
 
 def _architecture(study: Study, name: str):
     model = study.models[name]
-    return model.architecture if isinstance(model, Base) else _architecture(study, parents_of(model)[0])
+    return (
+        model.architecture
+        if isinstance(model, Base)
+        else _architecture(study, parents_of(model)[0])
+    )

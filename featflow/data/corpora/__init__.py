@@ -1,1 +1,1 @@
-"""Sources of documents, one file a kind: each has `documents(source, seed) -> Iterator[Document]`."""
+"""Sources of documents, a file a kind: `documents(source, seed) -> Iterator[Document]`."""

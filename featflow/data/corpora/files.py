@@ -14,11 +14,13 @@ from typing import NamedTuple
 
 from featflow.core.config.corpora import Files
 from featflow.core.runtime import log
-from featflow.data.sources import Document, SourceError, expand
+from featflow.data.sources import Document, SourceError, counted, expand
 
 STDLIB = "{stdlib}"
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders below Python's library that are not part of it."""
+ESCAPED = re.compile(r"\[[*?[]\]")
+"""A character that glob.escape made stand for itself."""
 
 
 class File(NamedTuple):
@@ -40,13 +42,17 @@ def documents(source: Files, seed: int) -> Iterator[Document]:
                     if problem := _size_problem(text, source):
                         left_out[problem] += 1
                     else:
-                        yield Document(text, file.name if number is None else f"{file.name}:{number}")
+                        yield Document(text, _origin(file, number))
             except Unsuitable as reason:
                 log.warning("%s: %s, left out", file.path, reason)
                 left_out[str(reason)] += 1
     finally:  # a limit may end the reading before the files do
         if left_out:
-            log.info("left out: %s", ", ".join(f"{n:,} {why}" for why, n in sorted(left_out.items())))
+            log.info("left out of the files: %s", counted(left_out))
+
+
+def _origin(file: File, number: int | None) -> str:
+    return file.name if number is None else f"{file.name}:{number}"
 
 
 def _size_problem(text: str, source: Files) -> str | None:
@@ -69,18 +75,18 @@ def paths(source: Files) -> list[Path]:
 
 
 def _files(source: Files) -> list[File]:
-    keep = [_matcher(glob) for glob in source.include]
-    drop = [_matcher(glob) for glob in source.exclude]
+    keep = [_matcher(pattern) for pattern in source.include]
+    drop = [_matcher(pattern) for pattern in source.exclude]
     found: dict[Path, File] = {}
     for i, pattern in enumerate(source.paths):
-        matched = _matched(pattern, f"paths.{i}")
-        for file in matched:
-            wanted = not keep or any(matches.match(file.name) for matches in keep)
-            if wanted and not any(matches.match(file.name) for matches in drop):
-                found.setdefault(file.path, file)
-    if not found:
-        raise SourceError("include, exclude: they leave no file of those that `paths` matches")
-    return list(found.values())
+        for file in _matched(pattern, f"paths.{i}"):
+            found.setdefault(file.path, file)
+    wanted = [f for f in found.values() if not keep or any(p.fullmatch(f.name) for p in keep)]
+    wanted = [f for f in wanted if not any(p.fullmatch(f.name) for p in drop)]
+    if not wanted:
+        key = "exclude" if drop else "include"
+        raise SourceError(f"{key}: nothing is left of the {len(found):,} files of `paths`")
+    return wanted
 
 
 def _matched(pattern: str, key: str) -> list[File]:
@@ -90,27 +96,25 @@ def _matched(pattern: str, key: str) -> list[File]:
     files = [File(Path(root, name), Path(name).as_posix()) for name in names]
     if STDLIB in pattern:
         files = [file for file in files if not _installed(file.path)]
-    files = [file for file in files if file.path.is_file()]
-    if not files:
-        whole = Path(root, glob.escape(rest) if False else rest)
-        hint = "it is a folder, write /** after it" if _folder(root, rest) else "check the path"
-        raise SourceError(f"{key}: no file matches {str(whole)!r}; {hint}")
-    return files
+    found = [file for file in files if file.path.is_file()]
+    if not found:
+        hint = "it matches folders only, write /** after it" if files else "check the path"
+        raise SourceError(f"{key}: {pattern!r} matches no file (in {str(root)!r}); {hint}")
+    return found
 
 
 def _split(pattern: str, key: str) -> tuple[str, str]:
-    """The fixed root of a glob, and what follows it; both with their variables expanded."""
-    parts = Path(pattern).parts
-    magic = [i for i, part in enumerate(parts) if glob.has_magic(part)]
-    fixed = magic[0] if magic else len(parts) - 1
-    stdlib = sysconfig.get_path("stdlib")
-    root = expand(str(Path(*parts[:fixed])), key).replace(STDLIB, stdlib)
-    rest = expand(str(Path(*parts[fixed:])), key, quote=glob.escape)
-    return os.path.expanduser(root), rest.replace(STDLIB, glob.escape(stdlib))
+    """The fixed root of a glob, and the glob below it.
 
-
-def _folder(root: str, rest: str) -> bool:
-    return any(Path(root, name).is_dir() for name in glob.glob(rest, root_dir=root))
+    A variable's value is taken literally, even with a `*` in it.
+    """
+    library = glob.escape(sysconfig.get_path("stdlib"))
+    expanded = expand(pattern, key, quote=glob.escape).replace(STDLIB, library)
+    parts = Path(os.path.expanduser(expanded)).parts
+    magic = [glob.has_magic(ESCAPED.sub("", part)) for part in parts]
+    fixed = magic.index(True) if True in magic else len(parts) - 1
+    root = ESCAPED.sub(lambda match: match[0][1], str(Path(*parts[:fixed])))
+    return root, str(Path(*parts[fixed:]))
 
 
 def _installed(path: Path) -> bool:
@@ -120,12 +124,13 @@ def _installed(path: Path) -> bool:
 
 def _matcher(pattern: str) -> re.Pattern[str]:
     """A glob as a regular expression on names; one without a slash matches at any depth."""
-    tokens = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    if "/" not in pattern:
-        pattern = "**/" + pattern
-    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[!?[^\]/]+\])", pattern)
-    expression = "".join(
-        tokens.get(piece) or (piece.replace("[!", "[^", 1) if piece[:1] == "[" else re.escape(piece))
-        for piece in pieces
-    )
-    return re.compile(expression + r"\Z", re.DOTALL)
+    special = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+    def expression(piece: str) -> str:
+        if piece.startswith("["):
+            return piece.replace("[!", "[^", 1)
+        return special.get(piece) or re.escape(piece)
+
+    anywhere = pattern if "/" in pattern else f"**/{pattern}"
+    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[!?[^]/]+\])", anywhere)
+    return re.compile("".join(map(expression, pieces)), re.DOTALL)

@@ -42,6 +42,6 @@ def _rows(source: Hub, name: str) -> Iterator[dict]:
         )
     except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
         raise SourceError(
-            f"dataset: {source.dataset!r} cannot be read: {error}; check dataset, config, split and "
-            f"revision, the network, and HF_TOKEN if it is gated"
+            f"dataset: {source.dataset!r} cannot be read: {error}; check dataset, config, split "
+            f"and revision, the network, and HF_TOKEN if it is gated"
         ) from error

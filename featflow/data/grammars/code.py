@@ -16,10 +16,10 @@ from featflow.data.grammars.engine import Lexicon, Rules, Writer
 from featflow.data.grammars.words import fields, plural, spaced, topics
 
 TYPES = ("num", "str", "flag", "nums", "strs", "objs", "obj", "dict")
-SIMPLE = ("num", "str", "flag")
+SIMPLE = ("num", "str")
 PARAMETER_TYPES = "num num str str nums strs objs objs obj dict flag".split()
 RESULT_TYPES = "num num str flag nums strs objs dict".split()
-PLAINNESS = (0.0, 0.0, 0.3, 0.5, 0.65, 0.8, 1.0)
+PLAINNESS = (0.0, 0.15, 0.45, 0.55, 0.65, 0.8, 1.0)
 STORE_FIELDS = "objs dict num num str flag strs nums"
 
 EMPTY_LINE = re.compile(r"\n[ \t]*\0|[ \t]+$", re.MULTILINE)
@@ -80,8 +80,8 @@ DOMAIN_WORDS = topics(DOMAINS)
 class Coder(Writer):
     """A writer of programs. Slots it adds, T being a type:
 
-    ``$(new T x)`` a new name, bound to x and visible from the next statement; ``$(var T)`` a name
-    in scope, ``$(call T)`` a call that gives a T; ``$(block)`` statements in a scope of their own;
+    ``$(new T x)`` a new name, bound to x and visible from the next statement; ``$(each T x)`` a
+    loop's; ``$(var T)`` a name in scope, ``$(call T)`` a call that gives a T; ``$(block)`` statements in a scope of their own;
     ``$(fn T)`` … ``$(end)`` a function and its scope; ``$(class record)`` … ``$(close)`` a class.
     """
 
@@ -97,6 +97,7 @@ class Coder(Writer):
         self.scope: dict[str, list[str]] = {kind: [] for kind in TYPES}
         self.pending: list[tuple[str, str]] = []
         self.taken: set[str] = set(self.reserved)
+        self.transient: set[str] = set()
         self.frames: list[Frame] = []
         self.functions: list[Function] = []
         self.imports: dict[str, None] = {}
@@ -148,6 +149,21 @@ class Coder(Writer):
         self[slot] = name = self.fresh(kind)
         self.pending.append((kind, name))
         return name
+
+    def do_each(self, rest: str) -> str:
+        """A loop's variable: visible at once, until the statement ends."""
+        kind, slot = rest.split()
+        self[slot] = name = self.fresh(kind)
+        before = self.visible()
+        self.declare(kind, name)
+        for names_kind, length in before.items():
+            self.transient.update(self.scope[names_kind][length:])
+        return name
+
+    def do_hold(self, rest: str) -> str:
+        """``$(hold x rule)``: like ``as``, but printed only where x stands."""
+        self.do_as(rest)
+        return ""
 
     def do_var(self, kind: str) -> str:
         """A name in scope, the latest ones most often."""
@@ -247,11 +263,19 @@ class Coder(Writer):
         for kind, length in visible.items():
             del self.scope[kind][length:]
 
+    def end_loops(self, visible: dict[str, int]) -> None:
+        """Takes the loop variables out of what has been declared since."""
+        if not self.transient:
+            return
+        for kind, length in visible.items():
+            names = self.scope[kind]
+            names[length:] = [name for name in names[length:] if name not in self.transient]
+
     def do_block(self, rest: str) -> str:
         """Statements in a scope of their own; fewer the deeper they are."""
         self.settle()
         visible, taken = self.visible(), set(self.taken)
-        text = self.statements(int(rest or 1 + self.random() * (2.6 if self.level < 3 else 1.5)))
+        text = self.statements(int(rest or 1 + self.random() * (2.3 if self.level < 3 else 1.4)))
         self.forget(visible)
         self.taken = taken
         return text
@@ -270,7 +294,7 @@ class Coder(Writer):
     def do_body(self, rest: str) -> str:
         """A function's statements: their names stay in scope for its result."""
         self.settle()
-        return self.statements(int(rest or 1 + self.random() * 4))
+        return self.statements(int(rest or 1 + self.random() * 3.3))
 
     def statements(self, count: int) -> str:
         bound = dict(self)
@@ -294,8 +318,6 @@ class Coder(Writer):
         for rule in rules:
             try:
                 text = self[rule]
-                self.settle()
-                return text
             except NoName:
                 self.depth, self.level, frames, taken, self.owner = state
                 self.taken = set(taken)
@@ -304,6 +326,10 @@ class Coder(Writer):
                 self.forget(visible)
                 self.clear()
                 self.update(bound)
+            else:
+                self.settle()
+                self.end_loops(visible)
+                return text
         raise NoName(f"the rule {rules[-1]!r} must be possible anywhere")
 
     # --- functions and classes ---

@@ -105,7 +105,7 @@ library
   verb borrow return reserve search archive renew
 farm
   noun animal field crop tractor barn cow seed harvest fence farmer basket
-  number weight age yield acres milk height rain
+  number weight age output acres milk height rain
   text name breed color season kind
   state hungry ripe healthy fenced wet
   verb feed plant water harvest sell milk

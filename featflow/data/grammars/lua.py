@@ -77,12 +77,12 @@ def document(rng: random.Random) -> str:
     parts = [coder.attempt("constants")]
     if coder.random() < 0.45:
         parts.append(coder["class_record"])
-    parts += [coder.function() for _ in range(1 + int(coder.random() * 3))]
-    if coder.random() < 0.4:
+    parts += [coder.function() for _ in range(1 + int(coder.random() * 2.5))]
+    if coder.random() < 0.3:
         parts += [coder["class_store"], coder.attempt("store_use", "store_use", "plain_function")]
-    if coder.random() < 0.4:
+    if coder.random() < 0.3:
         parts.append(coder.function())
-    parts.append(coder.attempt("last"))
+    parts.append(coder.attempt("last", "last", "plain_last"))
     if coder.module:
         parts.append("return M")
     text = tidy("\n\n".join([part for part in (title, coder.head(), *parts) if part]))

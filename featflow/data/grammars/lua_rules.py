@@ -31,7 +31,7 @@ MODULE = """
   ~
   $(init)
   ~
-  $(methods 3)$(close)
+  $(methods 2)$(close)
 1 local $(class record) = {}
   $(cls).__index = $(cls)
   ~
@@ -48,14 +48,14 @@ MODULE = """
   ~
   $(init)
   ~
-  $(methods 4)$(close)
+  $(methods 3)$(close)
 1 -- $note
   local $(class store) = setmetatable({}, { __call = function(cls, ...) return cls.new(...) end })
   $(cls).__index = $(cls)
   ~
   $(init)
   ~
-  $(methods 3)$(close)
+  $(methods 2)$(close)
 [store_use]
 2 $(def num)
       local $(instance m) = $(make)
@@ -113,7 +113,7 @@ MODULE = """
 2 $(def objs objs str)
       $doc
       local $(new objs r) = {}
-      for _, $(new obj x) in ipairs($p1) do
+      for _, $(each obj x) in ipairs($p1) do
           $(block 1)
           if $(field str) == $p2 then
               $r[#$r + 1] = $x
@@ -124,8 +124,8 @@ MODULE = """
 2 $(def dict objs)
       $doc
       local $(new dict r) = {}
-      for _, $(new obj x) in ipairs($p1) do
-          local $(new str y) = $(field str)
+      for _, $(each obj x) in ipairs($p1) do
+          local $(each str y) = $(field str)
           $r[$y] = ($r[$y] or 0) + $(field num)
           $(block 1)
       end
@@ -205,7 +205,7 @@ MODULE = """
       return #args
   end
 1 $(def flag strs str)
-      for _, $(new str x) in ipairs($p1) do
+      for _, $(each str x) in ipairs($p1) do
           if $x == $p2 then
               return true
           end
@@ -227,10 +227,12 @@ MODULE = """
 1 if $(call flag) then
       $(block 1)
   end
-1 for _, $(new obj x) in ipairs($objs) do
+1 for _, $(each obj x) in ipairs($objs) do
       print($(field str), $(field num))
   end
 1 assert($flag, "$phrase")
+[plain_last]
+1 $(steps 4)
 [last]
 3 $(steps 5)
 1 do
@@ -274,27 +276,27 @@ STATEMENTS = """
       return $(value)
   end
   $(block 1)
-2 for i, $(new num x) in ipairs($nums_name) do
+2 for i, $(each num x) in ipairs($nums_name) do
       $(block)
   end
-3 for _, $(new obj x) in ipairs($objs_name) do
+3 for _, $(each obj x) in ipairs($objs_name) do
       $(block)
   end
-2 for _, $(new str x) in ipairs($strs_name) do
+2 for _, $(each str x) in ipairs($strs_name) do
       $(block)
   end
-2 for $(new num x) = 1, $num_name do
+2 $(hold n num_name)for $(each num x) = 1, $n do
       $(block)
   end
 2 for i = 1, #$(as y nums_name) do
-      local $(new num x) = $y[i]
+      local $(each num x) = $y[i]
       $(block)
   end
 1 for i = #$(as y objs_name), 1, -1 do
-      local $(new obj x) = $y[i]
+      local $(each obj x) = $y[i]
       $(block)
   end
-2 for $(new str x), $(new num y) in pairs($(known dict)) do
+2 for $(each str x), $(each num y) in pairs($(known dict)) do
       $(block)
   end
 1 while $(as y local num) $compare $plain_num do
@@ -302,21 +304,21 @@ STATEMENTS = """
       $(block)
   end
 1 while #$(as y local nums) > 0 do
-      local $(new num x) = table.remove($y)
+      local $(each num x) = table.remove($y)
       $(block)
   end
 2 repeat
       $(block)
       $(as y local num) = $y + 1
   until $y $compare $num_arg
-1 for _, $(new obj x) in ipairs($objs_name) do
+1 for _, $(each obj x) in ipairs($objs_name) do
       if $flag then
           goto continue
       end
       $(block)
       ::continue::
   end
-1 for _, $(new str x) in ipairs($strs_name) do
+1 for _, $(each str x) in ipairs($strs_name) do
       $(block 1)
       if $flag then
           break
@@ -326,7 +328,7 @@ STATEMENTS = """
       $(block)
   end
 2 $guarded
-1 local function $(as f name name_function)($(new num x))
+1 local function $(as f name name_function)($(each num x))
       $(block 1)
       return $num
   end
@@ -382,7 +384,7 @@ STATEMENTS = """
 1 table.sort($(local nums))
 1 table.sort($(local objs), function(a, b) return a.$(number_field) < b.$(number_field) end)
 1 local $(new num x), $(new num y) = $num, $num
-1 $(as a local num), $(as b local num) = $b, $a
+1 $(as y local nums)[1], $y[2] = $y[2], $y[1]
 1 $(local dict)[$str_name] = nil
 1 $(as y local flag) = not $y
 1 io.write($str, "\\n")
@@ -405,6 +407,8 @@ EXPRESSIONS = """
 [@_arg | @=num str flag nums strs objs obj dict]
 4 $(known @)
 1 $@
+[flag_arg]
+1 $flag
 [some_num]
 9 $num_name
 3 $plain_num
@@ -424,7 +428,7 @@ EXPRESSIONS = """
 1 math.random(1, $num_name)
 1 $nums_name[1]
 1 (function(t) return t[#t] end)($nums_name)
-3 $(known dict)[$str_name] or $plain_num
+3 ($(known dict)[$str_name] or $plain_num)
 3 $(call num)
 3 $(method num)
 1 $flag_name and $num_name or $plain_num
@@ -449,7 +453,7 @@ EXPRESSIONS = """
 2 $(call str)
 2 $(method str)
 1 $flag_name and $plain_str or $str_name
-1 $str_name or $plain_str
+1 $(var str) or $plain_str
 1 os.getenv("$(upper noun)") or $plain_str
 [some_flag]
 4 $flag_name

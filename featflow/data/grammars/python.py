@@ -132,13 +132,13 @@ def document(rng: random.Random) -> str:
     coder = Pythonist(rng)
     title = coder["module_doc"]
     parts = [coder.attempt("constants"), coder["errors"] if coder.random() < 0.3 else ""]
-    if coder.objects:
+    if coder.objects and coder.random() < 0.8:
         parts.append(coder["class_record"])
-    parts += [coder.function() for _ in range(1 + int(coder.random() * 3))]
-    if coder.random() < 0.45:
+    parts += [coder.function() for _ in range(1 + int(coder.random() * 2.5))]
+    if coder.random() < 0.3:
         parts += [coder["class_store"], coder.attempt("store_use", "store_use", "plain_function")]
-    if coder.random() < 0.4:
+    if coder.random() < 0.3:
         parts.append(coder.function())
-    parts.append(coder.attempt("last"))
+    parts.append(coder.attempt("last", "last", "plain_last"))
     text = "\n\n\n".join([part for part in parts if part])
     return tidy("\n\n".join([part for part in (title, coder.head(), text) if part])) + "\n"

@@ -34,7 +34,7 @@ MODULE = '''
   ~
       $(init)
   ~
-      $(methods 3)$(close)
+      $(methods 2)$(close)
 2 @$(use dataclasses dataclass)
   class $(class record):
       """A $noun with its $number and $text."""
@@ -55,12 +55,12 @@ MODULE = '''
   ~
       $(init)
   ~
-      $(methods 4)$(close)
+      $(methods 3)$(close)
 1 class $(class store):
       # $about
       $(init)
   ~
-      $(methods 3)
+      $(methods 2)
   ~
       def __len__(self):
           return len(self.$(own_list))$(close)
@@ -128,7 +128,7 @@ MODULE = '''
 2 def $(fn objs objs str)($params)$(arrow):
       $doc
       $(new objs r) = []
-      for $(new obj x) in $p1:
+      for $(each obj x) in $p1:
           $(block 1)
           if $(field str) == $p2:
               $r.append($x)
@@ -136,14 +136,14 @@ MODULE = '''
 2 def $(fn dict objs)($params)$(arrow):
       $doc
       $(new dict r) = {}
-      for $(new obj x) in $p1:
+      for $(each obj x) in $p1:
           $r[$(field str)] = $r.get($(field str), 0) + $(field num)
           $(block 1)
       return $r$(end)
 2 def $(fn num nums)($params)$(arrow):
       $doc
       $(new num r) = 0
-      for $(new num x) in $p1:
+      for $(each num x) in $p1:
           if $x $compare $plain_num:
               continue
           $r += $x
@@ -162,7 +162,7 @@ MODULE = '''
       return $me($p1 - 1, $p2) + $me($p1, $p2 - 1)$(end)
 2 def $(fn none strs)($params):
       $doc
-      for $(new num i), $(new str x) in enumerate($p1):
+      for $(each num i), $(each str x) in enumerate($p1):
           $(block)
           yield $i, $x$(end)
 2 def $(fn dict str)($params)$(arrow):
@@ -232,8 +232,10 @@ MODULE = '''
 2 $assignment
 1 if $(call flag):
       $(block 1)
-1 for $(new obj x) in $objs:
+1 for $(each obj x) in $objs:
       print($(field str), $(field num))
+[plain_last]
+1 $(steps 4)
 [last]
 2 if __name__ == "__main__":
       $(steps 5)
@@ -282,36 +284,36 @@ STATEMENTS = '''
 2 if $(as y num_name) $compare $num:
       return $(value)
   $(block 1)
-3 for $(new num x) in $nums_name:
+3 for $(each num x) in $nums_name:
       $(block)
-3 for $(new obj x) in $objs_name:
+3 for $(each obj x) in $objs_name:
       $(block)
-3 for $(new str x) in $strs_name:
+3 for $(each str x) in $strs_name:
       $(block)
-1 for $(new num x) in range($num_name):
+1 $(hold n num_name)for $(each num x) in range($n):
       $(block)
-2 for $(new num i), $(new obj x) in enumerate($objs_name):
+2 for $(each num i), $(each obj x) in enumerate($objs_name):
       $(block)
-2 for $(new str x), $(new num y) in $(known dict).items():
+2 for $(each str x), $(each num y) in $(known dict).items():
       $(block)
-1 for $(new str x), $(new num y) in zip($strs_name, $nums_name):
+1 for $(each str x), $(each num y) in zip($strs_name, $nums_name):
       $(block)
 1 while $(as y local num) $compare $plain_num:
       $y -= 1
       $(block)
 1 while $(as y local nums):
-      $(new num x) = $y.pop()
+      $(each num x) = $y.pop()
       $(block)
 1 while True:
       $(block 1)
       if $flag:
           break
-2 for $(new obj x) in $objs_name:
+2 for $(each obj x) in $objs_name:
       if $flag:
           continue
       $(block)
 1 with open($str_name) as stream:
-      for $(new str x) in stream:
+      for $(each str x) in stream:
           $(block)
 1 with open($str_name, "w") as stream:
       stream.write($str)
@@ -340,7 +342,7 @@ STATEMENTS = '''
   except IndexError:
       $handler
 1 try:
-      $(new obj x) = $(local objs).pop()
+      $(each obj x) = $(local objs).pop()
   except IndexError as error:
       raise LookupError("$phrase") from error
 1 try:
@@ -443,6 +445,8 @@ EXPRESSIONS = '''
 [@_arg | @=num str flag nums strs objs obj dict]
 4 $(known @)
 1 $@
+[flag_arg]
+1 $flag
 [some_num]
 9 $num_name
 3 $plain_num

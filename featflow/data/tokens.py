@@ -1,0 +1,105 @@
+"""The tokens stage: a stream of token ids, each document behind the token that begins one."""
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from featflow.core.artifacts import load_tensors, readable, save_tensors
+from featflow.core.config.errors import FeatflowError
+from featflow.core.provenance import Provenance
+from featflow.core.runtime import log, progress
+from featflow.core.slices import TokensSlice
+from featflow.data.documents import batches
+from featflow.data.tokenizer import document_token, load
+
+
+class Tokens(NamedTuple):
+    """Token ids (N,) int32, and the offsets at which documents begin in them (D,) int64."""
+
+    ids: np.ndarray
+    document_starts: np.ndarray
+
+
+def run(cfg: TokensSlice, *, documents: Path, tokenizer: Path, output: Path) -> None:
+    """Token ids of one split of a corpus.
+
+    Args:
+        documents: parquet of the split's documents.
+        tokenizer: the study's tokenizer.json.
+        output: safetensors with input_ids (N,) int32 and document_starts (D,) int64.
+
+    Raises:
+        FeatflowError: when there is no document.
+    """
+    provenance = Provenance("tokens", cfg, [documents, tokenizer])
+    texts = progress(batches(documents), "batches of documents")
+    tokens = encode(texts, load(tokenizer), cfg.tokens)
+    if not len(tokens.ids):
+        raise FeatflowError(f"{documents}: no documents; look at the source of corpus {cfg.corpus}")
+    if cfg.tokens is not None and len(tokens.ids) < cfg.tokens:
+        log.warning(
+            "studies.%s.corpora.%s.tokens: asked for %s tokens, the corpus has %s; what reads it "
+            "uses these",
+            *(cfg.study, cfg.corpus, f"{cfg.tokens:,}", f"{len(tokens.ids):,}"),
+        )
+    arrays = {"input_ids": tokens.ids, "document_starts": tokens.document_starts}
+    save_tensors(output, arrays, provenance)
+    counts = f"{len(tokens.ids):,} tokens of {len(tokens.document_starts):,} documents"
+    log.info("%s %s: %s", cfg.corpus, cfg.split, counts)
+
+
+def encode(texts: Iterable[list[str]], tokenizer: Tokenizer, limit: int | None = None) -> Tokens:
+    """The stream of all texts, or its first `limit` tokens (the last document may be cut).
+
+    Args:
+        texts: documents in batches; no more of them are read than the limit needs.
+        tokenizer: adds no token of its own.
+        limit: of tokens, those that begin documents included.
+    """
+    _, start = document_token(tokenizer)
+    chunks: list[np.ndarray] = []
+    sizes: list[np.ndarray] = []
+    total = 0
+    for ids, lengths in _encoded(texts, tokenizer, start):
+        chunks.append(ids)
+        sizes.append(lengths)
+        total += len(ids)
+        if limit is not None and total >= limit:
+            break
+    lengths = np.concatenate([np.zeros(1, np.int64), *sizes])
+    starts = np.cumsum(lengths)[:-1]
+    ids = np.concatenate([np.zeros(0, np.int32), *chunks])[:limit]
+    return Tokens(ids, starts[starts < len(ids)])
+
+
+def _encoded(
+    texts: Iterable[list[str]], tokenizer: Tokenizer, start: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of each batch: the ids of its documents end to end, and their lengths."""
+    for batch in texts:
+        documents = [e.ids for e in tokenizer.encode_batch_fast(batch, add_special_tokens=False)]
+        lengths = np.array([len(ids) + 1 for ids in documents], dtype=np.int64)
+        stream = chain.from_iterable(chain((start,), ids) for ids in documents)
+        yield np.fromiter(stream, dtype=np.int32, count=int(lengths.sum())), lengths
+
+
+def read(path: Path) -> Tokens:
+    """The tokens of a file; the ids are mapped, not loaded, so that jobs share their memory.
+
+    Writing to the array is allowed and changes no file.
+
+    Raises:
+        ArtifactError: when the file is missing, truncated or foreign.
+    """
+    starts = load_tensors(path, "document_starts")["document_starts"]
+    with readable(path):
+        with open(path, "rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            entry = json.loads(file.read(size))["input_ids"]
+        shape, offset = tuple(entry["shape"]), 8 + size + entry["data_offsets"][0]
+        return Tokens(np.memmap(path, np.int32, "c", offset, shape), starts)

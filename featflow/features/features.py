@@ -1,0 +1,128 @@
+"""What a dictionary says about the probe: its features' sparse activations on the same tokens."""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featflow.core.config.errors import FeatflowError
+from featflow.core.provenance import Provenance, named
+from featflow.core.runtime import log, progress
+from featflow.core.slices import FeaturesSlice, Windows
+from featflow.core.torch_runtime import device
+from featflow.data import tokenizer, tokens as streams
+from featflow.data.windows import blocks, layout, positions
+from featflow.features.dump import Builder, Dump, write
+from featflow.features.summary import Encoded, save_summary, summarise
+from featflow.models.hooked import HookedModel, batches
+from featflow.saes import saelens
+
+
+def run(
+    cfg: FeaturesSlice,
+    *,
+    model: Path,
+    sae: Path,
+    tokens: list[Path],
+    output: list[Path],
+    summary: Path,
+) -> None:
+    """Encode the probe: sparse feature activations of a model and its SAE, and a summary of them.
+
+    The probe's rows are the windows of the first blocks of each corpus's validation tokens, the
+    same for every model of the study.
+
+    Args:
+        model: the model folder.
+        sae: the SAE folder.
+        tokens: the corpora's validation tokens, in their order.
+        output: a dump for each corpus, in the same order.
+        summary: a row for each feature: how often and how strongly it fires, and where most.
+
+    Raises:
+        FeatflowError: when a corpus has no whole block, or SAE and model do not fit together.
+        ArtifactError: when a file is unreadable.
+    """
+    provenance = Provenance("features", cfg, [model, sae, *tokens])
+    pieces = tokenizer.load(model / "tokenizer.json")
+    hooked = HookedModel.load(model, cfg.hook, device())
+    encoder = saelens.load(sae).to(device())
+    _check_fit(hooked, encoder, model, sae)
+    encoded = {}
+    for corpus, source, path in zip(cfg.corpora, tokens, output, strict=True):
+        stream = streams.read(source)
+        dump = encode(hooked, encoder, probe(stream.ids, corpus, cfg), cfg.windows)
+        write(path, dump, provenance)
+        encoded[corpus] = Encoded(dump, stream)
+        log.info("%s: %s", corpus, _described(dump))
+    save_summary(summary, summarise(encoded, pieces), provenance)
+
+
+def probe(ids: np.ndarray, corpus: str, cfg: FeaturesSlice) -> np.ndarray:
+    """The first blocks of a stream that give at most `tokens_per_corpus` rows: (B, L).
+
+    Raises:
+        FeatflowError: when there is not one whole block.
+    """
+    shape = layout(cfg.windows)
+    rows = shape.count * cfg.windows.window
+    whole = blocks(ids, cfg.windows)
+    found = whole[: cfg.tokens_per_corpus // rows]
+    if not len(found):
+        raise FeatflowError(
+            f"studies.{cfg.study}: corpus {corpus}: a block of the probe has {shape.block} tokens and "
+            f"gives {rows} rows; the validation split has {len(ids):,} tokens, and "
+            f"probe.tokens_per_corpus asks for {cfg.tokens_per_corpus:,} rows; give it more of either"
+        )
+    if len(found) == len(whole) and (len(whole) + 1) * rows <= cfg.tokens_per_corpus:
+        log.warning(
+            "studies.%s.probe.tokens_per_corpus: asked for %s rows, the validation split of %s gives "
+            "%s; they are used",
+            *(cfg.study, f"{cfg.tokens_per_corpus:,}", corpus, f"{len(found) * rows:,}"),
+        )
+    return found
+
+
+class Encoder(Protocol):
+    """An SAE, as far as it is needed here."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Feature activations (T, m) of a model's activations (T, n)."""
+
+
+@torch.inference_mode()
+def encode(model: HookedModel, sae: Encoder, probe: np.ndarray, windows: Windows) -> Dump:
+    """The sparse feature activations on the windows of some blocks (B, L), a row a token.
+
+    Raises:
+        FeatflowError: when an activation is negative or not finite.
+    """
+    kept = layout(windows).kept(windows.window)
+    size = None
+    builder = Builder()
+    for ids in progress(batches(probe), "batches"):
+        activations = model.activations(ids)[:, kept].reshape(-1, model.width)
+        features = sae.encode(activations)
+        builder.add(*sparse(features))
+    return builder.build(positions(len(probe), windows))
+
+
+def sparse(features: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The non-zeros of (T, m): how many a row (T,), their columns and values, row by row.
+
+    Raises:
+        FeatflowError: when one is negative or not finite.
+    """
+    rows, indices = features.nonzero(as_tuple=True)
+    values = features[rows, indices]
+    if not ((values > 0) & values.isfinite()).all():
+        raise FeatflowError(
+            "a feature's activation is negative or not finite: the model's or the SAE's weights are "
+            "no good; look at its training.parquet, and train it again"
+        )
+    counts = rows.bincount(minlength=len(features))
+    return counts.cpu().numpy(), indices.cpu().numpy(), values.float().cpu().numpy()
+
+

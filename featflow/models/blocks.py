@@ -1,0 +1,74 @@
+"""How token streams become the blocks that a language model reads."""
+
+from pathlib import Path
+
+import numpy as np
+
+from featflow.core.artifacts import load_tensors
+from featflow.core.config.errors import FeatflowError
+from featflow.core.runtime import log
+
+
+def read_blocks(path: Path, context: int, vocabulary: int, limit: int | None = None) -> np.ndarray:
+    """Consecutive blocks (B, context) of a corpus's stream; what is left over is dropped.
+
+    Args:
+        path: tokens of a split.
+        context: tokens of a block.
+        vocabulary: entries of the model's vocabulary, which every id must lie in.
+        limit: read at most this many tokens.
+
+    Raises:
+        FeatflowError: when the stream is shorter than a block, or of another tokenizer.
+    """
+    ids = load_tensors(path, "input_ids")["input_ids"][:limit]
+    count = len(ids) // context
+    if count == 0:
+        raise FeatflowError(
+            f"{path}: {len(ids)} tokens do not fill one block of {context}; "
+            "give the corpus more documents, or the model a shorter context"
+        )
+    if (largest := int(ids.max())) >= vocabulary:
+        raise FeatflowError(
+            f"{path}: token id {largest} is not in the model's vocabulary of {vocabulary}; "
+            "the tokens and the model must come from the same tokenizer"
+        )
+    return ids[: count * context].reshape(count, context)
+
+
+def even_blocks(paths: list[Path], context: int, vocabulary: int) -> np.ndarray:
+    """Equally many blocks (B, context) of each stream, one stream after the other.
+
+    The shortest stream decides how many; the others give their first blocks.
+    """
+    streams = [read_blocks(path, context, vocabulary) for path in paths]
+    count = min(map(len, streams))
+    for path, stream in zip(paths, streams, strict=True):
+        if len(stream) > count:
+            share = count / len(stream)
+            log.info("%s: %.0f %% of it, to be even with the shortest corpus", path, 100 * share)
+    return np.concatenate([stream[:count] for stream in streams])
+
+
+class Batches:
+    """Which blocks each step reads: every epoch in an order of its own, the last one maybe in part.
+
+    A batch depends on the seed and the step alone, so that a resumed run needs no state of it.
+    """
+
+    def __init__(self, blocks: int, batch: int, epochs: float, seed: int):
+        self.blocks, self.batch, self.seed = blocks, batch, seed
+        self.visits = max(1, round(blocks * epochs))
+
+    def __len__(self) -> int:
+        return -(-self.visits // self.batch)
+
+    def __getitem__(self, step: int) -> np.ndarray:
+        """Indices of the blocks of a step; the last step may have fewer than the others."""
+        visits = np.arange(step * self.batch, min((step + 1) * self.batch, self.visits))
+        epochs, inside = np.divmod(visits, self.blocks)
+        chosen = [self._order(epoch)[inside[epochs == epoch]] for epoch in np.unique(epochs)]
+        return np.concatenate(chosen)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng([self.seed, int(epoch)]).permutation(self.blocks)

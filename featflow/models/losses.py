@@ -1,0 +1,87 @@
+"""Next-token cross-entropy from hidden states, a few rows of logits at a time.
+
+The logits of a small model are most of its memory and, with a loss computed apart from them, most of
+its time. Here a chunk of rows goes from logits to gradients while it is in the cache, and the whole
+matrix of logits never exists. In the formulas h_NH are hidden states, w_VH the output embeddings,
+p_NV = softmax(h wᵀ), and 1_NV the targets as one-hot rows:
+
+    loss = −mean_n ln p[n, target_n],   ∂loss/∂h = (p − 1) w / N,   ∂loss/∂w = (p − 1)ᵀ h / N
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+CHUNK_BYTES = {"cpu": 2**23, "cuda": 2**28}
+"""Logits held at a time: what a CPU's caches hold, and what keeps a GPU busy."""
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """The gradients are computed in the forward pass, where the logits are."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, dtype: torch.dtype):
+        """Args: hidden (N, H); weight (V, H); targets (N,); dtype: that of the products."""
+        count = len(targets)
+        h, w = hidden.to(dtype), weight.to(dtype)
+        grad_hidden, grad_weight = torch.empty_like(h), torch.zeros_like(weight)
+        loss = torch.zeros((), device=hidden.device, dtype=torch.float32)
+        size = _chunk(w)
+        logits = torch.empty(min(size, count), len(w), dtype=dtype, device=hidden.device)
+        for start in range(0, count, size):
+            rows = slice(start, min(start + size, count))
+            p = torch.mm(h[rows], w.T, out=logits[: rows.stop - start])
+            torch.softmax(p, -1, out=p)
+            index = targets[rows, None]
+            right = p.gather(1, index)
+            loss -= right.float().log().sum()
+            p.scatter_(1, index, right - 1)
+            torch.mm(p, w, out=grad_hidden[rows])
+            grad_weight += p.T @ h[rows]
+        ctx.save_for_backward((grad_hidden / count).to(hidden.dtype), grad_weight / count)
+        return loss / count
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor):
+        grad_hidden, grad_weight = ctx.saved_tensors
+        return grad_hidden * grads[0], grad_weight * grads[0], None, None
+
+
+def linear_cross_entropy(
+    hidden: Tensor, weight: Tensor, targets: Tensor, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Mean cross-entropy of hidden (N, H) times weight (V, H) against targets (N,), in nats.
+
+    Differentiable in `hidden` and `weight`, once. The products are made in `dtype`; the loss and the
+    sum of the weight's gradient over chunks are float32.
+    """
+    return _LinearCrossEntropy.apply(hidden, weight, targets, dtype)
+
+
+class Score(NamedTuple):
+    """Sums over N predictions, as scalars on the device."""
+
+    loss: Tensor
+    right: Tensor
+
+
+@torch.no_grad()
+def score(hidden: Tensor, weight: Tensor, targets: Tensor) -> Score:
+    """The summed cross-entropy (float64), and how often the largest logit is the target's."""
+    loss = torch.zeros((), device=hidden.device, dtype=torch.float64)
+    right = torch.zeros((), device=hidden.device, dtype=torch.int64)
+    size = _chunk(weight)
+    for h, target in zip(hidden.split(size), targets.split(size), strict=True):
+        logits = h @ weight.T
+        index = target[:, None]
+        wanted = logits.gather(1, index)[:, 0].float()
+        loss += (logits.logsumexp(-1).float() - wanted).sum(dtype=torch.float64)
+        right += (logits.argmax(-1) == target).sum()
+    return Score(loss, right)
+
+
+def _chunk(weight: Tensor) -> int:
+    """Rows of logits that are held at a time."""
+    limit = CHUNK_BYTES.get(weight.device.type, 2**28)
+    return max(64, limit // (len(weight) * weight.element_size()))

@@ -1,0 +1,166 @@
+"""The SAEs' training data: a model's activations on windows of tokens, in shards.
+
+One fixed sequence of blocks is the order of everything: the blocks of each corpus in a seeded
+permutation, one block of each corpus in turn. Each block gives its windows; shard i is windows
+[i·w, (i + 1)·w) of that sequence, w = shard_tokens // window. More tokens mean more shards, never
+others, and every model of a study sees the same windows in the same order.
+
+Shapes: W windows, L tokens a block, n the width of the hook.
+"""
+
+import json
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from featflow.core.artifacts import load_tensors, readable, written
+from featflow.core.config.errors import FeatflowError
+from featflow.core.provenance import KEY, Provenance
+from featflow.core.runtime import log, progress
+from featflow.core.slices import ActivationsSlice, Windows
+from featflow.core.torch_runtime import device
+from featflow.data.windows import blocks, layout
+from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
+
+
+class Shortage(FeatflowError):
+    """The corpora hold fewer tokens than the activations are to be made from."""
+
+
+def block_order(counts: Sequence[int], seed: int) -> np.ndarray:
+    """The sequence of all blocks: (Σ counts, 2) int64, each row a corpus and a block of it.
+
+    Each corpus's blocks in a seeded permutation, one of each corpus in turn; a corpus that runs out
+    leaves the others to continue.
+    """
+    turns = np.concatenate([np.arange(count) for count in counts])
+    corpora = np.repeat(np.arange(len(counts)), counts)
+    chosen = [np.random.default_rng([seed, i]).permutation(n) for i, n in enumerate(counts)]
+    order = np.stack([corpora, np.concatenate(chosen)], axis=1)
+    return order[np.lexsort((corpora, turns))].astype(np.int64)
+
+
+class Blocks:
+    """The fixed sequence of blocks of a study's corpora, and the windows in it."""
+
+    def __init__(self, corpora: dict[str, np.ndarray], windows: Windows, seed: int):
+        """Args: the token ids (N,) of each corpus, how windows are cut, the seed of the order."""
+        self._names = list(corpora)
+        self._blocks = [blocks(ids, windows) for ids in corpora.values()]
+        self._order = block_order([len(each) for each in self._blocks], seed)
+        self.window = windows.window
+        self.layout = layout(windows)
+
+    @property
+    def windows(self) -> int:
+        """How many windows there are."""
+        return len(self._order) * self.layout.count
+
+    def require(self, count: int) -> None:
+        """Check that there are `count` windows, and log the corpora that run out before.
+
+        Raises:
+            Shortage: when there are fewer.
+        """
+        if count > self.windows:
+            raise Shortage(
+                f"the training tokens of {', '.join(self._names)} give {self.windows * self.window:,} "
+                f"tokens of activations, {count * self.window:,} are asked for; "
+                "lower activations.tokens, or give the corpora more documents"
+            )
+        taken = np.bincount(self._order[: -(-count // self.layout.count), 0])
+        for name, each, used in zip(self._names, self._blocks, taken, strict=False):
+            if used == len(each) and used < taken.max():
+                log.info("corpus %s runs out after %d blocks; the others continue", name, used)
+
+    def ids(self, start: int, stop: int) -> np.ndarray:
+        """Blocks [start, stop) of the sequence: (stop − start, L)."""
+        return np.stack([self._blocks[corpus][row] for corpus, row in self._order[start:stop]])
+
+    def activations(self, model: HookedModel, start: int, stop: int) -> Iterator[Tensor]:
+        """Windows [start, stop) of the sequence, in parts (W, window, n), bfloat16 on the CPU.
+
+        The blocks of a forward pass are the same whatever is asked for, and so are the bits.
+        """
+        per_block, size = self.layout.count, max(1, TOKENS_A_BATCH // self.layout.block)
+        kept = self.layout.kept(self.window)
+        for first in range(start // (per_block * size), -(-stop // (per_block * size))):
+            head = first * size
+            ids = torch.from_numpy(self.ids(head, head + size).astype(np.int64))
+            found = model.activations(ids)[:, kept].reshape(-1, self.window, model.width)
+            offset = head * per_block
+            yield found[max(start - offset, 0) : stop - offset].to(torch.bfloat16).cpu()
+
+
+def shard_range(shard: int, shard_tokens: int, tokens: int, window: int) -> tuple[int, int]:
+    """The windows [start, stop) of a shard that holds `tokens` tokens."""
+    start = shard * (shard_tokens // window)
+    return start, start + tokens // window
+
+
+def write_shard(path: Path, parts: Iterator[Tensor], shape: tuple[int, int, int], meta: str) -> None:
+    """Write parts of one bfloat16 tensor as safetensors, one after the other: memory for one part.
+
+    (safetensors itself offers no way but to hold the whole tensor, twice.)
+    """
+    size = 2 * int(np.prod(shape))
+    entry = {"dtype": "BF16", "shape": shape, "data_offsets": [0, size]}
+    header = json.dumps({"__metadata__": {KEY: meta}, "activations": entry}).encode()
+    header += b" " * (-len(header) % 8)
+    with written(path) as temporary, open(temporary, "wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        for part in parts:
+            file.write(part.contiguous().view(torch.int16).numpy().data)
+        if file.tell() != 8 + len(header) + size:
+            raise ValueError(f"{path}: the parts do not add up to {shape}")
+
+
+def read_shard(path: Path) -> Tensor:
+    """The activations (W, window, n) of a shard, bfloat16, mapped from the file.
+
+    Raises:
+        ArtifactError: when the file is missing, truncated or no shard.
+    """
+    with readable(path):
+        with safe_open(path, framework="pt") as file:
+            if "activations" not in file.keys():  # noqa: SIM118 (not a mapping)
+                raise ValueError("it has no tensor activations")
+            return file.get_tensor("activations")
+
+
+def load_blocks(names: list[str], tokens: list[Path], windows: Windows, seed: int) -> Blocks:
+    """The sequence of blocks of these corpora, from their token files, in the same order."""
+    ids = {
+        name: load_tensors(path, "input_ids")["input_ids"]
+        for name, path in zip(names, tokens, strict=True)
+    }
+    return Blocks(ids, windows, seed)
+
+
+def run(cfg: ActivationsSlice, *, model: Path, tokens: list[Path], output: Path) -> None:
+    """Dump a shard of a model's activations.
+
+    Args:
+        cfg: the stage's slice.
+        model: the model folder.
+        tokens: the train tokens of each corpus, in the slice's order.
+        output: the shard to write.
+
+    Raises:
+        Shortage: when the corpora hold too few tokens.
+        HookError: when the model has no such hook.
+    """
+    provenance = Provenance("activations", cfg, [model, *tokens])
+    sequence = load_blocks(cfg.corpora, tokens, cfg.windows, cfg.seed)
+    start, stop = shard_range(cfg.shard, cfg.shard_tokens, cfg.tokens, cfg.windows.window)
+    sequence.require(stop)
+    hooked = HookedModel.load(model, cfg.hook, device())
+    parts = progress(sequence.activations(hooked, start, stop), "batches")
+    shape = (stop - start, cfg.windows.window, hooked.width)
+    write_shard(output, parts, shape, provenance.dumps())
+    log.info("%s: %d windows of %d tokens", output.name, stop - start, cfg.windows.window)

@@ -1,0 +1,89 @@
+"""Writing is atomic and repeatable; reading says what is wrong and what to do."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from safetensors import safe_open
+
+from featflow.core import artifacts
+from featflow.core.artifacts import ArtifactError
+from featflow.core.provenance import KEY, Provenance, digest, named
+from featflow.core.slices import TokensSlice
+
+SLICE = TokensSlice(study="one", corpus="en", split="train")
+
+
+@pytest.fixture
+def provenance(tmp_path):
+    source = tmp_path / "results" / "one" / "corpus" / "en" / "train.parquet"
+    source.parent.mkdir(parents=True)
+    source.write_bytes(b"documents")
+    return Provenance("tokens", SLICE, [source])
+
+
+def test_tensors_round_trip_with_provenance_and_equal_bytes(tmp_path, provenance):
+    tensors = {"b": np.arange(5), "a": np.ones((2, 3), np.float32)}
+    for name in ("one", "two"):
+        artifacts.save_tensors(tmp_path / name, tensors, provenance)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    back = artifacts.load_tensors(tmp_path / "one", "a", "b")
+    assert all((back[key] == tensors[key]).all() for key in tensors)
+    with safe_open(tmp_path / "one", "numpy") as file:
+        said = json.loads(file.metadata()[KEY])
+    assert said["stage"] == "tokens" and said["config"]["corpus"] == "en"
+    assert list(said["inputs"]) == ["results/one/corpus/en/train.parquet"]
+    assert str(tmp_path) not in json.dumps(said)
+
+
+def test_tables_and_json_round_trip(tmp_path, provenance):
+    table = pd.DataFrame({"feature": [1, 2], "r": [0.5, np.nan]})
+    artifacts.save_table(tmp_path / "t.parquet", table, provenance)
+    artifacts.save_table(tmp_path / "t.csv", table, provenance)
+    for name in ("t.parquet", "t.csv"):
+        pd.testing.assert_frame_equal(artifacts.load_table(tmp_path / name), table)
+    assert KEY.encode() in pq.read_schema(tmp_path / "t.parquet").metadata
+    artifacts.save_json(tmp_path / "t.json", {"loss": 1.5}, provenance)
+    assert artifacts.load_json(tmp_path / "t.json") == {"loss": 1.5}
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "x"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), artifacts.written(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert [p.name for p in tmp_path.iterdir()] == ["x"] and path.read_text() == "old"
+
+
+@pytest.mark.parametrize("kind", ["missing", "truncated", "foreign", "no key"])
+def test_a_bad_tensor_file_is_named_with_the_remedy(tmp_path, provenance, kind):
+    path = tmp_path / "results" / "one" / "tokens" / "en" / "train.safetensors"
+    if kind != "missing":
+        artifacts.save_tensors(path, {"other": np.arange(100)}, provenance)
+    if kind == "truncated":
+        path.write_bytes(path.read_bytes()[:-9])
+    if kind == "foreign":
+        path.write_bytes(b"PK\x03\x04 not tensors at all")
+    with pytest.raises(ArtifactError) as error:
+        artifacts.load_tensors(path, "input_ids")
+    assert str(path) in str(error.value)
+    assert "--forcerun results/one/tokens/en/train.safetensors" in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 broken"])
+def test_a_bad_table_is_named(tmp_path, content):
+    path = tmp_path / "t.parquet"
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"t\.parquet"):
+        artifacts.load_table(path)
+
+
+def test_digest_of_a_folder_sees_content_and_names(tmp_path):
+    (tmp_path / "a").write_text("1")
+    before = digest(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert digest(tmp_path) != before
+    assert named(tmp_path / "b") == "b"

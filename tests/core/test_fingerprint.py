@@ -1,0 +1,56 @@
+"""The fingerprint follows the code, not how it is written down."""
+
+import pytest
+
+from featflow.core import fingerprint as module
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    root = tmp_path / "featflow"
+    (root / "core" / "config").mkdir(parents=True)
+    for folder in (root, root / "core", root / "core" / "config"):
+        (folder / "__init__.py").write_text("")
+    (root / "a.py").write_text(
+        '"""Doc."""\nfrom featflow import b\nfrom featflow.core.config import c\n'
+    )
+    (root / "b.py").write_text("x = 1\n")
+    (root / "core" / "config" / "c.py").write_text("y = 1\n")
+    monkeypatch.setattr(module, "PACKAGE", root)
+
+    def now():
+        module._code.cache_clear()
+        return module.fingerprint("featflow.a")
+
+    yield root, now
+    module._code.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "changes"),
+    [
+        (
+            "a.py",
+            '"""Other."""\n# why\nfrom featflow import b\nfrom featflow.core.config import c\n',
+            False,
+        ),
+        ("a.py", "from featflow import b\nfrom featflow.core.config import c\nz = 2\n", True),
+        ("b.py", "x = 2\n", True),
+        ("b.py", "x = (1)  # the same\n", False),
+        ("core/config/c.py", "y = 2\n", False),
+        ("d.py", "unrelated = 1\n", False),
+    ],
+)
+def test_what_changes_it(package, file, text, changes):
+    root, now = package
+    before = now()
+    (root / file).write_text(text)
+    assert (now() != before) == changes
+
+
+def test_closure_of_a_real_stage():
+    found = module.closure("featflow.analysis.flow")
+    assert "featflow.analysis.fates" in found and "featflow.core.artifacts" in found
+    assert not [
+        name for name in found if name.startswith(("featflow.core.config", "featflow.models"))
+    ]
