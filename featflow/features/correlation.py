@@ -10,9 +10,7 @@ from scipy.sparse import csr_array
 
 from featflow.core.artifacts import (
     ArtifactError,
-    load_json,
     load_tensors,
-    readable,
     save_table,
     save_tensors,
 )
@@ -75,7 +73,11 @@ def run(
     side_a = stack(rows, {c: found.activations for c, found in dumps_a.items()})
     del dumps_a, dumps_b
     r, table = correlate(
-        side_a, side_b, rows, stack_sources(rows, sources), cfg.partners,
+        side_a,
+        side_b,
+        rows,
+        stack_sources(rows, sources),
+        cfg.partners,
         _cosines(sae_a, sae_b) if cfg.decoders else None,
     )
     named_r = {"r": r[0]} if len(r) == 1 else {"r": r[0], "r_b": r[1]}
@@ -196,13 +198,9 @@ def _cosines(sae_a: Path, sae_b: Path) -> Directions:
 
 
 def _read(corpora: list[str], paths: list[Path], sae: Path) -> dict[str, dump.Dump]:
-    handle = sae / "cfg.json"
-    settings = load_json(handle)
-    with readable(handle):
-        if "d_sae" not in settings:
-            raise ValueError("it has no d_sae")
+    _, d_sae = dump.widths(sae)
     found = zip(corpora, paths, strict=True)
-    return {corpus: dump.read(path, int(settings["d_sae"])) for corpus, path in found}
+    return {corpus: dump.read(path, d_sae) for corpus, path in found}
 
 
 def _check_same_rows(pairs) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from featflow.core.artifacts import load_tensors, readable, save_tensors
+from featflow.core.artifacts import load_json, load_tensors, readable, save_tensors
 from featflow.core.provenance import Provenance
 
 
@@ -22,8 +22,7 @@ class Dump(NamedTuple):
 class Builder:
     """Collects the rows of a dump batch by batch."""
 
-    def __init__(self, d_sae: int):
-        self.d_sae = d_sae
+    def __init__(self) -> None:
         self.counts: list[np.ndarray] = []
         self.indices: list[np.ndarray] = []
         self.values: list[np.ndarray] = []
@@ -34,11 +33,11 @@ class Builder:
         self.indices.append(indices.astype(np.int32))
         self.values.append(values.astype(np.float32))
 
-    def build(self, positions: np.ndarray) -> Dump:
-        """The dump of all rows added."""
+    def build(self, positions: np.ndarray, d_sae: int) -> Dump:
+        """The dump of all rows added, which lie at these positions (T,)."""
         indptr = np.concatenate([[0], np.cumsum(np.concatenate(self.counts))])
         parts = (np.concatenate(self.values), np.concatenate(self.indices), indptr)
-        return Dump(csr_array(parts, shape=(len(positions), self.d_sae)), positions)
+        return Dump(csr_array(parts, shape=(len(positions), d_sae)), positions)
 
 
 def write(path: Path, dump: Dump, provenance: Provenance) -> None:
@@ -71,6 +70,20 @@ def read(path: Path, d_sae: int) -> Dump:
         if not matrix.has_canonical_format:
             raise ValueError("the indices of a row do not ascend")
     return Dump(matrix, positions)
+
+
+def widths(sae: Path) -> tuple[int, int]:
+    """An SAE's inputs and features, (d_in, d_sae), from the cfg.json in its folder.
+
+    Raises:
+        ArtifactError: when the file is missing or no SAE's.
+    """
+    handle = Path(sae) / "cfg.json"
+    settings = load_json(handle)
+    with readable(handle):
+        if missing := {"d_in", "d_sae"} - set(settings):
+            raise ValueError(f"it has no {' and no '.join(sorted(missing))}")
+        return int(settings["d_in"]), int(settings["d_sae"])
 
 
 def _check(indptr, indices, values, positions, d_sae: int) -> None:

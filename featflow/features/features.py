@@ -7,15 +7,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featflow.core.artifacts import save_table
 from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import Provenance, named
 from featflow.core.runtime import log, progress
 from featflow.core.slices import FeaturesSlice, Windows
 from featflow.core.torch_runtime import device
-from featflow.data import tokenizer, tokens as streams
+from featflow.data import tokenizer
+from featflow.data import tokens as streams
 from featflow.data.windows import blocks, layout, positions
-from featflow.features.dump import Builder, Dump, write
-from featflow.features.summary import Encoded, save_summary, summarise
+from featflow.features.dump import Builder, Dump, widths, write
+from featflow.features.summary import Encoded, summarise
 from featflow.models.hooked import HookedModel, batches
 from featflow.saes import saelens
 
@@ -49,15 +51,20 @@ def run(
     pieces = tokenizer.load(model / "tokenizer.json")
     hooked = HookedModel.load(model, cfg.hook, device())
     encoder = saelens.load(sae).to(device())
-    _check_fit(hooked, encoder, model, sae)
+    d_in, d_sae = widths(sae)
+    if hooked.width != d_in:
+        raise FeatflowError(
+            f"{named(sae)} reads {d_in} numbers, {cfg.hook} of {named(model)} carries "
+            f"{hooked.width}: one of them was made with other settings; rebuild the SAE"
+        )
     encoded = {}
     for corpus, source, path in zip(cfg.corpora, tokens, output, strict=True):
         stream = streams.read(source)
-        dump = encode(hooked, encoder, probe(stream.ids, corpus, cfg), cfg.windows)
+        dump = encode(hooked, encoder, d_sae, probe(stream.ids, corpus, cfg), cfg.windows)
         write(path, dump, provenance)
         encoded[corpus] = Encoded(dump, stream)
-        log.info("%s: %s", corpus, _described(dump))
-    save_summary(summary, summarise(encoded, pieces), provenance)
+        _log_dump(corpus, dump)
+    save_table(summary, summarise(encoded, pieces), provenance)
 
 
 def probe(ids: np.ndarray, corpus: str, cfg: FeaturesSlice) -> np.ndarray:
@@ -93,20 +100,20 @@ class Encoder(Protocol):
 
 
 @torch.inference_mode()
-def encode(model: HookedModel, sae: Encoder, probe: np.ndarray, windows: Windows) -> Dump:
-    """The sparse feature activations on the windows of some blocks (B, L), a row a token.
+def encode(
+    model: HookedModel, sae: Encoder, d_sae: int, probe: np.ndarray, windows: Windows
+) -> Dump:
+    """The sparse activations of d_sae features on the windows of blocks (B, L), a row a token.
 
     Raises:
         FeatflowError: when an activation is negative or not finite.
     """
     kept = layout(windows).kept(windows.window)
-    size = None
     builder = Builder()
     for ids in progress(batches(probe), "batches"):
         activations = model.activations(ids)[:, kept].reshape(-1, model.width)
-        features = sae.encode(activations)
-        builder.add(*sparse(features))
-    return builder.build(positions(len(probe), windows))
+        builder.add(*sparse(sae.encode(activations)))
+    return builder.build(positions(len(probe), windows), d_sae)
 
 
 def sparse(features: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -126,3 +133,10 @@ def sparse(features: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return counts.cpu().numpy(), indices.cpu().numpy(), values.float().cpu().numpy()
 
 
+def _log_dump(corpus: str, dump: Dump) -> None:
+    rows, features = dump.activations.shape
+    silent = features - len(np.unique(dump.activations.indices))
+    log.info(
+        "%s: %s tokens, %.1f features a token, %s of %s features silent",
+        *(corpus, f"{rows:,}", dump.activations.nnz / rows, f"{silent:,}", f"{features:,}"),
+    )

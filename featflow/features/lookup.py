@@ -40,13 +40,17 @@ def lookup_r(columns: Columns, scope: range, tokens: np.ndarray, folds: np.ndarr
     inside = slice(scope.start, scope.stop)
     vocabulary = int(tokens[inside].max(initial=0)) + 1
     counts = np.stack(
-        [np.bincount(tokens[inside][folds[inside] == fold], minlength=vocabulary) for fold in (0, 1)]
+        [
+            np.bincount(tokens[inside][folds[inside] == fold], minlength=vocabulary)
+            for fold in (0, 1)
+        ]
     ).astype(np.float64)
     if not counts.sum(axis=1).all():
         return np.full(features, np.nan)
     predicted = np.zeros((3, features))  # Σ p, Σ p², Σ p x
     by_blocks(
-        lambda first, stop: _predict(columns, first, stop, tokens, folds, counts, predicted), features
+        lambda first, stop: _predict(columns, first, stop, tokens, folds, counts, predicted),
+        features,
     )
     return _pearson(*sums(columns), *predicted, len(scope))
 

@@ -25,9 +25,7 @@ BLOCK = 16
 """Features of a block: its moments (16, m_b) in float64 stay in the second-level cache."""
 
 
-def pearson(
-    a: csr_array, b: csr_array, scopes: Sequence[range] | None = None
-) -> list[np.ndarray]:
+def pearson(a: csr_array, b: csr_array, scopes: Sequence[range] | None = None) -> list[np.ndarray]:
     """Pearson's r of every feature of a with every feature of b, once for each scope.
 
     Args:

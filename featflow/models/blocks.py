@@ -1,5 +1,6 @@
 """How token streams become the blocks that a language model reads."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +68,13 @@ class Batches:
         """Indices of the blocks of a step; the last step may have fewer than the others."""
         visits = np.arange(step * self.batch, min((step + 1) * self.batch, self.visits))
         epochs, inside = np.divmod(visits, self.blocks)
-        chosen = [self._order(epoch)[inside[epochs == epoch]] for epoch in np.unique(epochs)]
-        return np.concatenate(chosen)
+        parts = [
+            _order(self.blocks, self.seed, int(epoch))[inside[epochs == epoch]]
+            for epoch in np.unique(epochs)
+        ]
+        return np.concatenate(parts)
 
-    def _order(self, epoch: int) -> np.ndarray:
-        return np.random.default_rng([self.seed, int(epoch)]).permutation(self.blocks)
+
+@lru_cache(maxsize=2)  # a batch may lie in two epochs
+def _order(blocks: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(blocks)

@@ -16,6 +16,9 @@ from torch import Tensor
 CHUNK_BYTES = {"cpu": 2**23, "cuda": 2**28}
 """Logits held at a time: what a CPU's caches hold, and what keeps a GPU busy."""
 
+SMALLEST = torch.finfo(torch.float32).tiny
+"""A probability that underflows counts as this, so that one token's loss is at most 87 nats."""
+
 
 class _LinearCrossEntropy(torch.autograd.Function):
     """The gradients are computed in the forward pass, where the logits are."""
@@ -35,7 +38,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             torch.softmax(p, -1, out=p)
             index = targets[rows, None]
             right = p.gather(1, index)
-            loss -= right.float().log().sum()
+            loss -= right.float().clamp_min(SMALLEST).log().sum()
             p.scatter_(1, index, right - 1)
             torch.mm(p, w, out=grad_hidden[rows])
             grad_weight += p.T @ h[rows]

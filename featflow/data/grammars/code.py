@@ -98,6 +98,7 @@ class Coder(Writer):
         self.pending: list[tuple[str, str]] = []
         self.taken: set[str] = set(self.reserved)
         self.transient: set[str] = set()
+        self.latest = ""
         self.frames: list[Frame] = []
         self.functions: list[Function] = []
         self.imports: dict[str, None] = {}
@@ -160,18 +161,18 @@ class Coder(Writer):
             self.transient.update(self.scope[names_kind][length:])
         return name
 
-    def do_hold(self, rest: str) -> str:
-        """``$(hold x rule)``: like ``as``, but printed only where x stands."""
-        self.do_as(rest)
-        return ""
-
     def do_var(self, kind: str) -> str:
-        """A name in scope, the latest ones most often."""
+        """A name in scope, the latest ones most often, seldom the same twice in a row."""
         names = self.scope[kind]
         if not names:
             raise NoName(kind)
-        u = self.random()
-        return names[-1 - int(len(names) * u * u)]
+        for _ in range(2):
+            u = self.random()
+            name = names[-1 - int(len(names) * u * u)]
+            if name != self.latest:
+                break
+        self.latest = name
+        return name
 
     def do_local(self, kind: str) -> str:
         """A name that may be changed: a variable, or a field of this object, no constant."""
@@ -183,9 +184,10 @@ class Coder(Writer):
 
     def do_known(self, kind: str) -> str:
         """A name in scope; of the simple types, a plain value will do as well."""
-        if self.scope[kind] or kind not in SIMPLE:
-            return self.do_var(kind)
-        return self["plain_" + kind]
+        names = self.scope[kind]
+        if kind in SIMPLE and (not names or names == [self.latest]):
+            return self["plain_" + kind]
+        return self.do_var(kind)
 
     def call(self, key: str) -> str:
         return self.expression(key) if key in TYPES else super().call(key)
@@ -203,16 +205,9 @@ class Coder(Writer):
     def do_bare(self, kind: str) -> str:
         """A name that may stand inside a quoted text, where no other quotes may."""
         names = [name for name in self.scope[kind][-4:] if '"' not in name]
-        return self.choose(names) if names else "0"
-
-    def do_number(self, rest: str) -> str:
-        return str(int(self.random() * float(rest)))
-
-    def do_as(self, rest: str) -> str:
-        """``$(as x rule)``: the rule's text, bound to x for the rest of the statement."""
-        slot, rule = rest.split(" ", 1)
-        self[slot] = text = self[rule]
-        return text
+        if not names:
+            raise NoName(kind)
+        return self.choose(names)
 
     def do_constant(self, kind: str) -> str:
         name = self.identifier(self["name_" + kind]).upper()
@@ -340,9 +335,9 @@ class Coder(Writer):
         if not types:
             types = [self.choose(PARAMETER_TYPES) for _ in range(1 + int(self.random() * 3))]
         types = [kind for kind in types if kind != "-"]
-        words = self["name_function"]
+        words = self["function_" + returns]
         while self.identifier(words) in self.taken:
-            words = self["name_function"] + " " + self["noun"]
+            words = self["function_" + returns] + " " + self["noun"]
         self["fn_words"] = words
         self["me"] = name = self.identifier(words)
         self.taken.add(name)

@@ -198,17 +198,62 @@ NAMES = """
 1 $number_p by $noun
 1 $text table
 1 lookup
-[name_function]
-5 $verb $noun
+[function_@ | @=num str flag nums strs objs dict none]
+2 $verb $noun
+1 $verb $state $noun_p
+[function_num]
+4 get $number
+3 count $state $noun_p
+3 $verb $noun $number
+3 total $number
+2 $qualifier $noun $number
+2 find $noun
+1 compute $number
+[function_str]
+3 $noun to $text
+3 get $noun $text
+2 format $noun
+1 $text of $noun
+1 read $text
+[function_flag]
+5 is $state
+3 has $noun
+2 is $state $noun
+2 can $verb
+1 $noun is $state
+1 should $verb $noun
+[function_nums]
+4 get $number_p
+2 $verb $number_p
+2 $state $number_p
+1 $number_p of $noun
+[function_strs]
+4 get $text_p
+2 $noun $text_p
+2 split $text
+1 sort $text_p
+1 unique $text_p
+[function_objs]
+4 $verb $noun_p
+3 find $state $noun_p
+2 filter $noun_p
+2 load $noun_p
+2 sort $noun_p
+1 select $noun_p by $text
+[function_dict]
+3 count $noun_p by $text
+3 group $number_p
+2 index $noun_p
+2 load $noun map
+1 $number_p by $text
+[function_none]
+4 $verb $noun
 3 $verb $noun_p
-2 $verb $state $noun_p
-2 $verb $noun $number
-2 $verb $qualifier $noun
-1 $verb
-1 get $number
-1 get $noun $text
-1 is $state $noun
-1 $noun to $text
+2 $verb
+2 print $noun_p
+2 set $number
+1 add $noun
+1 each $noun
 [name_class]
 4 $noun
 3 $noun $agent

@@ -123,5 +123,20 @@ class Writer(dict[str, str]):
         """Either nothing or the slot's text, evenly: ``$(or comment)``."""
         return self[rest] if self.random() < 0.5 else ""
 
+    def do_as(self, rest: str) -> str:
+        """``$(as x rule)``: the rule's text, which ``$x`` repeats from there on."""
+        name, rule = rest.split(" ", 1)
+        self[name] = text = self[rule]
+        return text
+
+    def do_hold(self, rest: str) -> str:
+        """The same without printing it yet."""
+        self.do_as(rest)
+        return ""
+
+    def do_number(self, rest: str) -> str:
+        """``$(number 9)``: a number below nine."""
+        return str(int(self.random() * float(rest)))
+
     def choose(self, options: list[str]) -> str:
         return options[int(self.random() * len(options))]

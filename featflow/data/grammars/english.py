@@ -32,7 +32,7 @@ GENRES = """
   *CHI: a $X.
   *MOT: that 's right, it 's a $Q $X.
 3 *MOT: where 's the $X, $A?
-  *CHI: $(or in_the) $P.
+  *CHI: in $P.
   *MOT: is it in the $P? no, it 's in the $place_s!
 2 *MOT: do you want $to_do?
   *CHI: no.
@@ -40,8 +40,8 @@ GENRES = """
   *MOT: you want the $X? $okay.
 2 *CHI: $X gone.
   *MOT: the $X 's gone? well, $(in clause_now).
-2 *MOT: look, there 's $a_noun$(in pp)! can you see it?
-  *CHI: $count $noun_p!
+2 *MOT: look, there 's a $(as k adj) $(as j noun_s)$(in pp)! can you see it?
+  *CHI: $k $j!
 2 *MOT: what color is the $X?
   *CHI: $colour.
   *MOT: no, it is $C. what 's $colour?
@@ -50,34 +50,44 @@ GENRES = """
   *CHI: $B!
   *MOT: yes, it 's $B. $B is $act_g, isn't $B_he?
 2 *CHI: why?
-  *MOT: because $(in clause_now).
-2 *MOT: let 's count the $noun_p. one, two, three, four...
-  *CHI: five, six, $count!
+  *MOT: because $(as k clause_now).
+1 *MOT: look, $(as k clause_now).
+  *CHI: why?
+  *MOT: why? because $(in clause_now), that 's why $k.
+2 *MOT: let 's count the $(as k noun_p). one, two, three, four...
+  *CHI: five, six, $count $k!
 2 *MOT: don't $use_b the $X, $A, it 's $adj.
   *CHI: my $X!
   *MOT: I know it is your $X, but $(in clause_now).
-1 *CHI: I can $act_b.
-  *MOT: can you $act_b? show me how you $act_b.
+2 $(lemma act)*CHI: I can $v_b.
+  *MOT: can you $v_b? show me how you $v_b.
+  *CHI: look, I 'm $v_g!
+1 $(lemma use)*CHI: I $v_t the $(as k thing_s).
+  *MOT: you $v_t the $k? I have never $v_n a $k.
+1 $(lemma use)*MOT: who $v_d the $(as k thing_s)?
+  *CHI: $B $v_d it.
+  *MOT: and did $B $v_b the $(as j thing_s), too?
+  *CHI: no, only the $k, not the $j.
 1 *MOT: $okay. put the $X on the $thing_s, and then we 'll $vp_b.
-1 *FAT: did you $act_b with $B today?
-  *CHI: $B $act_d and I $act_d.
-  *FAT: you both $act_t? $really
+1 $(lemma act)*FAT: did you $v_b with $B today?
+  *CHI: $B $v_d and I $v_t.
+  *FAT: you both $v_t? $really
 1 *MOT: what does the $N say?
-  *CHI: $bang $bang.
-  *MOT: $bang $bang, says the $N.
+  *CHI: $(as k bang) $k.
+  *MOT: $k $k, says the $N.
 1 *CHI: I want a $F.
   *MOT: say please.
   *CHI: please, I want a $F.
   *MOT: here is your $F, it 's $adj.
 1 *MOT: $think_where
-1 *MOT: are the $noun_p $act_g?
-  *CHI: yes, they are $act_g.
-  *MOT: and is the $noun_s $act_g, too?
+1 *MOT: are the $(as k noun_p) $(as j act_g)?
+  *CHI: yes, the $k are $j.
+  *MOT: and is the $noun_s $j, too?
   *CHI: no, it isn't.
 1 *CHI: again!
   *MOT: you want to $vp_b again?
-1 *MOT: the $noun_s that $use_s the $X is $feel. is it $feel?
-  *CHI: it is $feel.
+1 *MOT: the $noun_s that $use_s the $X is $(as k feel). is it $k?
+  *CHI: it is very $k.
 [think_where]
 1 I think that the $noun_s$(in rel_s) $vp_s. what do you think?
 1 the $noun_p$(in rel_p) $vp_p, don't they?
@@ -100,12 +110,10 @@ GENRES = """
 2 *MOT: and on this page, $np_p $vp_p.
   *CHI: and this?
   *MOT: and here, $np_s $vp_s.
-1 *MOT: how many $noun_p are there?
-  *CHI: $count.
-  *MOT: $count? let 's count again.
+1 *MOT: how many $(as k noun_p) are there?
+  *CHI: $(as j count).
+  *MOT: $j $k? let 's count again.
 1 *MOT: turn the page. oh, what happened to the $N? the $N that $(in vp_d) is $feel now.
-[in_the]
-1 in the
 [to_do]
 2 to $vp_b
 1 a $F
@@ -144,7 +152,7 @@ GENRES = """
 2 The $X was $use_n by $person_p long before $X_p were $use_n$(in pp).
 1 There are about $(number 900) $X_p in the $P, most of which are $adj and $adj.
 1 ^$clause_now; however, $(in clause_now).
-1 Today, $X_p can be found $(in pp).
+1 Today, $X_p can be found$(in pp).
 1 A $adj $X has $count $thing_p: one $pp_one, and $count on the $thing_s.
 1 The $P is a $place_s where $(in clause_now).
 1 ^$np_p - for example, the $animal_s and the $animal_s - $vp_p.
@@ -197,29 +205,33 @@ GENRES = """
 1 when the $N calls "$bang!", all the players $go_p $to.
 1 do not $use_b the $X before the $N has $act_n.
 [quiz]
-1 $(turns 4 9 question)
+1 $(turns 5 11 question)
 1 Questions about the $X
   ~
-  $(turns 3 8 question)
+  $(turns 4 10 question)
 [question]
 3 Q: What is the $X for?
-  A: You can $use_b $thing_p with it, or $vp_b.
-2 Q: Who $vp_s?
-  A: The $person_s$(in rel_s), of course.
-2 Q: Why do $animal_p $act_b?
-  A: They $act_p because $(in clause_now).
-2 Q: How many $X_p does $A have, if $A_he has $count and $B gives $A_him $count more?
-  A: ^$count.
-2 Q: Is a $animal_s $adj or $adj?
-  A: It is $adj; a $animal_s is $adj.
+  A: You can $use_b $thing_p with the $X, or $vp_b.
+2 Q: Who $(as k vp_s)?
+  A: The $person_s$(in rel_s) $k, of course.
+2 Q: Why do $(as k animal_p) $(as j act_b)?
+  A: ^$k $j because $(in clause_now).
+2 Q: How many $X_p does $A have, if $A_he has $(as k count) and $B gives $A_him $(as j count) more?
+  A: ^$k and $j, so $A has $(number 40) $X_p.
+2 Q: Is a $(as k animal_s) $(as i adj) or $(as j adj)?
+  A: A $k is $j, not $i.
+1 Q: Is a $(as k animal_s) $(as i adj) or $(as j adj)?
+  A: A $k is $i, not $j.
+2 Q: What is $(as i adj) and $(as j adj), and $(as k vp_s)?
+  A: A $i, $j $noun_s that $k!
 1 Q: What do you call a $person_s who $(in vp_s)?
   A: A $adj $person_s!
 1 Q: Where does the $N that $(in vp_s) live?
   A: In a $place_s$(in pp).
-1 Q: Can $np_p $act_b?
-  A: Yes, they can; but they $act_p $adverb.
+1 $(lemma act)Q: Can $(as k np_p) $v_b?
+  A: Yes, $k can $v_b; but they $v_p $adverb.
 [rhyme]
-1 $(turns 2 5 couplet)
+1 $(turns 3 6 couplet)
 1 $couplet
   $couplet
   ~
@@ -288,10 +300,10 @@ GENRES = """
 [cue]
 3 - $A, $where_are?
   - I 'm in the $P.
-2 - Did you $use_b the $X?
-  - No, $B did. $B $use_d it $when.
-2 - ^$clause_now.
-  - Really? I thought that $(in clause_past).
+2 $(lemma use)- Did you $v_b the $(as k thing_s)?
+  - No, $B did. $B $v_d the $k $when.
+2 - ^$(as k clause_now).
+  - Really? You say that $k? I thought that $(in clause_past).
 2 - Wait! The $X is $adj!
   - So what? Let it $act_b.
 2 ^$clause_past.
@@ -300,16 +312,16 @@ GENRES = """
   - The $person_s? But you are only a $B_kind!
 1 (^$bang!)
   - What was that?
-  - Only the $N. It 's $act_g $(in pp).
+  - Only the $N. It 's $act_g$(in pp).
 1 - How much is this $X?
-  - $(number 90) dollars, sir.
-  - $(number 90)! I could buy $count $X_p for that.
+  - $(as j number 90) dollars, sir.
+  - $j! I could buy $count $X_p for that.
 1 [ $A $act_s ]
 1 - If you $use_b my $X again...
   - What? What will you do?
   - I will tell $M that you $act_d.
-1 - I never said that $(in clause_past)!
-  - You said: "^$clause_past."
+1 - I never said that $(as k clause_past)!
+  - You said: "^$k." I heard it.
   - Well, $A, $(in clause_past).
 [where_are]
 2 where are you

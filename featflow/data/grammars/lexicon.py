@@ -310,8 +310,8 @@ COMMON = """
   when today now tomorrow yesterday soon later tonight sometimes always often again outside inside
     upstairs downstairs early every_day all_day every_morning on_Sunday on_Monday on_Friday
     after_lunch after_supper before_bed at_noon in_the_morning in_the_evening in_spring in_summer
-  count two three four five six seven eight nine ten twelve twenty a_hundred eleven fifteen thirty
-    a_dozen forty fifty thirteen a_thousand
+  count two three four five six seven eight nine ten twelve twenty ninety eleven fifteen thirty
+    sixty forty fifty thirteen sixteen
   colour red blue green yellow white black brown pink purple orange grey silver golden
   bang bang splash boom crash pop swish whoosh thump click buzz plop crunch creak ding clang snap
     rattle squelch tap tick_tock fizz clatter drip hiss zip thud splat honk jingle plink whirr

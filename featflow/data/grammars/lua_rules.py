@@ -197,7 +197,7 @@ MODULE = """
       end
       return nil
   end$(end)
-1 local $(name name_function) = function(...)
+1 local $(name function_none) = function(...)
       local args = { ... }
       for i = 1, select("#", ...) do
           print(i, args[i])
@@ -227,7 +227,7 @@ MODULE = """
 1 if $(call flag) then
       $(block 1)
   end
-1 for _, $(each obj x) in ipairs($objs) do
+1 $(hold n objs)for _, $(each obj x) in ipairs($n) do
       print($(field str), $(field num))
   end
 1 assert($flag, "$phrase")
@@ -328,7 +328,7 @@ STATEMENTS = """
       $(block)
   end
 2 $guarded
-1 local function $(as f name name_function)($(each num x))
+1 local function $(as f name function_none)($(each num x))
       $(block 1)
       return $num
   end

@@ -259,19 +259,36 @@ class Scene(Writer):
         return text
 
     def do_number(self, rest: str) -> str:
-        return str(2 + int(self.random() * float(rest)))
+        return str(2 + int(super().do_number(rest)))
+
+    def do_lemma(self, family: str) -> str:
+        """``$(lemma act)``: one verb, bound as ``v_s``, ``v_b`` … in all its forms."""
+        self[family + "_s"]
+        place = self.drawn[family][-1]
+        for form in "spdtbgn":
+            self["v_" + form] = self.lexicon[f"{family}_{form}"][1][place]
+        return ""
+
+    def several(self, rest: str) -> list[str]:
+        """``2 5 rule``: from two to five texts of a rule, the alternatives well mixed."""
+        low, high, slot = rest.split(" ", 2)
+        texts: list[str] = []
+        used: list[str] = []
+        for _ in range(int(low) + int(self.random() * (int(high) - int(low) + 1))):
+            option = self.choose(self.rules[slot])
+            while option in used[-3:]:
+                option = self.choose(self.rules[slot])
+            used.append(option)
+            texts.append(option.format_map(self))
+        return texts
 
     def do_repeat(self, rest: str) -> str:
-        """``$(repeat 2 5 rule)``: from two to five times, joined by spaces (a paragraph)."""
-        low, high, slot = rest.split(" ", 2)
-        times = int(low) + int(self.random() * (int(high) - int(low) + 1))
-        return " ".join([self[slot] for _ in range(times)])
+        """A paragraph: several sentences of a rule."""
+        return " ".join(self.several(rest))
 
     def do_turns(self, rest: str) -> str:
-        """The same on lines of their own."""
-        low, high, slot = rest.split(" ", 2)
-        times = int(low) + int(self.random() * (int(high) - int(low) + 1))
-        return "\n".join([self[slot] for _ in range(times)])
+        """The same, each on its line."""
+        return "\n".join(self.several(rest))
 
     def finish(self, text: str) -> str:
         """Articles before vowels, and capitals where a ``^`` asks for one."""

@@ -232,7 +232,7 @@ MODULE = '''
 2 $assignment
 1 if $(call flag):
       $(block 1)
-1 for $(each obj x) in $objs:
+1 $(hold n objs)for $(each obj x) in $n:
       print($(field str), $(field num))
 [plain_last]
 1 $(steps 4)
@@ -251,9 +251,9 @@ MODULE = '''
 1 def main(argv=None):
       parser = $(use argparse).ArgumentParser(description="$phrase")
       parser.add_argument("--$(name noun)", default=$plain_str, help="$about")
-      parser.add_argument("--$(name number)", type=int, default=$plain_num)
+      parser.add_argument("--$(as a name number)", type=int, default=$plain_num)
       args = parser.parse_args(argv)
-      $(new num x) = args.$(name number)
+      $(new num x) = args.$a
       $(steps 4)
   ~
   ~

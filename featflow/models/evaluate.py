@@ -1,0 +1,66 @@
+"""The evaluate stage: next-token loss and accuracy of a model on every corpus."""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from featflow.core.artifacts import save_json
+from featflow.core.provenance import Provenance
+from featflow.core.runtime import log, progress
+from featflow.core.slices import EvaluateSlice
+from featflow.core.torch_runtime import device, seeded
+from featflow.models.blocks import read_blocks
+from featflow.models.folder import load_model, parts
+from featflow.models.losses import score
+
+BATCH_TOKENS = 8192
+"""Tokens of a forward pass."""
+
+
+class Measured(NamedTuple):
+    """Means over `tokens` predictions: the loss in nats, and how often the argmax is right."""
+
+    loss: float
+    accuracy: float
+    tokens: int
+
+
+def run(cfg: EvaluateSlice, *, model: Path, tokens: list[Path], output: Path) -> None:
+    """Loss, accuracy and perplexity of a model on every corpus.
+
+    Args:
+        model: the model folder.
+        tokens: validation tokens of each corpus, in the order of the slice.
+        output: JSON with an object a corpus.
+    """
+    provenance = Provenance("evaluate", cfg, [model, *tokens])
+    seeded(0)
+    loaded = load_model(model).to(device())  # type: ignore[arg-type]
+    config = loaded.config
+    results = {}
+    for corpus, path in zip(cfg.corpora, tokens, strict=True):
+        blocks = read_blocks(path, config.max_position_embeddings, config.vocab_size, cfg.tokens)
+        found = measure(loaded, blocks)
+        results[corpus] = {**found._asdict(), "perplexity": math.exp(found.loss)}
+        log.info("%s: loss %.3f, accuracy %.3f", corpus, found.loss, found.accuracy)
+    save_json(output, results, provenance)
+
+
+@torch.inference_mode()
+def measure(model: PreTrainedModel, blocks: np.ndarray) -> Measured:
+    """Measure a model on blocks (B, L): every position but the last predicts the next token."""
+    body, head = parts(model.eval())
+    loss, right = 0.0, 0
+    size = max(1, BATCH_TOKENS // blocks.shape[1])
+    starts = range(0, len(blocks), size)
+    for start in progress(starts, "batches") if len(starts) > 100 else starts:
+        ids = torch.from_numpy(blocks[start : start + size].astype(np.int64)).to(head.device)
+        hidden = body(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+        found = score(hidden.flatten(0, 1), head, ids[:, 1:].flatten())
+        loss, right = loss + float(found.loss), right + int(found.right)
+    count = blocks.shape[0] * (blocks.shape[1] - 1)
+    return Measured(loss / count, right / count, count)

@@ -1,0 +1,40 @@
+"""The finetune stage: a language model trained further, on other data."""
+
+from pathlib import Path
+
+from featflow.core.artifacts import save_table
+from featflow.core.checkpoints import Checkpoints
+from featflow.core.provenance import Provenance
+from featflow.core.runtime import log
+from featflow.core.slices import FinetuneSlice
+from featflow.core.torch_runtime import seeded
+from featflow.models.blocks import even_blocks
+from featflow.models.folder import copy_tokenizer, load_model, save_model, written_folder
+from featflow.models.training import train
+
+
+def run(cfg: FinetuneSlice, *, parent: Path, tokens: list[Path], output: Path) -> None:
+    """Train a language model further, on other data.
+
+    Args:
+        parent: the model folder to start from.
+        tokens: train tokens of each of the fine-tune's corpora, in its order.
+        output: the model folder.
+
+    Raises:
+        FeatflowError: when a corpus is shorter than a block or of another tokenizer, or the loss
+            stops being a number.
+    """
+    provenance = Provenance("finetune", cfg, [parent, *tokens])
+    seeded(cfg.seed)
+    model = load_model(parent)
+    context = model.config.max_position_embeddings
+    blocks = even_blocks(tokens, context, model.config.vocab_size)
+    log.info("%s parameters, %s tokens", f"{model.num_parameters():,}", f"{blocks.size:,}")
+    with Checkpoints(f"{output.name}-{provenance.id()}") as checkpoints:
+        table = train(model, blocks, cfg.training, cfg.seed, checkpoints)
+        with written_folder(output) as folder:
+            copy_tokenizer(parent, folder)
+            save_table(folder / "training.parquet", table, provenance)
+            save_model(model, folder, provenance)
+        checkpoints.clear()

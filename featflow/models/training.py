@@ -1,0 +1,189 @@
+"""The training loop of base models and fine-tunes: AdamW, cosine schedule, exact resume.
+
+A step is a function of the state and of its number alone, so a run that goes on from a checkpoint
+gives the bytes of an uninterrupted one (on the CPU, with the same number of threads).
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils import clip_grad_norm_
+from transformers import PreTrainedModel
+
+from featflow.core.checkpoints import Checkpoint, Checkpoints
+from featflow.core.config.errors import FeatflowError
+from featflow.core.config.models import Training
+from featflow.core.runtime import log, progress
+from featflow.core.torch_runtime import autocast, device, product_dtype
+from featflow.models.blocks import Batches
+from featflow.models.folder import parts
+from featflow.models.losses import linear_cross_entropy
+
+ROWS = 500
+"""Rows of training.parquet, at most."""
+
+
+class TrainingError(FeatflowError):
+    """The loss is no number any more."""
+
+
+def train(
+    model: PreTrainedModel,
+    blocks: np.ndarray,
+    settings: Training,
+    seed: int,
+    checkpoints: Checkpoints,
+) -> pd.DataFrame:
+    """Train a model in place on blocks (B, L) of token ids.
+
+    Returns:
+        A row every few steps: step, tokens (seen so far), loss (the mean since the row before, in
+        nats a token) and learning_rate.
+
+    Raises:
+        TrainingError: when the loss is not finite.
+        Stop: when a signal came, after saving a checkpoint.
+    """
+    batches = Batches(len(blocks), settings.batch, settings.epochs, seed)
+    run = _Run(model, settings, len(batches), blocks.shape[1])
+    if found := checkpoints.latest():
+        run.restore(found)
+    with _attention(run.where):
+        for step in progress(range(run.step, len(batches)), "steps"):
+            ids = torch.from_numpy(blocks[batches[step]].astype(np.int64))
+            run.advance(ids.to(run.where, non_blocking=True))
+            if len(run.losses) == run.every or run.step == len(batches):
+                run.record(checkpoints)
+            if checkpoints.due():
+                run.save(checkpoints)
+    return pd.DataFrame(run.rows, columns=["step", "tokens", "loss", "learning_rate"])
+
+
+class _Run:
+    """The state of a run: model, optimizer, the number of steps done, and the log."""
+
+    def __init__(self, model: PreTrainedModel, settings: Training, steps: int, context: int):
+        self.where = device()
+        self.dtype = product_dtype(settings.precision, self.where)
+        self.model = model.to(self.where).train()  # type: ignore[arg-type]
+        self.settings, self.steps, self.context = settings, steps, context
+        self.warmup = warmup(settings.warmup_steps, steps)
+        self.every = math.ceil(steps / ROWS)
+        self.optimizer = optimizer(model, settings)
+        self.step = self.tokens = 0
+        self.losses: list[Tensor] = []
+        self.rows: list[list[float]] = []
+
+    def advance(self, ids: Tensor) -> None:
+        """One step on ids (B, L)."""
+        rate = self.settings.learning_rate * schedule(self.step, self.steps, self.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = next_token_loss(self.model, ids, self.dtype)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.settings.gradient_clip is not None:
+            clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
+        self.optimizer.step()
+        self.losses.append(loss.detach())
+        self.tokens += ids.numel()
+        self.step += 1
+
+    def record(self, checkpoints: Checkpoints) -> None:
+        """Add a row to the log."""
+        losses = self._checked(checkpoints)
+        rate = float(self.optimizer.param_groups[0]["lr"])
+        self.rows.append([self.step, self.tokens, float(np.mean(losses)), rate])
+        self.losses = []
+
+    def save(self, checkpoints: Checkpoints) -> None:
+        """Write the state, unless it has gone bad."""
+        moments = self.optimizer.state_dict()["state"]
+        tensors = {f"model.{name}": value for name, value in self.model.named_parameters()}
+        for index, state in moments.items():
+            tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
+        losses = self._checked(checkpoints)
+        meta = {"tokens": self.tokens, "losses": losses, "rows": self.rows}
+        checkpoints.save(self.step, tensors, meta)
+
+    def restore(self, found: Checkpoint) -> None:
+        """Go back to the state of a checkpoint."""
+        with torch.no_grad():
+            for name, value in self.model.named_parameters():
+                value.copy_(found.tensors[f"model.{name}"])
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in found.tensors.items():
+            if key.startswith("optimizer."):
+                _, index, name = key.split(".")
+                moments.setdefault(int(index), {})[name] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.step, self.tokens = found.step, found.meta["tokens"]
+        self.rows = found.meta["rows"]
+        self.losses = [torch.tensor(loss) for loss in found.meta["losses"]]
+
+    def _checked(self, checkpoints: Checkpoints) -> list[float]:
+        """The losses since the last row. On a GPU this waits for the steps, hence not at each."""
+        losses = [float(loss) for loss in self.losses]
+        for back, loss in enumerate(reversed(losses)):
+            if not math.isfinite(loss):
+                kept = checkpoints.newest()
+                raise TrainingError(
+                    f"the loss became {loss} at step {self.step - back} of {self.steps} (or before); "
+                    f"the last good checkpoint: {kept or 'none yet'}. Try a smaller learning_rate, "
+                    "more warmup_steps, a gradient_clip of 1, or precision: float32"
+                )
+        return losses
+
+
+def next_token_loss(model: PreTrainedModel, ids: Tensor, dtype: torch.dtype) -> Tensor:
+    """Mean cross-entropy (nats) of ids (B, L), every position but the last predicting the next."""
+    body, head = parts(model)
+    with autocast(dtype, ids.device):
+        hidden = body(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+    return linear_cross_entropy(hidden.flatten(0, 1), head, ids[:, 1:].flatten(), dtype)
+
+
+def optimizer(model: PreTrainedModel, settings: Training) -> torch.optim.AdamW:
+    """AdamW; matrices (the embeddings too) decay, norms and biases do not.
+
+    So do the Hugging Face Trainer and nanoGPT: decay bounds directions that products read, and would
+    only pull a norm's scale away from 1.
+    """
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": settings.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups, lr=settings.learning_rate, betas=settings.betas, fused=True
+    )
+
+
+def warmup(asked: int, steps: int) -> int:
+    """Steps of warm-up: at most a third of the run."""
+    most = steps // 3
+    if asked > most:
+        log.warning("warmup_steps: %d is over a third of %d steps; using %d", asked, steps, most)
+    return min(asked, most)
+
+
+def schedule(step: int, steps: int, warmup: int) -> float:
+    """The share of the learning rate at a step counted from 0: a linear rise, then a cosine to 0."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+
+
+@contextmanager
+def _attention(where: torch.device) -> Iterator[None]:
+    """On the CPU plain products: its flash kernel has a slow backward pass at these lengths."""
+    with sdpa_kernel(SDPBackend.MATH) if where.type == "cpu" else nullcontext():
+        yield

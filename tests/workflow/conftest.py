@@ -1,0 +1,73 @@
+"""A copy of the checkout in which the tiny study is built once, and dry runs are read."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
+
+
+class Job(NamedTuple):
+    """A rule and its wildcards, as a dry run prints them."""
+
+    rule: str
+    wildcards: str
+
+
+def copy_checkout(to: Path, config: Path) -> Path:
+    """What a clone has, with another config."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in ("featflow", "rules", "envs", "profiles"):
+        shutil.copytree(ROOT / name, to / name, ignore=ignore)
+    for link in ("local", "slurm"):
+        (to / link).symlink_to(f"profiles/{link}")
+    shutil.copy(ROOT / "Snakefile", to)
+    shutil.copy(config, to / "workflow_config.yaml")
+    return to
+
+
+def snakemake(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the venv's snakemake, unactivated, as a user would."""
+    return subprocess.run(
+        [str(SNAKEMAKE), *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def dry_run(folder: Path, *arguments: str, **environment: str) -> set[Job]:
+    """The jobs that a dry run would run, the target `all` left out."""
+    result = snakemake(folder, "-n", *arguments, **environment)
+    assert result.returncode == 0, result.stdout + result.stderr
+    text = result.stdout + result.stderr
+    found = set()
+    for block in re.split(r"\n(?=(?:local)?rule )", text):
+        rule = re.match(r"(?:local)?rule (\w+):", block)
+        if rule and rule[1] != "all":
+            wildcards = re.search(r"wildcards: (.*)", block)
+            found.add(Job(rule[1].split("_")[0], wildcards[1] if wildcards else ""))
+    return found
+
+
+def counts(jobs: set[Job]) -> Counter[str]:
+    """How many jobs of each rule."""
+    return Counter(job.rule for job in jobs)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> Path:
+    """A checkout in which the tiny study has been built to its last leaf."""
+    folder = copy_checkout(tmp_path_factory.mktemp("tiny"), ROOT / "tests/workflow/tiny.yaml")
+    result = snakemake(folder, "--profile", "local")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder

@@ -1,0 +1,58 @@
+"""The shipped studies, seen from a login node: no torch, no network, no data."""
+
+import pytest
+
+from tests.workflow.conftest import ROOT, copy_checkout, counts, dry_run, snakemake
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    return copy_checkout(tmp_path_factory.mktemp("clone"), ROOT / "workflow_config.yaml")
+
+
+@pytest.fixture(scope="module")
+def without_torch(tmp_path_factory):
+    """A folder in which importing torch, or what brings it, is an error."""
+    folder = tmp_path_factory.mktemp("no-torch")
+    for name in ("torch", "transformers", "transformer_lens", "datasets", "plotly"):
+        (folder / f"{name}.py").write_text(f"raise ImportError('{name} in a dry run')\n")
+    return str(folder)
+
+
+def test_paper_has_the_jobs_of_its_graph(checkout, without_torch):
+    jobs = dry_run(checkout, "--config", "study=paper", PYTHONPATH=without_torch)
+    assert counts(jobs) == {
+        **{"corpus": 4, "tokenizer": 1, "tokens": 4 + 4 + 2},  # train, validation; selection of two
+        **{"train": 1, "finetune": 2, "sweep": 1, "merge": 1, "evaluate": 4},
+        "activations": 4 * 3,  # 15 M tokens in shards of 5 M
+        **{"sae": 4 + 1, "features": 4 + 1},
+        "correlation": 4 + 1 + 1,  # edges, base to merge, reseed
+        **{"flow": 1, "figure": 3},
+    }
+
+
+def test_demo_is_a_study_of_its_own(checkout, without_torch):
+    rules = counts(dry_run(checkout, PYTHONPATH=without_torch))
+    assert rules["sae"] == 5 and rules["figure"] == 3
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("study=dmo", ["study", "no study named 'dmo'", "did you mean 'demo'"]),
+        ("sutdy=demo", ["sutdy", "unknown key", "did you mean 'study'"]),
+    ],
+)
+def test_a_wrong_config_is_explained_before_any_job(checkout, config, words):
+    result = snakemake(checkout, "-n", "--config", config)
+    assert result.returncode != 0
+    assert all(word in result.stderr for word in words) and "Traceback" not in result.stderr
+
+
+def test_a_missing_variable_is_named_and_only_for_the_study_that_needs_it(checkout):
+    environment = {"FEATFLOW_CORPORA": ""}
+    result = snakemake(checkout, "-n", "--config", "study=desk", **environment)
+    assert result.returncode != 0 and "FEATFLOW_CORPORA" in result.stderr
+    assert snakemake(checkout, "-n", **environment).returncode == 0
