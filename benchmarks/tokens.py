@@ -55,6 +55,7 @@ def main() -> None:
         cfg = TokensSlice(study="benchmark", corpus="python", split="train")
         texts = [text for batch in batches(documents) for text in batch]
         bare = Tokenizer.from_file(str(file))
+        bare.encode_special_tokens = True  # as the stage does: `<s>` in a text is text
 
         def stage() -> None:
             tokens.run(cfg, documents=documents, tokenizer=file, output=output)

@@ -5,8 +5,8 @@
 def figure_inputs(wildcards):
     """The files that a figure says it draws."""
     study = of(wildcards).study
-    module = figure_module(study, wildcards.figure)
-    return module.inputs(wildcards.study, study, study.drawn[wildcards.figure])
+    figure = study.drawn[wildcards.figure]
+    return figure_module(study, wildcards.figure).inputs(wildcards.study, study, figure)
 
 
 rule figure:

@@ -20,14 +20,14 @@ EndToEnd = Callable[[str, str], np.ndarray | None]
 """(root, model) → r (m_root, m_model) on the model's scope; None where it was not computed."""
 
 COLUMNS = {
-    "role": "object",  # root | descendant
-    "model": "object",
+    "role": "str",  # root | descendant
+    "model": "str",
     "feature": "int64",
-    "status": "object",
-    "via": "object",  # root: the children it persists into; descendant: the parents it is in
-    "parent": "object",
+    "status": "str",
+    "via": "str",  # root: the children it persists into; descendant: the parents it is in
+    "parent": "str",
     "parent_feature": "Int64",
-    "root": "object",
+    "root": "str",
     "root_feature": "Int64",
     "r_last": "float64",  # the link into the parent
     "r_first": "float64",  # the link into the root
@@ -69,10 +69,7 @@ def chain_table(edges: Edges, spans: Edges, end_to_end: EndToEnd) -> pd.DataFram
 def _fill(rows: pd.DataFrame) -> pd.DataFrame:
     """Every column, in order and of its type; null where there is nothing to say."""
     rows = rows.reindex(columns=list(COLUMNS))
-    rows["direct"] = rows["direct"].eq(True)
-    texts = {name: rows[name].astype(object) for name, kind in COLUMNS.items() if kind == "object"}
-    rows = rows.assign(**{name: text.where(text.notna(), None) for name, text in texts.items()})
-    return rows.astype({name: kind for name, kind in COLUMNS.items() if kind != "object"})
+    return rows.assign(direct=rows["direct"].eq(True)).astype(COLUMNS)
 
 
 def _standing(sides: Sequence[Side], found: np.ndarray, fates: tuple[str, str]) -> np.ndarray:

@@ -27,16 +27,16 @@ STRATA_COLUMNS = [
 ]
 
 FEATURE_COLUMNS = {
-    "edge": "object",
-    "role": "object",
-    "model": "object",
+    "edge": "str",
+    "role": "str",
+    "model": "str",
     "feature": "int32",
-    "fate": "object",
+    "fate": "str",
     "partner": "Int32",
     "r": "float32",
     "lookup_r": "float32",
-    "lookup": "object",
-    "density": "object",
+    "lookup": "str",
+    "density": "str",
     "firings": "int64",
     "documents": "int64",
 }

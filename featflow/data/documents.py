@@ -17,7 +17,7 @@ from featflow.data.sources import Document
 COLUMNS = ("text", "source")
 GROUP_BYTES = 16_000_000
 """UTF-8 bytes of text in a row group: what a writer holds in memory."""
-BATCH_CHARACTERS = 8_000_000
+BATCH_CHARACTERS = 2_000_000
 """About as much text a reader hands over at a time."""
 ROWS = 256
 """Rows that it decodes at a time."""

@@ -59,7 +59,8 @@ def by_blocks(
         what: shows progress under this name.
     """
     firsts = range(0, count, size)
-    with ThreadPoolExecutor(config.NUMBA_NUM_THREADS) as pool:
+    threads = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(threads) as pool:
         done: Iterable[None] = pool.map(lambda first: work(first, min(first + size, count)), firsts)
         for _ in progress(done, what, total=len(firsts)) if what else done:
             pass

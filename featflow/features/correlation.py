@@ -131,6 +131,7 @@ class _Side(NamedTuple):
     name: str
     own: Columns
     other: Columns
+    rows: int
     documents: np.ndarray
     lookup: np.ndarray
 
@@ -145,7 +146,7 @@ class _Side(NamedTuple):
         pairs = feature[has], partner[has]
         firings, partner_firings, both = self.own.firings[feature], *np.zeros((2, len(has)), int)
         partner_firings[has] = self.other.firings[pairs[1]]
-        both[has] = partners.cofirings(self.own, self.other, *pairs)
+        both[has] = partners.cofirings(self.own, self.other, self.rows, *pairs)
         cosine = np.full(len(has), np.nan)
         if cosines is not None:
             cosine[has] = cosines(*pairs)
@@ -169,8 +170,9 @@ class _Side(NamedTuple):
 
 
 def _side(name: str, own: Columns, other: Columns, scope: range, source: Source) -> _Side:
+    found = documents(own, source.documents)
     lookup = lookup_r(own, scope, source.tokens, source.folds)
-    return _Side(name, own, other, documents(own, source.documents), lookup)
+    return _Side(name, own, other, len(source.tokens), found, lookup)
 
 
 def _cosines(sae_a: Path, sae_b: Path) -> Directions:
@@ -198,9 +200,8 @@ def _cosines(sae_a: Path, sae_b: Path) -> Directions:
 
 
 def _read(corpora: list[str], paths: list[Path], sae: Path) -> dict[str, dump.Dump]:
-    _, d_sae = dump.widths(sae)
-    found = zip(corpora, paths, strict=True)
-    return {corpus: dump.read(path, d_sae) for corpus, path in found}
+    features, found = dump.d_sae(sae), zip(corpora, paths, strict=True)
+    return {corpus: dump.read(path, features) for corpus, path in found}
 
 
 def _check_same_rows(pairs) -> None:

@@ -72,8 +72,8 @@ def read(path: Path, d_sae: int) -> Dump:
     return Dump(matrix, positions)
 
 
-def widths(sae: Path) -> tuple[int, int]:
-    """An SAE's inputs and features, (d_in, d_sae), from the cfg.json in its folder.
+def d_sae(sae: Path) -> int:
+    """How many features an SAE has, from the cfg.json in its folder.
 
     Raises:
         ArtifactError: when the file is missing or no SAE's.
@@ -81,9 +81,9 @@ def widths(sae: Path) -> tuple[int, int]:
     handle = Path(sae) / "cfg.json"
     settings = load_json(handle)
     with readable(handle):
-        if missing := {"d_in", "d_sae"} - set(settings):
-            raise ValueError(f"it has no {' and no '.join(sorted(missing))}")
-        return int(settings["d_in"]), int(settings["d_sae"])
+        if not isinstance(settings.get("d_sae"), int):
+            raise ValueError("it gives no d_sae")
+    return settings["d_sae"]
 
 
 def _check(indptr, indices, values, positions, d_sae: int) -> None:

@@ -1,7 +1,6 @@
 """What a dictionary says about the probe: its features' sparse activations on the same tokens."""
 
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from featflow.core.torch_runtime import device
 from featflow.data import tokenizer
 from featflow.data import tokens as streams
 from featflow.data.windows import blocks, layout, positions
-from featflow.features.dump import Builder, Dump, widths, write
+from featflow.features.dump import Builder, Dump, write
 from featflow.features.summary import Encoded, summarise
 from featflow.models.hooked import HookedModel, batches
 from featflow.saes import saelens
@@ -50,17 +49,16 @@ def run(
     provenance = Provenance("features", cfg, [model, sae, *tokens])
     pieces = tokenizer.load(model / "tokenizer.json")
     hooked = HookedModel.load(model, cfg.hook, device())
-    encoder = saelens.load(sae).to(device())
-    d_in, d_sae = widths(sae)
-    if hooked.width != d_in:
+    encoder = saelens.load(sae, device())
+    if hooked.width != encoder.width:
         raise FeatflowError(
-            f"{named(sae)} reads {d_in} numbers, {cfg.hook} of {named(model)} carries "
+            f"{named(sae)} reads {encoder.width} numbers, {cfg.hook} of {named(model)} carries "
             f"{hooked.width}: one of them was made with other settings; rebuild the SAE"
         )
     encoded = {}
     for corpus, source, path in zip(cfg.corpora, tokens, output, strict=True):
         stream = streams.read(source)
-        dump = encode(hooked, encoder, d_sae, probe(stream.ids, corpus, cfg), cfg.windows)
+        dump = encode(hooked, encoder, probe(stream.ids, corpus, cfg), cfg.windows)
         write(path, dump, provenance)
         encoded[corpus] = Encoded(dump, stream)
         _log_dump(corpus, dump)
@@ -79,31 +77,22 @@ def probe(ids: np.ndarray, corpus: str, cfg: FeaturesSlice) -> np.ndarray:
     found = whole[: cfg.tokens_per_corpus // rows]
     if not len(found):
         raise FeatflowError(
-            f"studies.{cfg.study}: corpus {corpus}: a block of the probe has {shape.block} tokens and "
-            f"gives {rows} rows; the validation split has {len(ids):,} tokens, and "
-            f"probe.tokens_per_corpus asks for {cfg.tokens_per_corpus:,} rows; give it more of either"
+            f"studies.{cfg.study}: corpus {corpus}: a block of the probe has {shape.block} tokens, "
+            f"of which {rows} are rows; the validation split has {len(ids):,} tokens, and "
+            f"probe.tokens_per_corpus allows {cfg.tokens_per_corpus:,} rows; raise what is less"
         )
     if len(found) == len(whole) and (len(whole) + 1) * rows <= cfg.tokens_per_corpus:
         log.warning(
-            "studies.%s.probe.tokens_per_corpus: asked for %s rows, the validation split of %s gives "
-            "%s; they are used",
+            "studies.%s.probe.tokens_per_corpus: asked for %s rows, the validation split of %s "
+            "gives %s; they are used",
             *(cfg.study, f"{cfg.tokens_per_corpus:,}", corpus, f"{len(found) * rows:,}"),
         )
     return found
 
 
-class Encoder(Protocol):
-    """An SAE, as far as it is needed here."""
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Feature activations (T, m) of a model's activations (T, n)."""
-
-
 @torch.inference_mode()
-def encode(
-    model: HookedModel, sae: Encoder, d_sae: int, probe: np.ndarray, windows: Windows
-) -> Dump:
-    """The sparse activations of d_sae features on the windows of blocks (B, L), a row a token.
+def encode(model: HookedModel, sae: saelens.Folded, probe: np.ndarray, windows: Windows) -> Dump:
+    """The sparse activations of an SAE's features on the windows of blocks (B, L), a row a token.
 
     Raises:
         FeatflowError: when an activation is negative or not finite.
@@ -113,7 +102,7 @@ def encode(
     for ids in progress(batches(probe), "batches"):
         activations = model.activations(ids)[:, kept].reshape(-1, model.width)
         builder.add(*sparse(sae.encode(activations)))
-    return builder.build(positions(len(probe), windows), d_sae)
+    return builder.build(positions(len(probe), windows), sae.features)
 
 
 def sparse(features: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -126,8 +115,8 @@ def sparse(features: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     values = features[rows, indices]
     if not ((values > 0) & values.isfinite()).all():
         raise FeatflowError(
-            "a feature's activation is negative or not finite: the model's or the SAE's weights are "
-            "no good; look at its training.parquet, and train it again"
+            "a feature's activation is negative or not finite: the weights of the model or of the "
+            "SAE are no good; look at their training.parquet, and train the one that diverged again"
         )
     counts = rows.bincount(minlength=len(features))
     return counts.cpu().numpy(), indices.cpu().numpy(), values.float().cpu().numpy()

@@ -6,8 +6,8 @@ is predicted from the other, and r is taken over all rows of both. A token that 
 lacks is predicted by that fold's overall mean.
 
 A prediction depends only on the row's fold and token, so the T × m predictions are never written
-down. Let n_f(v) be how often token v occurs in fold f, s_f(v) the feature's sum over these rows, and
-p_f(v) = s_f(v) / n_f(v) the prediction fitted on f, for the rows of the other fold f'. Then
+down. Let n_f(v) be how often token v occurs in fold f, s_f(v) the feature's sum over these rows,
+and p_f(v) = s_f(v) / n_f(v) the prediction fitted on f, for the rows of the other fold f'. Then
 
     Σ p   = Σ_f Σ_v n_f'(v) p_f(v),
     Σ p²  = Σ_f Σ_v n_f'(v) p_f(v)²,
@@ -38,13 +38,8 @@ def lookup_r(columns: Columns, scope: range, tokens: np.ndarray, folds: np.ndarr
     """
     features = len(columns.starts)
     inside = slice(scope.start, scope.stop)
-    vocabulary = int(tokens[inside].max(initial=0)) + 1
-    counts = np.stack(
-        [
-            np.bincount(tokens[inside][folds[inside] == fold], minlength=vocabulary)
-            for fold in (0, 1)
-        ]
-    ).astype(np.float64)
+    counts = np.zeros((2, int(tokens[inside].max(initial=0)) + 1))
+    np.add.at(counts, (folds[inside], tokens[inside]), 1)
     if not counts.sum(axis=1).all():
         return np.full(features, np.nan)
     predicted = np.zeros((3, features))  # Σ p, Σ p², Σ p x
@@ -52,7 +47,9 @@ def lookup_r(columns: Columns, scope: range, tokens: np.ndarray, folds: np.ndarr
         lambda first, stop: _predict(columns, first, stop, tokens, folds, counts, predicted),
         features,
     )
-    return _pearson(*sums(columns), *predicted, len(scope))
+    x, xx = sums(columns)
+    p, pp, px = predicted
+    return _pearson(x, xx, p, pp, px, len(scope))
 
 
 def _pearson(x, xx, p, pp, px, rows: int) -> np.ndarray:

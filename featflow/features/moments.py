@@ -17,6 +17,7 @@ from numba import njit
 from scipy.sparse import csr_array
 
 from featflow.features.columns import Columns, by_blocks, columns, sums, within
+from featflow.features.prefetch import LINE, prefetch
 
 UNRESOLVED = 1e-10
 """A variance below this share of the mean square is rounding: the feature is constant."""
@@ -45,7 +46,7 @@ def pearson(a: csr_array, b: csr_array, scopes: Sequence[range] | None = None) -
 def pearson_of_columns(
     a: Columns, b: csr_array, b_columns: Columns, scopes: Sequence[range]
 ) -> list[np.ndarray]:
-    """`pearson` for who has the columns at hand: a (T, m_a) by column, b (T, m_b) by row and column."""
+    """`pearson` for who has a by column, and b both by row and by column."""
     shape = len(a.starts), b.shape[1]
     results = [np.empty(shape, np.float32) for _ in scopes]
     standard_a = [_standard(within(a, scope), len(scope)) for scope in scopes]
@@ -86,11 +87,27 @@ def _standard(columns: Columns, rows: int) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.where(resolved, 1 / np.sqrt(np.where(resolved, variance, 1)), np.nan)
 
 
+AHEAD = 8
+"""Firings by which rows of b are asked for before they are needed."""
+
+LINES = 3
+"""Cache lines of a row that are asked for: 48 features, more than most rows have."""
+
+
 @njit(cache=True, nogil=True)
 def _add_cross(a, first, stop, indptr, indices, values, moments):
+    # A feature's firings lie all over b, which no cache holds: without the prefetches, the kernel
+    # waits for memory five sixths of its time.
     for i in range(first, stop):
-        row = moments[i - first]
-        for k in range(a.starts[i], a.stops[i]):
+        row, end = moments[i - first], a.stops[i]
+        for k in range(a.starts[i], end):
+            if k + 2 * AHEAD < end:
+                prefetch(indptr, a.rows[k + 2 * AHEAD])
+            if k + AHEAD < end:
+                place = indptr[a.rows[k + AHEAD]]
+                for line in range(LINES):
+                    prefetch(indices, place + line * LINE)
+                    prefetch(values, place + line * LINE)
             value, token = np.float64(a.values[k]), a.rows[k]
             for j in range(indptr[token], indptr[token + 1]):
                 row[indices[j]] += value * values[j]

@@ -29,11 +29,23 @@ def best_partners_of_columns(r: np.ndarray, count: int) -> tuple[np.ndarray, np.
     return partners, np.where(partners < 0, np.float32(np.nan), best)
 
 
-def cofirings(a: Columns, b: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """On how many rows feature first[p] of a and feature second[p] of b both fire: (p,) int64."""
+def cofirings(
+    a: Columns, b: Columns, rows: int, first: np.ndarray, second: np.ndarray
+) -> np.ndarray:
+    """On how many rows feature first[p] of a and feature second[p] of b both fire: (p,) int64.
+
+    Args:
+        a: one side's firings.
+        b: the other side's.
+        rows: of both, T.
+        first: (p,) features of a, the pairs of one side by side.
+        second: (p,) features of b.
+    """
     counts = np.zeros(len(first), np.int64)
     by_blocks(
-        lambda start, stop: _cofirings(a, b, first, second, start, stop, counts), len(first), 1024
+        lambda start, stop: _cofirings(a, b, rows, first, second, start, stop, counts),
+        len(first),
+        1024,
     )
     return counts
 
@@ -75,12 +87,16 @@ def _best_of_columns(r, first, stop, partners, best):
 
 
 @njit(cache=True, nogil=True)
-def _cofirings(a, b, first, second, start, stop, counts):
+def _cofirings(a, b, rows, first, second, start, stop, counts):
+    fires = np.zeros(rows, np.uint8)  # whether the pair's first feature does
     for pair in range(start, stop):
-        i, end_i = a.starts[first[pair]], a.stops[first[pair]]
-        j, end_j = b.starts[second[pair]], b.stops[second[pair]]
-        while i < end_i and j < end_j:  # both lists ascend
-            row_i, row_j = a.rows[i], b.rows[j]
-            counts[pair] += row_i == row_j
-            i += row_i <= row_j
-            j += row_j <= row_i
+        i, j = first[pair], second[pair]
+        if pair == start or i != first[pair - 1]:
+            if pair > start:
+                old = first[pair - 1]
+                for k in range(a.starts[old], a.stops[old]):
+                    fires[a.rows[k]] = 0
+            for k in range(a.starts[i], a.stops[i]):
+                fires[a.rows[k]] = 1
+        for k in range(b.starts[j], b.stops[j]):
+            counts[pair] += fires[b.rows[k]]

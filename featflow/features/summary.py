@@ -42,14 +42,14 @@ def summarise(corpora: Mapping[str, Encoded], tokenizer: Tokenizer) -> pd.DataFr
     Returns:
         feature; density: firings as a share of all rows, density_{corpus}: of that corpus's rows;
         firings; documents: those it fires in; mean over the rows it fires on (NaN: none) and max
-        (0: none); contexts: a list of up to 10 structs, strongest first, each from another document:
-        corpus, position (in the corpus's input_ids), activation, token (its text) and context (the
-        text around it, the token between ⟦ and ⟧).
+        (0: none); contexts: a list of up to 10 structs, strongest first, each from another
+        document: corpus, position (in the corpus's input_ids), activation, token (its text) and
+        context (the text around it, the token between ⟦ and ⟧).
     """
     parts = {name: _Part.of(encoded) for name, encoded in corpora.items()}
-    firings = sum(part.firings for part in parts.values())
+    firings = np.sum([part.firings for part in parts.values()], axis=0)
     rows = sum(part.rows for part in parts.values())
-    total = sum(part.total for part in parts.values())
+    total = np.sum([part.total for part in parts.values()], axis=0)
     highest = np.max([part.values[:, 0] for part in parts.values()], axis=0)
     return pd.DataFrame(
         {
@@ -57,7 +57,7 @@ def summarise(corpora: Mapping[str, Encoded], tokenizer: Tokenizer) -> pd.DataFr
             "density": firings / rows,
             **{f"density_{name}": part.firings / part.rows for name, part in parts.items()},
             "firings": firings,
-            "documents": sum(part.documents for part in parts.values()),
+            "documents": np.sum([part.documents for part in parts.values()], axis=0),
             "mean": np.where(firings > 0, total / np.maximum(firings, 1), np.nan),
             "max": np.maximum(highest, 0).astype(np.float64),
             "contexts": _contexts(corpora, parts, tokenizer),
@@ -124,7 +124,7 @@ def _contexts(
         for entry, text in zip(entries.index, found, strict=True):
             texts[entry] = text
     table["token"], table["context"] = zip(*texts, strict=True) if texts else ((), ())
-    records = table.drop(columns="feature").to_dict("records")
+    records: list[Any] = table.drop(columns="feature").to_dict("records")
     features = len(next(iter(parts.values())).firings)
     edges = np.searchsorted(table["feature"], np.arange(features + 1))
     return [records[start:stop] for start, stop in pairwise(edges)]

@@ -38,7 +38,7 @@ def written_folder(folder: Path, handle: str = HANDLE) -> Iterator[Path]:
 
 
 def save_model(model: PreTrainedModel, folder: Path, provenance: Provenance) -> None:
-    """config.json, with the provenance under `featflow`, model.safetensors, generation_config.json."""
+    """Weights and config.json, with the provenance under its key `featflow`."""
     setattr(model.config, KEY, provenance.fields)
     with _quiet():
         model.save_pretrained(folder)

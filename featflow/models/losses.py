@@ -1,9 +1,9 @@
 """Next-token cross-entropy from hidden states, a few rows of logits at a time.
 
-The logits of a small model are most of its memory and, with a loss computed apart from them, most of
-its time. Here a chunk of rows goes from logits to gradients while it is in the cache, and the whole
-matrix of logits never exists. In the formulas h_NH are hidden states, w_VH the output embeddings,
-p_NV = softmax(h wᵀ), and 1_NV the targets as one-hot rows:
+The logits of a small model are most of its memory and, with a loss computed apart from them, most
+of its time. Here a chunk of rows goes from logits to gradients while it is in the cache, and the
+whole matrix of logits never exists. In the formulas h_NH are hidden states, w_VH the output
+embeddings, p_NV = softmax(h wᵀ), and 1_NV the targets as one-hot rows:
 
     loss = −mean_n ln p[n, target_n],   ∂loss/∂h = (p − 1) w / N,   ∂loss/∂w = (p − 1)ᵀ h / N
 """
@@ -32,14 +32,15 @@ class _LinearCrossEntropy(torch.autograd.Function):
         loss = torch.zeros((), device=hidden.device, dtype=torch.float32)
         size = _chunk(w)
         logits = torch.empty(min(size, count), len(w), dtype=dtype, device=hidden.device)
+        each = torch.arange(count, device=hidden.device)
         for start in range(0, count, size):
             rows = slice(start, min(start + size, count))
             p = torch.mm(h[rows], w.T, out=logits[: rows.stop - start])
             torch.softmax(p, -1, out=p)
-            index = targets[rows, None]
-            right = p.gather(1, index)
+            place = each[: len(p)], targets[rows]
+            right = p[place]
             loss -= right.float().clamp_min(SMALLEST).log().sum()
-            p.scatter_(1, index, right - 1)
+            p[place] = right - 1
             torch.mm(p, w, out=grad_hidden[rows])
             grad_weight += p.T @ h[rows]
         ctx.save_for_backward((grad_hidden / count).to(hidden.dtype), grad_weight / count)
@@ -56,8 +57,8 @@ def linear_cross_entropy(
 ) -> Tensor:
     """Mean cross-entropy of hidden (N, H) times weight (V, H) against targets (N,), in nats.
 
-    Differentiable in `hidden` and `weight`, once. The products are made in `dtype`; the loss and the
-    sum of the weight's gradient over chunks are float32.
+    Differentiable in `hidden` and `weight`, once. The products are made in `dtype`; the loss and
+    the sum of the weight's gradient over chunks are float32.
     """
     return _LinearCrossEntropy.apply(hidden, weight, targets, dtype)
 
@@ -77,8 +78,7 @@ def score(hidden: Tensor, weight: Tensor, targets: Tensor) -> Score:
     size = _chunk(weight)
     for h, target in zip(hidden.split(size), targets.split(size), strict=True):
         logits = h @ weight.T
-        index = target[:, None]
-        wanted = logits.gather(1, index)[:, 0].float()
+        wanted = logits.gather(1, target[:, None])[:, 0].float()
         loss += (logits.logsumexp(-1).float() - wanted).sum(dtype=torch.float64)
         right += (logits.argmax(-1) == target).sum()
     return Score(loss, right)

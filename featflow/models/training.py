@@ -131,13 +131,13 @@ class _Run:
     def _checked(self, checkpoints: Checkpoints) -> list[float]:
         """The losses since the last row. On a GPU this waits for the steps, hence not at each."""
         losses = [float(loss) for loss in self.losses]
-        for back, loss in enumerate(reversed(losses)):
+        for back, loss in zip(range(len(losses) - 1, -1, -1), losses, strict=True):
             if not math.isfinite(loss):
                 kept = checkpoints.newest()
                 raise TrainingError(
-                    f"the loss became {loss} at step {self.step - back} of {self.steps} (or before); "
-                    f"the last good checkpoint: {kept or 'none yet'}. Try a smaller learning_rate, "
-                    "more warmup_steps, a gradient_clip of 1, or precision: float32"
+                    f"the loss became {loss} at step {self.step - back} of {self.steps}; the last "
+                    f"good checkpoint: {kept or 'none yet'}. Try a smaller learning_rate, more "
+                    "warmup_steps, a gradient_clip of 1, or precision: float32"
                 )
         return losses
 
@@ -153,8 +153,8 @@ def next_token_loss(model: PreTrainedModel, ids: Tensor, dtype: torch.dtype) -> 
 def optimizer(model: PreTrainedModel, settings: Training) -> torch.optim.AdamW:
     """AdamW; matrices (the embeddings too) decay, norms and biases do not.
 
-    So do the Hugging Face Trainer and nanoGPT: decay bounds directions that products read, and would
-    only pull a norm's scale away from 1.
+    So do the Hugging Face Trainer and nanoGPT: decay bounds the weights of products, and would only
+    pull a norm's scale away from 1.
     """
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     vectors = [p for p in model.parameters() if p.ndim < 2]
@@ -162,9 +162,7 @@ def optimizer(model: PreTrainedModel, settings: Training) -> torch.optim.AdamW:
         {"params": matrices, "weight_decay": settings.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
-        groups, lr=settings.learning_rate, betas=settings.betas, fused=True
-    )
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
 
 
 def warmup(asked: int, steps: int) -> int:
@@ -176,7 +174,7 @@ def warmup(asked: int, steps: int) -> int:
 
 
 def schedule(step: int, steps: int, warmup: int) -> float:
-    """The share of the learning rate at a step counted from 0: a linear rise, then a cosine to 0."""
+    """The share of the learning rate at a step counted from 0: a linear rise, a cosine to 0."""
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))

@@ -75,7 +75,7 @@ def update_rows_torch(
 
 
 @numba.njit(inline="always", fastmath=True, error_model="numpy")
-def adam_row(w, g, first, second, steps, learning_rate, beta1, beta2, scale, unit):
+def _row(w, g, first, second, steps, learning_rate, beta1, beta2, scale, unit):
     """The step of one row: all arrays (n,) float32, `steps` counts this step too."""
     b1, b2, eps = np.float32(beta1), np.float32(beta2), np.float32(EPSILON)
     c1, c2, factor = np.float32(1 - beta1), np.float32(1 - beta2), np.float32(scale)
@@ -100,7 +100,7 @@ def adam_row(w, g, first, second, steps, learning_rate, beta1, beta2, scale, uni
 @numba.njit(parallel=True, fastmath=True, cache=True, error_model="numpy")
 def _sweep(w, g, first, second, steps, learning_rate, beta1, beta2, scale, unit):
     for i in numba.prange(w.shape[0]):
-        adam_row(
+        _row(
             w[i], g[i], first[i], second[i], steps[i], learning_rate, beta1, beta2, scale, unit
         )
 

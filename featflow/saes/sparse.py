@@ -1,21 +1,46 @@
 """Products with sparse codes: the work of a training step that falls on active features alone.
 
 At L0 = 30 of 1,024 features 97 % of the numbers in four of a step's five matrix products are zero.
-Here a code is compressed sparse rows: `indptr` (B + 1,), `indices` and `values` (nnz,). All sums run
-in a fixed order, so the result does not depend on the number of threads.
+All sums run in a fixed order, so the result does not depend on the number of threads.
 
 Shapes: B tokens, n inputs, m features, nnz active pairs of token and feature.
 """
+
+from typing import NamedTuple
 
 import numba
 import numpy as np
 import torch
 from torch import Tensor
 
-from featflow.saes.adam import adam_row
-
 PARTS = 64
-"""Shares of the tokens that threads take."""
+"""Shares of the tokens, or of the features, that threads take."""
+
+
+class Codes(NamedTuple):
+    """Compressed sparse rows: the features that fire at each token."""
+
+    indptr: np.ndarray
+    """(B + 1,) int64"""
+    indices: np.ndarray
+    """(nnz,) int32"""
+    values: np.ndarray
+    """(nnz,) float32"""
+
+
+class Pairs(NamedTuple):
+    """The active pairs sorted by feature: those of feature j lie from starts[j] to starts[j + 1]."""
+
+    starts: np.ndarray
+    """(m + 1,) int64"""
+    tokens: np.ndarray
+    """(nnz,) int32"""
+    values: np.ndarray
+    """(nnz,) float32"""
+    slopes: np.ndarray
+    """(nnz,) float32"""
+    sums: np.ndarray
+    """(m,) float32, the sum of each feature's slopes"""
 
 
 def bits(values: Tensor) -> np.ndarray:
@@ -25,8 +50,8 @@ def bits(values: Tensor) -> np.ndarray:
 
 
 @numba.njit(parallel=True, cache=True)
-def count_positive(numbers):
-    """How many of each row's numbers (B, m) are positive: (B,) int64."""
+def count_positive(numbers: np.ndarray) -> np.ndarray:
+    """How many of each row's `bits` (B, m) are positive: (B,) int64."""
     counts = np.empty(numbers.shape[0], np.int64)
     for i in numba.prange(numbers.shape[0]):
         count = np.int32(0)
@@ -36,9 +61,16 @@ def count_positive(numbers):
     return counts
 
 
+def compress(numbers: np.ndarray, counts: np.ndarray) -> Codes:
+    """The positive `bits` (B, m), of which each row has `counts` (B,)."""
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    indices, values = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32)
+    _compress(numbers, indptr, indices, values.view(np.int32))
+    return Codes(indptr, indices, values)
+
+
 @numba.njit(parallel=True, cache=True)
-def compress(numbers, indptr, indices, value_bits):
-    """Fill `indices` and `value_bits` (float32 as int32) with the positive `bits` of each row."""
+def _compress(numbers, indptr, indices, value_bits):
     rows, m = numbers.shape
     shift = 16 if numbers.itemsize == 2 else 0
     size = (rows + PARTS - 1) // PARTS
@@ -54,84 +86,110 @@ def compress(numbers, indptr, indices, value_bits):
                 value_bits[indptr[i] + c] = np.int32(numbers[i, found[c]]) << shift
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True)
-def decode(indptr, indices, values, decoder, start, error, slopes, shrink, squares):
-    """The reconstruction's error of each token, and its slope along each active feature.
+def decode(codes: Codes, decoder: np.ndarray, error: np.ndarray, shrink: float) -> np.ndarray:
+    """The reconstruction's error, and the loss's slope along each active pair: (nnz,).
 
-    error = start + Σ values · decoder rows, in place of `start`'s copy in `error` (B, n);
-    slopes (nnz,) = error · decoder row + shrink; squares (B,) = |error|².
+    Args:
+        codes: the active pairs.
+        decoder: (m, n).
+        error: (B, n); comes as b_d − x, leaves as x̂ − x.
+        shrink: the penalty's share of each slope.
     """
-    n = decoder.shape[1]
+    slopes = np.empty(len(codes.values), np.float32)
+    _decode(*codes, decoder, error, slopes, np.float32(shrink))
+    return slopes
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _decode(indptr, indices, values, decoder, error, slopes, shrink):
     for i in numba.prange(len(indptr) - 1):
-        row = error[i]
-        row[:] = start[i]
-        for p in range(indptr[i], indptr[i + 1]):
-            value, direction = values[p], decoder[indices[p]]
-            for k in range(n):
-                row[k] += value * direction[k]
-        square = np.float32(0)
-        for k in range(n):
-            square += row[k] * row[k]
-        squares[i] = square
-        for p in range(indptr[i], indptr[i + 1]):
-            slope, direction = np.float32(shrink), decoder[indices[p]]
-            for k in range(n):
-                slope += row[k] * direction[k]
-            slopes[p] = slope
+        start, stop = indptr[i], indptr[i + 1]
+        _add_rows(error[i], values, decoder, indices, start, stop)
+        _dot_rows(slopes, error[i], decoder, indices, start, stop, shrink)
+
+
+def by_feature(codes: Codes, slopes: np.ndarray, features: int) -> Pairs:
+    """The active pairs sorted by feature, tokens in order."""
+    pairs = Pairs(
+        starts=np.zeros(features + 1, np.int64),
+        tokens=np.empty_like(codes.indices),
+        values=np.empty_like(codes.values),
+        slopes=np.empty_like(slopes),
+        sums=np.zeros(features, np.float32),
+    )
+    _by_feature(*codes, slopes, *pairs)
+    return pairs
 
 
 @numba.njit(cache=True)
-def by_feature(indptr, indices, values, slopes, starts, rows, row_values, row_slopes, sums):
-    """The same pairs sorted by feature: feature j's lie from starts[j] to starts[j + 1].
-
-    `sums` (m,) receives the sum of each feature's slopes.
-    """
-    m = len(sums)
-    starts[:] = 0
+def _by_feature(indptr, indices, values, slopes, starts, tokens, out_values, out_slopes, sums):
     for p in range(indptr[-1]):
         starts[indices[p] + 1] += 1
-    for j in range(m):
+    for j in range(len(sums)):
         starts[j + 1] += starts[j]
     place = starts[:-1].copy()
-    sums[:] = 0
     for i in range(len(indptr) - 1):
         for p in range(indptr[i], indptr[i + 1]):
             j = indices[p]
             to = place[j]
             place[j] += 1
-            rows[to], row_values[to], row_slopes[to] = i, values[p], slopes[p]
+            tokens[to], out_values[to], out_slopes[to] = i, values[p], slopes[p]
             sums[j] += slopes[p]
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True, error_model="numpy")
-def update(
-    starts, rows, values, slopes, error, centred, encoder, decoder, moments, steps, rule, scale
-):
-    """The gradients of each feature's encoder and decoder rows, and at once their step of Adam.
+def gradients(
+    pairs: Pairs, error: np.ndarray, centred: np.ndarray, encoder: np.ndarray, decoder: np.ndarray
+) -> None:
+    """Fill the gradients (m, n) of the encoder's and the decoder's rows.
 
-    Args: the pairs by feature; error and centred input (B, n); the weights (m, n); `moments` the
-    encoder's two and the decoder's two; steps (m,); rule = (learning rate, β1, β2); the gradients'
-    scale.
+    Args: the active pairs, the error and the centred input (B, n), the two gradients.
     """
-    rate, beta1, beta2 = rule
-    first_e, second_e, first_d, second_d = moments
-    m, n = encoder.shape
-    size = (m + PARTS - 1) // PARTS
+    _gradients(pairs.starts, pairs.tokens, pairs.slopes, centred, encoder)
+    _gradients(pairs.starts, pairs.tokens, pairs.values, error, decoder)
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _gradients(starts, tokens, weights, vectors, out):
+    size = (len(out) + PARTS - 1) // PARTS
     for part in numba.prange(PARTS):
-        up, down = np.empty(n, np.float32), np.empty(n, np.float32)
-        for j in range(part * size, min(m, (part + 1) * size)):
-            up[:] = 0
-            down[:] = 0
-            for p in range(starts[j], starts[j + 1]):
-                value, slope = values[p], slopes[p]
-                e, x = error[rows[p]], centred[rows[p]]
-                for k in range(n):
-                    down[k] += value * e[k]
-                    up[k] += slope * x[k]
-            t = steps[j]
-            adam_row(
-                encoder[j], up, first_e[j], second_e[j], t, rate, beta1, beta2, scale, False
-            )
-            adam_row(
-                decoder[j], down, first_d[j], second_d[j], t, rate, beta1, beta2, scale, True
-            )
+        for j in range(part * size, min(len(out), (part + 1) * size)):
+            out[j] = 0
+            _add_rows(out[j], weights, vectors, tokens, starts[j], starts[j + 1])
+
+
+@numba.njit(inline="always", fastmath=True)
+def _add_rows(out, weights, vectors, chosen, start, stop):
+    """out (n,) += Σ weights[p] · vectors[chosen[p]] for p from start to stop; four at a time."""
+    fours = start + (stop - start) // 4 * 4
+    for p in range(start, fours, 4):
+        w0, w1, w2, w3 = weights[p], weights[p + 1], weights[p + 2], weights[p + 3]
+        v0, v1 = vectors[chosen[p]], vectors[chosen[p + 1]]
+        v2, v3 = vectors[chosen[p + 2]], vectors[chosen[p + 3]]
+        for k in range(out.shape[0]):
+            out[k] += (w0 * v0[k] + w1 * v1[k]) + (w2 * v2[k] + w3 * v3[k])
+    for p in range(fours, stop):
+        w0, v0 = weights[p], vectors[chosen[p]]
+        for k in range(out.shape[0]):
+            out[k] += w0 * v0[k]
+
+
+@numba.njit(inline="always", fastmath=True)
+def _dot_rows(out, row, vectors, chosen, start, stop, constant):
+    """out[p] = row · vectors[chosen[p]] + constant for p from start to stop; four at a time."""
+    fours = start + (stop - start) // 4 * 4
+    for p in range(start, fours, 4):
+        s0 = s1 = s2 = s3 = np.float32(0)
+        v0, v1 = vectors[chosen[p]], vectors[chosen[p + 1]]
+        v2, v3 = vectors[chosen[p + 2]], vectors[chosen[p + 3]]
+        for k in range(row.shape[0]):
+            s0 += row[k] * v0[k]
+            s1 += row[k] * v1[k]
+            s2 += row[k] * v2[k]
+            s3 += row[k] * v3[k]
+        out[p], out[p + 1] = s0 + constant, s1 + constant
+        out[p + 2], out[p + 3] = s2 + constant, s3 + constant
+    for p in range(fours, stop):
+        s0, v0 = np.float32(0), vectors[chosen[p]]
+        for k in range(row.shape[0]):
+            s0 += row[k] * v0[k]
+        out[p] = s0 + constant

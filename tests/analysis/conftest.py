@@ -112,7 +112,9 @@ def run_flow(tmp_path) -> Callable:
         names = ("features.parquet", "edges.csv", "strata.csv", "chains.parquet")
         paths = {name.split(".")[0]: tmp_path / "flow" / name for name in names}
         files = list(pairs.values())
-        flow.run(cfg, matches=[f.matches for f in files], matrices=[f.matrix for f in files], **paths)
+        flow.run(
+            cfg, matches=[f.matches for f in files], matrices=[f.matrix for f in files], **paths
+        )
         return paths
 
     return run

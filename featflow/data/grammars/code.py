@@ -1,27 +1,20 @@
-"""What the Python and Lua grammars share: names that say their type, and a scope that holds them.
+"""What the Python and Lua grammars share: statements, functions and classes in their scopes.
 
-Every value has a type: num, str, flag, nums, strs (lists), objs and obj (the document's records),
-dict (text to number). A name is made from the domain's words for its type (``price``,
-``item_prices``, ``is_empty``), and whatever is in scope is used again by its type; calls have the
-arity and the types of the definition.
+Calls have the arity and the types of the definition, a block's names end with it, and a function
+gives back what has the type that its name promises.
 """
 
-import functools
 import random
 import re
 from dataclasses import dataclass, field
 
-from featflow.data.grammars.domains import COMMON, DOMAINS
-from featflow.data.grammars.engine import Lexicon, Rules, Writer
-from featflow.data.grammars.words import fields, plural, spaced, topics
+from featflow.data.grammars.engine import Rules
+from featflow.data.grammars.scope import SIMPLE, TYPES, Field, Namer, NoName
 
-TYPES = ("num", "str", "flag", "nums", "strs", "objs", "obj", "dict")
-SIMPLE = ("num", "str")
-PARAMETER_TYPES = "num num str str nums strs objs objs obj dict flag".split()
-RESULT_TYPES = "num num str flag nums strs objs dict".split()
-PLAINNESS = (0.0, 0.15, 0.45, 0.55, 0.65, 0.8, 1.0)
+PARAMETER_TYPES = (*TYPES, "num", "str", "objs")
+RESULT_TYPES = ("num", "num", "str", "flag", "nums", "strs", "objs", "dict")
+PLAINNESS = (0.0, 0.15, 0.45, 0.55, 0.65, 0.8, 1.0)  # share of simple statements, by level
 STORE_FIELDS = "objs dict num num str flag strs nums"
-
 EMPTY_LINE = re.compile(r"\n[ \t]*\0|[ \t]+$", re.MULTILINE)
 
 
@@ -30,12 +23,10 @@ def tidy(text: str) -> str:
     return EMPTY_LINE.sub("", text)
 
 
-class NoName(LookupError):
-    """The scope holds nothing of the wanted type: the statement must be another."""
-
-
 @dataclass
 class Function:
+    """What a call must know."""
+
     name: str
     types: tuple[str, ...]
     returns: str
@@ -43,9 +34,15 @@ class Function:
 
 @dataclass
 class Class:
+    """What a constructor's and a method's call must know."""
+
     name: str
-    fields: list[tuple[str, str]] = field(default_factory=list)
+    fields: list[Field]
     methods: list[Function] = field(default_factory=list)
+
+    def given(self) -> list[Field]:
+        """The fields that a constructor is given; lists and tables start empty."""
+        return [pair for pair in self.fields if pair[0] in (*SIMPLE, "flag")]
 
 
 @dataclass
@@ -57,214 +54,34 @@ class Frame:
     taken: set[str]
 
 
-@functools.cache
-def domain_lexicon(domain: str) -> Lexicon:
-    """The domain's words before the common ones; nouns, numbers and texts in the plural too."""
-    made: dict[str, tuple[str, list[str]]] = {}
-    for name, common in fields(COMMON).items():
-        words = list(dict.fromkeys(DOMAIN_WORDS[domain].get(name, []) + common))
-        made[name] = name, [spaced(word) for word in words]
-        if name in ("noun", "number", "text"):
-            made[name + "_p"] = name, [several(word) for word in words]
-    return made
-
-
-def several(word: str) -> str:
-    """The plural; many words for numbers (pages, lives) have it already."""
-    return word if word[-1] == "s" and word[-2:] != "ss" else plural(word)
-
-
-DOMAIN_WORDS = topics(DOMAINS)
-
-
-class Coder(Writer):
+class Coder(Namer):
     """A writer of programs. Slots it adds, T being a type:
 
-    ``$(new T x)`` a new name, bound to x and visible from the next statement; ``$(each T x)`` a
-    loop's; ``$(var T)`` a name in scope, ``$(call T)`` a call that gives a T; ``$(block)`` statements in a scope of their own;
-    ``$(fn T)`` … ``$(end)`` a function and its scope; ``$(class record)`` … ``$(close)`` a class.
+    ``$(block)`` statements in a scope of their own; ``$(fn T)`` … ``$(end)`` a function, with its
+    ``$params`` and ``$(result)``; ``$(class record)`` … ``$(close)`` a class; ``$(call T)`` a call
+    that gives a T.
     """
 
-    reserved: frozenset[str] = frozenset()
-    instance = "self"
     colon = "."
 
     def __init__(self, rng: random.Random, rules: Rules, camel: bool = False) -> None:
-        domains = list(DOMAIN_WORDS)
-        self.domain = domains[int(rng.random() * len(domains))]
-        super().__init__(rng, rules, domain_lexicon(self.domain))
-        self.camel = camel
-        self.scope: dict[str, list[str]] = {kind: [] for kind in TYPES}
-        self.pending: list[tuple[str, str]] = []
-        self.taken: set[str] = set(self.reserved)
-        self.transient: set[str] = set()
-        self.latest = ""
+        super().__init__(rng, rules, camel)
         self.frames: list[Frame] = []
         self.functions: list[Function] = []
-        self.imports: dict[str, None] = {}
-        self.record = self._fields(Class(""), "num str num str flag strs nums", 3)
-        self.owner: Class | None = None
         self.classes: list[Class] = []
+        self.owner: Class | None = None
+        self.imports: dict[str, None] = {}
+        self.record_class: Class | None = None
         self.level = 0
-
-    def _fields(self, made: Class, kinds: str, least: int) -> Class:
-        """Gives a class its fields: the first kinds always, the others perhaps."""
-        taken, self.taken = self.taken, set(self.reserved)
-        for place, kind in enumerate(kinds.split()):
-            if place < least or self.random() < 0.3:
-                made.fields.append((kind, self.fresh(kind)))
-        self.taken = taken
-        return made
-
-    # --- names ---
-
-    def identifier(self, words: str) -> str:
-        first, *rest = words.split()
-        if self.camel:
-            return first + "".join([word.capitalize() for word in rest])
-        return "_".join([first, *rest])
-
-    def title(self, words: str) -> str:
-        return "".join([word.capitalize() for word in words.split()])
-
-    def fresh(self, kind: str) -> str:
-        """A name that nothing else carries here."""
-        name = self.identifier(self["name_" + kind])
-        while name in self.taken:
-            extra = self["qualifier"] + " " if self.random() < 0.4 else ""
-            name = self.identifier(extra + self["name_" + kind])
-        self.taken.add(name)
-        return name
-
-    def declare(self, kind: str, name: str) -> None:
-        self.scope[kind].append(name)
-        if kind == "obj":
-            for field_kind, field_name in self.record.fields:
-                self.scope[field_kind].append(self.member(name, field_name))
-
-    def member(self, name: str, field_name: str) -> str:
-        return f"{name}.{field_name}"
-
-    def do_new(self, rest: str) -> str:
-        kind, slot = rest.split()
-        self[slot] = name = self.fresh(kind)
-        self.pending.append((kind, name))
-        return name
-
-    def do_each(self, rest: str) -> str:
-        """A loop's variable: visible at once, until the statement ends."""
-        kind, slot = rest.split()
-        self[slot] = name = self.fresh(kind)
-        before = self.visible()
-        self.declare(kind, name)
-        for names_kind, length in before.items():
-            self.transient.update(self.scope[names_kind][length:])
-        return name
-
-    def do_var(self, kind: str) -> str:
-        """A name in scope, the latest ones most often, seldom the same twice in a row."""
-        names = self.scope[kind]
-        if not names:
-            raise NoName(kind)
-        for _ in range(2):
-            u = self.random()
-            name = names[-1 - int(len(names) * u * u)]
-            if name != self.latest:
-                break
-        self.latest = name
-        return name
-
-    def do_local(self, kind: str) -> str:
-        """A name that may be changed: a variable, or a field of this object, no constant."""
-        for _ in range(3):
-            name = self.do_var(kind)
-            if not name.isupper() and (name.startswith(self.instance + ".") or name.isidentifier()):
-                return name
-        raise NoName(kind)
-
-    def do_known(self, kind: str) -> str:
-        """A name in scope; of the simple types, a plain value will do as well."""
-        names = self.scope[kind]
-        if kind in SIMPLE and (not names or names == [self.latest]):
-            return self["plain_" + kind]
-        return self.do_var(kind)
-
-    def call(self, key: str) -> str:
-        return self.expression(key) if key in TYPES else super().call(key)
-
-    def expression(self, kind: str) -> str:
-        """An expression of the type: where the scope lacks its parts, a name or a plain value."""
-        depth = self.depth
-        for _ in range(2):
-            try:
-                return self["some_" + kind]
-            except NoName:
-                self.depth = depth
-        return self.do_var(kind) if self.scope[kind] else self["plain_" + kind]
-
-    def do_bare(self, kind: str) -> str:
-        """A name that may stand inside a quoted text, where no other quotes may."""
-        names = [name for name in self.scope[kind][-4:] if '"' not in name]
-        if not names:
-            raise NoName(kind)
-        return self.choose(names)
-
-    def do_constant(self, kind: str) -> str:
-        name = self.identifier(self["name_" + kind]).upper()
-        if self.camel or name.lower() in self.taken:
-            name = self.fresh(kind)
-        self.taken.update((name, name.lower()))
-        self.pending.append((kind, name))
-        return name
-
-    def do_let(self, rest: str) -> str:
-        """Binds a new name that no later statement sees, as in a comprehension or lambda."""
-        kind, slot = rest.split()
-        self[slot] = self.fresh(kind)
-        return ""
-
-    def do_nothing(self, _: str) -> str:
-        """Marks a line that `tidy` takes out."""
-        return "\0"
-
-    def do_upper(self, rest: str) -> str:
-        return self[rest].upper().replace(" ", "_")
-
-    def do_name(self, rest: str) -> str:
-        """The words of a rule joined to an identifier."""
-        return self.identifier(self[rest])
-
-    def do_title(self, rest: str) -> str:
-        text = self[rest]
-        return text[0].upper() + text[1:]
 
     def do_use(self, module: str) -> str:
         """A module's name in use, so that the head of the document imports it."""
         self.imports[module] = None
         return module.rpartition(" ")[2]
 
-    # --- statements and scopes ---
-
-    def settle(self) -> None:
-        """What the statement declared is visible from here."""
-        for kind, name in self.pending:
-            self.declare(kind, name)
-        self.pending.clear()
-
-    def visible(self) -> dict[str, int]:
-        return {kind: len(names) for kind, names in self.scope.items()}
-
-    def forget(self, visible: dict[str, int]) -> None:
-        for kind, length in visible.items():
-            del self.scope[kind][length:]
-
-    def end_loops(self, visible: dict[str, int]) -> None:
-        """Takes the loop variables out of what has been declared since."""
-        if not self.transient:
-            return
-        for kind, length in visible.items():
-            names = self.scope[kind]
-            names[length:] = [name for name in names[length:] if name not in self.transient]
+    def do_nothing(self, _: str) -> str:
+        """Marks a line that `tidy` takes out."""
+        return "\0"
 
     def do_block(self, rest: str) -> str:
         """Statements in a scope of their own; fewer the deeper they are."""
@@ -292,6 +109,7 @@ class Coder(Writer):
         return self.statements(int(rest or 1 + self.random() * 3.3))
 
     def statements(self, count: int) -> str:
+        """So many lines of a level deeper; the slots bound here stay as they were."""
         bound = dict(self)
         self.level += 1
         text = "\n".join([self.statement() for _ in range(count)])
@@ -327,8 +145,6 @@ class Coder(Writer):
                 return text
         raise NoName(f"the rule {rules[-1]!r} must be possible anywhere")
 
-    # --- functions and classes ---
-
     def do_fn(self, rest: str) -> str:
         """Opens a function: its name. ``rest`` may fix its result's and its parameters' types."""
         returns, *types = rest.split() or [self.choose(RESULT_TYPES)]
@@ -347,14 +163,17 @@ class Coder(Writer):
             self[f"p{place}"] = parameter = self.fresh(kind)
             self.declare(kind, parameter)
         names = [self[f"p{place}"] for place in range(1, len(types) + 1)]
-        self["params"] = ", ".join(map(self.parameter, names, types))
-        self["more"] = "".join([", " + self.parameter(*pair) for pair in zip(names, types)])
+        parameters = list(map(self.parameter, names, types))
+        self["params"] = ", ".join(parameters)
+        self["more"] = "".join([", " + parameter for parameter in parameters])
         return name
 
     def function(self) -> str:
+        """A definition that succeeds."""
         return self.attempt("function", "function", "plain_function")
 
     def parameter(self, name: str, kind: str) -> str:
+        """A parameter as the definition writes it."""
         return name
 
     def do_result(self, _: str) -> str:
@@ -389,11 +208,13 @@ class Coder(Writer):
         return f"{made.name}({self.arguments(made)})"
 
     def arguments(self, made: Function) -> str:
+        """Values of the types that the function takes."""
         return ", ".join([self[kind + "_arg"] for kind in made.types])
 
     def do_method(self, kind: str) -> str:
         """Within a class, a call of one of its methods above."""
-        fitting = [made for made in self.owner.methods if made.returns == kind] if self.owner else []
+        methods = self.owner.methods if self.owner else []
+        fitting = [made for made in methods if made.returns == kind]
         if not fitting:
             return self.do_call(kind)
         made = fitting[int(self.random() * len(fitting))]
@@ -402,10 +223,10 @@ class Coder(Writer):
     def do_class(self, kind: str) -> str:
         """Opens the class of the document's records, or another one: its name."""
         if kind == "record":
-            made = self.record
-            made.name = self.title(self["noun"])
+            made = Class(self.title(self["noun"]), self.record)
+            self.record_class = made
         else:
-            made = self._fields(Class(self.title(self["name_class"])), STORE_FIELDS, 3)
+            made = Class(self.title(self["name_class"]), self.fields(STORE_FIELDS))
         while made.name in self.taken:
             made.name = self.title(self["name_class"])
         self.taken.add(made.name)
@@ -426,6 +247,7 @@ class Coder(Writer):
         return text
 
     def do_close(self, _: str) -> str:
+        """Closes the class."""
         self.owner = None
         return ""
 
@@ -445,17 +267,14 @@ class Coder(Writer):
 
     def do_field(self, kind: str) -> str:
         """A field of the records that has the type, on ``x``."""
-        names = [name for field_kind, name in self.record.fields if field_kind == kind]
+        names = [name for field_kind, name in self.record if field_kind == kind]
         return self.member(self["x"], self.choose(names)) if names else self[kind]
 
     def do_number_field(self, _: str) -> str:
-        return next(name for kind, name in self.record.fields if kind == "num")
+        """The records' first number, by which they are sorted."""
+        return next(name for kind, name in self.record if kind == "num")
 
     def do_first_field(self, _: str) -> str:
         """The first field of the class that is open."""
         assert self.owner is not None
         return self.owner.fields[0][1]
-
-    def given(self, made: Class) -> list[tuple[str, str]]:
-        """The fields that a constructor is given; lists and tables start empty."""
-        return [pair for pair in made.fields if pair[0] in ("num", "str", "flag")]

@@ -15,7 +15,7 @@ therefore be a plain one.
 import itertools
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 Rules = Mapping[str, list[str]]
 Lexicon = Mapping[str, tuple[str, list[str]]]
@@ -110,6 +110,7 @@ class Writer(dict[str, str]):
         return words[place]
 
     def call(self, key: str) -> str:
+        """The text of a slot that is an indented one or a word with arguments."""
         if key[0] == ">":
             columns, _, slot = key[1:].partition(" ")
             return self[slot].replace("\n", "\n" + " " * int(columns))
@@ -117,7 +118,8 @@ class Writer(dict[str, str]):
         method = getattr(self, "do_" + verb, None)
         if method is None:
             raise KeyError(f"the grammar has no rule, word class or method for the slot {key!r}")
-        return method(rest)
+        text: str = method(rest)
+        return text
 
     def do_or(self, rest: str) -> str:
         """Either nothing or the slot's text, evenly: ``$(or comment)``."""
@@ -138,5 +140,6 @@ class Writer(dict[str, str]):
         """``$(number 9)``: a number below nine."""
         return str(int(self.random() * float(rest)))
 
-    def choose(self, options: list[str]) -> str:
+    def choose(self, options: Sequence[str]) -> str:
+        """One of them, all alike."""
         return options[int(self.random() * len(options))]

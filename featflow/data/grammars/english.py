@@ -1,6 +1,7 @@
 """English as children hear it: talk with speakers, descriptions, recipes, questions, rhymes.
 
-In the spirit of the BabyLM corpus, whose parts (transcribed talk to children, simple encyclopaedia,
+In the spirit of the BabyLM corpus, whose parts (transcribed talk to children, simple \
+encyclopaedia,
 film subtitles, children's books) differ in layout as much as in wording.
 """
 
@@ -33,7 +34,7 @@ GENRES = """
   *MOT: that 's right, it 's a $Q $X.
 3 *MOT: where 's the $X, $A?
   *CHI: in $P.
-  *MOT: is it in the $P? no, it 's in the $place_s!
+  *MOT: is it in the $P? no, it 's in the $R!
 2 *MOT: do you want $to_do?
   *CHI: no.
   *CHI: want $X.
@@ -79,7 +80,7 @@ GENRES = """
   *MOT: say please.
   *CHI: please, I want a $F.
   *MOT: here is your $F, it 's $adj.
-1 *MOT: $think_where
+4 *MOT: $think_where
 1 *MOT: are the $(as k noun_p) $(as j act_g)?
   *CHI: yes, the $k are $j.
   *MOT: and is the $noun_s $j, too?
@@ -92,6 +93,8 @@ GENRES = """
 1 I think that the $noun_s$(in rel_s) $vp_s. what do you think?
 1 the $noun_p$(in rel_p) $vp_p, don't they?
 1 we will $vp_b $when, and then you can $vp_b.
+1 is the $(as k noun_s) $adj_er than the $noun_s? yes, the $k is the $adj_est of all.
+1 if $(in clause_now), then $(in clause_now).
 1 do you remember when we $use_t the $X? you were so $feel!
 [play_turn]
 2 *CHI: *sings* $bang $bang $bang!
@@ -154,6 +157,7 @@ GENRES = """
 1 ^$clause_now; however, $(in clause_now).
 1 Today, $X_p can be found$(in pp).
 1 A $adj $X has $count $thing_p: one $pp_one, and $count on the $thing_s.
+1 A $X is $adj_er than a $thing_s, but not as $adj as a $noun_s.
 1 The $P is a $place_s where $(in clause_now).
 1 ^$np_p - for example, the $animal_s and the $animal_s - $vp_p.
 1 The word "$X" was once used for any $thing_s that $(in vp_d).
@@ -216,7 +220,8 @@ GENRES = """
   A: The $person_s$(in rel_s) $k, of course.
 2 Q: Why do $(as k animal_p) $(as j act_b)?
   A: ^$k $j because $(in clause_now).
-2 Q: How many $X_p does $A have, if $A_he has $(as k count) and $B gives $A_him $(as j count) more?
+2 Q: How many $X_p does $A have, if $A_he has $(as k count) and $B gives $A_him $(as j count) \
+more?
   A: ^$k and $j, so $A has $(number 40) $X_p.
 2 Q: Is a $(as k animal_s) $(as i adj) or $(as j adj)?
   A: A $k is $j, not $i.
@@ -407,10 +412,15 @@ RULES = prose_rules(GENRES)
 
 
 def scene(rng: random.Random) -> Scene:
+    """Who and what a text is about."""
     return Scene(rng, RULES)
+
+
+def write(stage: Scene) -> str:
+    """A text of the scene."""
+    return stage.finish(stage["text"])
 
 
 def document(rng: random.Random) -> str:
     """One text of one of the genres."""
-    stage = scene(rng)
-    return stage.finish(stage["text"])
+    return write(scene(rng))

@@ -319,33 +319,43 @@ COMMON = """
     forgiveness hard_work curiosity generosity telling_the_truth being_brave saying_sorry
 """
 
-GIRLS = """Lily Mia Anna Lucy Sara Emma Rose Zoe Ella Molly Daisy Sue Jane Mary Kate Amy Nora Ruby
-Grace Alice Sophie Poppy Lola Clara Ivy Maya Holly Hannah Betty Jill Polly Tina Nina Eva Kitty Penny
+GIRLS = """
+Lily Mia Anna Lucy Sara Emma Rose Zoe Ella Molly Daisy Sue Jane Mary Kate Amy Nora Ruby Grace
+Alice Sophie Poppy Lola Clara Ivy Maya Holly Hannah Betty Jill Polly Tina Nina Eva Kitty Penny
 Ruth Martha Susan Julia Laura Olga Wendy Flora Hazel Stella Iris Bella Fiona Greta Heidi Ingrid
 Josie Karen Lena Mabel Nell Olive Pearl Queenie Rita Sally Tess Una Vera Willa Yasmin Zelda Amira
-Bonnie Cora Dora Elsie Freya Gwen Harriet Isla Jasmine Lottie Matilda Naomi Ottilie Priya Rosa"""
+Bonnie Cora Dora Elsie Freya Gwen Harriet Isla Jasmine Lottie Matilda Naomi Ottilie Priya Rosa
+"""
 
-BOYS = """Tom Tim Ben Max Sam Jack Leo Adam Bob Joe Peter Billy Dan Nick Charlie Oliver Harry Henry
-Jim Luke Noah Oscar Finn Toby Danny Alex Eric Fred George Hugo Ivan Jake Ken Louis Mark Ned Otto
-Paul Ralph Simon Ted Victor Walter Will Arthur Bruno Carl David Edgar Felix Gus Hans Isaac Jonas
-Kofi Lars Milo Nathan Omar Pablo Quentin Robin Stan Theo Umar Vince Wilbur Xavier Yusuf Zack Albert
-Barney Cyril Dexter Ernest Frank Gilbert Hector Igor Jasper Kirk Lionel Mike Norman Patrick Rory"""
+BOYS = """
+Tom Tim Ben Max Sam Jack Leo Adam Bob Joe Peter Billy Dan Nick Charlie Oliver Harry Henry Jim Luke
+Noah Oscar Finn Toby Danny Alex Eric Fred George Hugo Ivan Jake Ken Louis Mark Ned Otto Paul Ralph
+Simon Ted Victor Walter Will Arthur Bruno Carl David Edgar Felix Gus Hans Isaac Jonas Kofi Lars
+Milo Nathan Omar Pablo Quentin Robin Stan Theo Umar Vince Wilbur Xavier Yusuf Zack Albert Barney
+Cyril Dexter Ernest Frank Gilbert Hector Igor Jasper Kirk Lionel Mike Norman Patrick Rory
+"""
+
+WOMEN = "Mum Mom Grandma Mother Mummy Mama Granny"
+MEN = "Dad Grandpa Father Daddy Papa Grandad"
+KINDS = "rabbit bear fox mouse duck cat dog frog bird squirrel owl pig turtle hedgehog lion"
 
 IRREGULAR_VERBS = """
 be/is/was/been/being have/has/had/had/having do/does/did/done/doing go/goes/went/gone/going
 come/comes/came/come/coming run/runs/ran/run/running swim/swims/swam/swum/swimming
 fly/flies/flew/flown/flying drive/drives/drove/driven/driving ride/rides/rode/ridden/riding
-creep/creeps/crept/crept/creeping swing/swings/swung/swung/swinging sleep/sleeps/slept/slept/sleeping
-sit/sits/sat/sat/sitting stand/stands/stood/stood/standing sing/sings/sang/sung/singing
-fall/falls/fell/fallen/falling grin/grins/grinned/grinned/grinning nod/nods/nodded/nodded/nodding
-hold/holds/held/held/holding find/finds/found/found/finding take/takes/took/taken/taking
-see/sees/saw/seen/seeing hide/hides/hid/hidden/hiding lose/loses/lost/lost/losing
-bring/brings/brought/brought/bringing keep/keeps/kept/kept/keeping break/breaks/broke/broken/breaking
-show/shows/showed/shown/showing hear/hears/heard/heard/hearing choose/chooses/chose/chosen/choosing
-throw/throws/threw/thrown/throwing catch/catches/caught/caught/catching drag/drags/dragged/dragged/dragging
-forget/forgets/forgot/forgotten/forgetting leave/leaves/left/left/leaving shake/shakes/shook/shaken/shaking
-grab/grabs/grabbed/grabbed/grabbing feed/feeds/fed/fed/feeding tell/tells/told/told/telling
-teach/teaches/taught/taught/teaching forgive/forgives/forgave/forgiven/forgiving say/says/said/said/saying
+creep/creeps/crept/crept/creeping swing/swings/swung/swung/swinging
+sleep/sleeps/slept/slept/sleeping sit/sits/sat/sat/sitting stand/stands/stood/stood/standing
+sing/sings/sang/sung/singing fall/falls/fell/fallen/falling grin/grins/grinned/grinned/grinning
+nod/nods/nodded/nodded/nodding hold/holds/held/held/holding find/finds/found/found/finding
+take/takes/took/taken/taking see/sees/saw/seen/seeing hide/hides/hid/hidden/hiding
+lose/loses/lost/lost/losing bring/brings/brought/brought/bringing keep/keeps/kept/kept/keeping
+break/breaks/broke/broken/breaking show/shows/showed/shown/showing hear/hears/heard/heard/hearing
+choose/chooses/chose/chosen/choosing throw/throws/threw/thrown/throwing
+catch/catches/caught/caught/catching drag/drags/dragged/dragged/dragging
+forget/forgets/forgot/forgotten/forgetting leave/leaves/left/left/leaving
+shake/shakes/shook/shaken/shaking grab/grabs/grabbed/grabbed/grabbing feed/feeds/fed/fed/feeding
+tell/tells/told/told/telling teach/teaches/taught/taught/teaching
+forgive/forgives/forgave/forgiven/forgiving say/says/said/said/saying
 beg/begs/begged/begged/begging think/thinks/thought/thought/thinking know/knows/knew/known/knowing
 understand/understands/understood/understood/understanding feel/feels/felt/felt/feeling
 dig/digs/dug/dug/digging grow/grows/grew/grown/growing read/reads/read/read/reading
@@ -355,26 +365,32 @@ blow/blows/blew/blown/blowing cut/cuts/cut/cut/cutting give/gives/gave/given/giv
 light/lights/lit/lit/lighting hang/hangs/hung/hung/hanging freeze/freezes/froze/frozen/freezing
 wear/wears/wore/worn/wearing shine/shines/shone/shone/shining beat/beats/beat/beaten/beating
 pay/pays/paid/paid/paying buy/buys/bought/bought/buying sell/sells/sold/sold/selling
-fight/fights/fought/fought/fighting steal/steals/stole/stolen/stealing seek/seeks/sought/sought/seeking
-win/wins/won/won/winning hit/hits/hit/hit/hitting shrink/shrinks/shrank/shrunk/shrinking
-lead/leads/led/led/leading bend/bends/bent/bent/bending hurt/hurts/hurt/hurt/hurting
-eat/eats/ate/eaten/eating tie/ties/tied/tied/tying slide/slides/slid/slid/sliding
-draw/draws/drew/drawn/drawing shovel/shovels/shovelled/shovelled/shovelling
-travel/travels/travelled/travelled/travelling get/gets/got/got/getting let/lets/let/let/letting put/puts/put/put/putting
-leap/leaps/leapt/leapt/leaping spill/spills/spilt/spilt/spilling dream/dreams/dreamt/dreamt/dreaming
-learn/learns/learnt/learnt/learning speak/speaks/spoke/spoken/speaking meet/meets/met/met/meeting
+fight/fights/fought/fought/fighting steal/steals/stole/stolen/stealing
+seek/seeks/sought/sought/seeking win/wins/won/won/winning hit/hits/hit/hit/hitting
+shrink/shrinks/shrank/shrunk/shrinking lead/leads/led/led/leading bend/bends/bent/bent/bending
+hurt/hurts/hurt/hurt/hurting eat/eats/ate/eaten/eating tie/ties/tied/tied/tying
+slide/slides/slid/slid/sliding draw/draws/drew/drawn/drawing
+shovel/shovels/shovelled/shovelled/shovelling travel/travels/travelled/travelled/travelling
+get/gets/got/got/getting let/lets/let/let/letting put/puts/put/put/putting
+leap/leaps/leapt/leapt/leaping spill/spills/spilt/spilt/spilling
+dream/dreams/dreamt/dreamt/dreaming learn/learns/learnt/learnt/learning
+speak/speaks/spoke/spoken/speaking meet/meets/met/met/meeting
 """
 
 # Verbs of one syllable (or stressed at the end) whose last consonant doubles.
-DOUBLING = """skip hop trot step stop chat grin clap drop hug pet plan beg wag tap tug trim wrap hum
-drum drip dip slip zip pop rub scrub stir tag nap pat rip ship shop spot trip whip plop jog knit snap
-pin fit chop chug prefer tiptop strum swat drag squat plod bat sled"""
+DOUBLING = """
+skip hop trot step stop chat grin clap drop hug pet plan beg wag tap tug trim wrap hum drum drip
+dip slip zip pop rub scrub stir tag nap pat rip ship shop spot trip whip plop jog knit snap pin
+fit chop chug prefer tiptop strum swat drag squat plod bat sled
+"""
 
-IRREGULAR_PLURALS = """mouse/mice goose/geese sheep/sheep fish/fish deer/deer man/men woman/women
-child/children foot/feet tooth/teeth leaf/leaves knife/knives wolf/wolves calf/calves shelf/shelves
-scarf/scarves thief/thieves loaf/loaves half/halves gentleman/gentlemen policeman/policemen
-postman/postmen fireman/firemen fisherman/fishermen snowman/snowmen boatman/boatmen elf/elves
-dwarf/dwarves potato/potatoes tomato/tomatoes hero/heroes mango/mangoes milkmaid/milkmaids
-octopus/octopuses hippo/hippos kangaroo/kangaroos piano/pianos studio/studios roof/roofs
-cliff/cliffs bookshelf/bookshelves starfish/starfish jellyfish/jellyfish gentleman/gentlemen
-housewife/housewives radio/radios photo/photos pirate/pirates"""
+IRREGULAR_PLURALS = """
+mouse/mice goose/geese sheep/sheep fish/fish deer/deer man/men woman/women child/children
+foot/feet tooth/teeth leaf/leaves knife/knives wolf/wolves calf/calves shelf/shelves scarf/scarves
+thief/thieves loaf/loaves half/halves gentleman/gentlemen policeman/policemen postman/postmen
+fireman/firemen fisherman/fishermen snowman/snowmen boatman/boatmen elf/elves dwarf/dwarves
+potato/potatoes tomato/tomatoes hero/heroes mango/mangoes milkmaid/milkmaids octopus/octopuses
+hippo/hippos kangaroo/kangaroos piano/pianos studio/studios roof/roofs cliff/cliffs
+bookshelf/bookshelves starfish/starfish jellyfish/jellyfish gentleman/gentlemen
+housewife/housewives radio/radios photo/photos pirate/pirates
+"""

@@ -7,23 +7,26 @@ share is words and habits (assignment above all), and what they do not is except
 
 import random
 
-from featflow.data.grammars.code import Coder, tidy
+from featflow.data.grammars.code import Class, Coder, tidy
 from featflow.data.grammars.domains import NAMES
 from featflow.data.grammars.engine import parse_rules
 from featflow.data.grammars.lua_rules import EXPRESSIONS, MODULE, STATEMENTS
 
 RULES = parse_rules(NAMES + MODULE + STATEMENTS + EXPRESSIONS)
 
+RESERVED = """
+and break do else elseif end false for function goto if in local nil not or repeat return then
+true until while M self string table math io os print pairs ipairs error assert pcall type next
+select require setmetatable tostring tonumber unpack try except args file line word low high
+middle main err
+"""
+
 
 class Luan(Coder):
     """Writes Lua: functions of a module table ``M`` or local ones, snake_case or camelCase."""
 
     colon = ":"
-    reserved = frozenset(
-        "and break do else elseif end false for function goto if in local nil not or repeat return"
-        " then true until while M self string table math io os print pairs ipairs error assert"
-        " pcall type next select require setmetatable tostring tonumber unpack try except".split()
-    )
+    reserved = frozenset(RESERVED.split())
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__(rng, RULES, camel=rng.random() < 0.5)
@@ -41,12 +44,13 @@ class Luan(Coder):
         return f"local function {name}({self['params']})"
 
     def do_cls(self, _: str) -> str:
+        """The latest class's name."""
         return self.classes[-1].name
 
     def do_init(self, _: str) -> str:
         """The constructor: what is given is stored, the other tables start empty."""
         made = self.classes[-1]
-        given = self.given(made)
+        given = made.given()
         lines = [f"function {made.name}.new({', '.join([name for _, name in given])})"]
         lines.append(f"    local self = setmetatable({{}}, {made.name})")
         for kind, name in made.fields:
@@ -55,17 +59,20 @@ class Luan(Coder):
 
     def do_record(self, _: str) -> str:
         """A new record: a constructor's call, or a table with its fields."""
-        pairs = [(name, self[kind + "_arg"]) for kind, name in self.given(self.record)]
-        if self.record.name and self.random() < 0.6:
-            return f"{self.record.name}.new({', '.join([value for _, value in pairs])})"
+        made = self.record_class or Class("", self.record)
+        pairs = [(name, self[kind + "_arg"]) for kind, name in made.given()]
+        if made.name and self.random() < 0.6:
+            return f"{made.name}.new({', '.join([value for _, value in pairs])})"
         return "{ " + ", ".join([f"{name} = {value}" for name, value in pairs]) + " }"
 
     def do_make(self, _: str) -> str:
+        """A call of the latest class's constructor."""
         made = self.classes[-1]
-        values = [self[kind + "_arg"] for kind, _ in self.given(made)]
+        values = [self[kind + "_arg"] for kind, _ in made.given()]
         return f"{made.name}.new({', '.join(values)})"
 
     def head(self) -> str:
+        """What the module requires, and its own table."""
         lines = [f'local {module} = require("{module}")' for module in sorted(self.imports)]
         return "\n".join([*lines, "local M = {}"] if self.module else lines)
 
@@ -77,7 +84,7 @@ def document(rng: random.Random) -> str:
     parts = [coder.attempt("constants")]
     if coder.random() < 0.45:
         parts.append(coder["class_record"])
-    parts += [coder.function() for _ in range(1 + int(coder.random() * 2.5))]
+    parts += [coder.function() for _ in range(1 + int(coder.random() * 2.1))]
     if coder.random() < 0.3:
         parts += [coder["class_store"], coder.attempt("store_use", "store_use", "plain_function")]
     if coder.random() < 0.3:

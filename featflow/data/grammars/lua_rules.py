@@ -186,7 +186,7 @@ MODULE = """
       $doc
       local low, high = 1, #$p2
       while low <= high do
-          local middle = (low + high) // 2
+          local middle = math.floor((low + high) / 2)
           if $p2[middle] == $p1 then
               return middle
           elseif $p2[middle] < $p1 then

@@ -26,6 +26,7 @@ CLAUSES = """
 1 the $noun_s$(in rel_@)
 1 the $adj $noun_s$(in pp)
 1 every $noun_s
+1 the $adj_est $noun_s
 1 $whose $noun_s
 [np_@ | @=p t]
 4 the $noun_p
@@ -91,6 +92,8 @@ CLAUSES = """
 2 $be_@ $feel
 1 $be_@ $feel because $(in why_@)
 1 $be_@ $adj and $adj
+1 $be_@ $adj_er than the $noun_s$(in pp)
+1 $be_@ the $adj_est of all the $noun_p
 1 $meet_@ the $animal_p
 1 $meet_@ $obj_@
 1 $start_@ to $(in vp_b)
@@ -115,7 +118,7 @@ CLAUSES = """
 1 $act_@
 [end_@ | @=why_s why_p why_b why_g that_s that_p that_b that_g clause_now]
 1 the $thing_s is $adj
-[end_@ | @=why_d why_t that_d that_t clause_past]
+[end_@ | @=why_d why_t that_d that_t clause_past simple_past]
 1 the $thing_s was $adj
 [be_s]
 1 is
@@ -181,7 +184,11 @@ CLAUSES = """
 3 $np_t $vp_t
 1 there was $a_noun$(in pp)
 1 there were $count $noun_p$(in pp)
-1 when $(in clause_past), $np_d $vp_d
+1 when $(in simple_past), $np_d $vp_d
+1 $(in simple_past), and $(in simple_past)
+[simple_past]
+1 $np_d $vp_d
+1 $np_t $vp_t
 [a_noun]
 2 a $noun_s
 2 a $adj $noun_s
@@ -189,16 +196,11 @@ CLAUSES = """
 
 ARTICLE = re.compile(r"\b([Aa]) (?=[aeio]|u(?!ni|se))")
 CAPITAL = re.compile(r"\^+(.)")
-WORD = re.compile(r"[a-z]+")
-KINDS = "rabbit bear fox mouse duck cat dog frog bird squirrel owl pig turtle hedgehog lion".split()
-GROWNUPS = {
-    "she": "Mum Mom Grandma Mother Mummy Mama Granny".split(),
-    "he": "Dad Grandpa Father Daddy Papa Grandad".split(),
-}
 PRONOUNS = {"he": ("him", "his", "boy", "man"), "she": ("her", "her", "girl", "woman")}
 
 
 def prose_rules(text: str) -> dict[str, list[str]]:
+    """A grammar's rules with those of clauses."""
     return parse_rules(CLAUSES + text)
 
 
@@ -240,8 +242,8 @@ class Scene(Writer):
     def _bind(self, role: str, name: str, he: str, kind: str) -> None:
         him, his, _, _ = PRONOUNS[he]
         self[role] = name
-        self.update(zip((f"{role}_{form}" for form in ("he", "him", "his", "kind")),
-                        (he, him, his, kind), strict=True))
+        for form, word in (("he", he), ("him", him), ("his", his), ("kind", kind)):
+            self[f"{role}_{form}"] = word
 
     def _plural_of_x(self) -> str:
         """The X's: drawing a thing remembers its place in the list, which gives its plural."""
@@ -259,6 +261,7 @@ class Scene(Writer):
         return text
 
     def do_number(self, rest: str) -> str:
+        """Two or more, so that what is counted is plural."""
         return str(2 + int(super().do_number(rest)))
 
     def do_lemma(self, family: str) -> str:
@@ -276,7 +279,7 @@ class Scene(Writer):
         used: list[str] = []
         for _ in range(int(low) + int(self.random() * (int(high) - int(low) + 1))):
             option = self.choose(self.rules[slot])
-            while option in used[-3:]:
+            while option in used[-2:]:
                 option = self.choose(self.rules[slot])
             used.append(option)
             texts.append(option.format_map(self))
@@ -296,4 +299,5 @@ class Scene(Writer):
 
 
 PROPS = ("thing_s", "thing_s", "place_s", "place_s", "food_s", "animal_s", "adj", "colour")
-GIRLS, BOYS = lexicon.GIRLS.split(), lexicon.BOYS.split()
+GIRLS, BOYS, KINDS = lexicon.GIRLS.split(), lexicon.BOYS.split(), lexicon.KINDS.split()
+GROWNUPS = {"she": lexicon.WOMEN.split(), "he": lexicon.MEN.split()}

@@ -23,17 +23,19 @@ HINTS = {
 }
 DEFAULTS = {"num": "plain_num", "str": "plain_str", "flag": "plain_flag"}
 
+RESERVED = """
+and as assert async await break class continue def del elif else except finally for from global if
+import in is lambda nonlocal not or pass raise return try while with yield len sum min max sorted
+list dict set str int float range enumerate zip open print next map filter any all type round abs
+id input object format hash json math os re time random sys logging main key file self cls args
+parser stream error arg kwargs value function logger bin
+"""
+
 
 class Pythonist(Coder):
     """Writes Python. A document's records are objects or dicts, its parameters hinted or not."""
 
-    reserved = frozenset(
-        "and as assert async await break class continue def del elif else except finally for from"
-        " global if import in is lambda nonlocal not or pass raise return try while with yield"
-        " len sum min max sorted list dict set str int float range enumerate zip open print next"
-        " map filter any all type round abs id input object format hash json math os re time"
-        " random sys logging main key file self cls".split()
-    )
+    reserved = frozenset(RESERVED.split())
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__(rng, RULES)
@@ -42,18 +44,22 @@ class Pythonist(Coder):
         self.error = ""
 
     def member(self, name: str, field_name: str) -> str:
+        """An attribute, or an item where records are dicts."""
         if self.objects or name == self.instance:
             return f"{name}.{field_name}"
         return f'{name}["{field_name}"]'
 
     def hint(self, kind: str) -> str:
-        record = self.record.name if self.objects and self.record.name else "dict"
+        """A type as Python writes it."""
+        record = self.record_class.name if self.record_class else "dict"
         return HINTS.get(kind) or (record if kind == "obj" else f"list[{record}]")
 
     def parameter(self, name: str, kind: str) -> str:
+        """With its type, in the documents that have hints."""
         return f"{name}: {self.hint(kind)}" if self.hinted else name
 
     def do_arrow(self, kind: str) -> str:
+        """The hint of what a function gives."""
         if not self.hinted:
             return ""
         return f" -> {self.hint(kind or self.frames[-1].made.returns)}"
@@ -69,7 +75,7 @@ class Pythonist(Coder):
     def do_init(self, _: str) -> str:
         """A class's constructor: parameters for the plain fields, the others start empty."""
         assert self.owner is not None
-        given = self.given(self.owner)
+        given = self.owner.given()
         parameters = "".join([", " + self.parameter(name, kind) for kind, name in given])
         lines = [f"def __init__(self{parameters}){' -> None' if self.hinted else ''}:"]
         for kind, name in self.owner.fields:
@@ -80,14 +86,22 @@ class Pythonist(Coder):
     def do_attributes(self, _: str) -> str:
         """A dataclass's fields."""
         assert self.owner is not None
-        lines = [f"{name}: {HINTS[kind]}" for kind, name in self.given(self.owner)]
+        lines = [f"{name}: {HINTS[kind]}" for kind, name in self.owner.given()]
         for kind, name in self.owner.fields:
-            if (kind, name) not in self.given(self.owner):
+            if (kind, name) not in self.owner.given():
                 maker = self["use dataclasses field"]
                 lines.append(f"{name}: {HINTS[kind]} = {maker}(default_factory=list)")
         return "\n".join(lines)
 
+    def borrow_class(self) -> str:
+        """Takes the records' class from another module; nothing to print."""
+        self.record_class = Class(self.title(self["noun"]), self.record)
+        module = self.choose(["models", "core", "base", self.identifier(self["noun_p"])])
+        self.do_use(f"{module} {self.record_class.name}")
+        return ""
+
     def do_error_name(self, _: str) -> str:
+        """The document's own exception."""
         self.error = self.title(self["noun"] + " error")
         self.taken.add(self.error)
         return self.error
@@ -97,23 +111,25 @@ class Pythonist(Coder):
         return self.error or "ValueError"
 
     def do_own_list(self, _: str) -> str:
+        """A list among the fields of the class that is open."""
         assert self.owner is not None
         lists = [name for kind, name in self.owner.fields if kind in ("objs", "strs", "nums")]
         return lists[0]
 
     def do_record(self, _: str) -> str:
         """A new record: a constructor's call, or a dict with its fields."""
-        pairs = [(name, self[f"{kind}_arg"]) for kind, name in self.given(self.record)]
-        if not self.objects or not self.record.name:
+        made = self.record_class or Class("", self.record)
+        pairs = [(name, self[kind + "_arg"]) for kind, name in made.given()]
+        if not made.name:
             return "{" + ", ".join([f'"{name}": {value}' for name, value in pairs]) + "}"
         if self.random() < 0.4:
-            return f"{self.record.name}({', '.join([f'{n}={v}' for n, v in pairs])})"
-        return f"{self.record.name}({', '.join([value for _, value in pairs])})"
+            return f"{made.name}({', '.join([f'{n}={v}' for n, v in pairs])})"
+        return f"{made.name}({', '.join([value for _, value in pairs])})"
 
     def do_make(self, _: str) -> str:
         """A call of the latest class's constructor."""
         made: Class = self.classes[-1]
-        values = [self[kind + "_arg"] for kind, _ in self.given(made)]
+        values = [self[kind + "_arg"] for kind, _ in made.given()]
         return f"{made.name}({', '.join(values)})"
 
     def head(self) -> str:
@@ -132,9 +148,9 @@ def document(rng: random.Random) -> str:
     coder = Pythonist(rng)
     title = coder["module_doc"]
     parts = [coder.attempt("constants"), coder["errors"] if coder.random() < 0.3 else ""]
-    if coder.objects and coder.random() < 0.8:
-        parts.append(coder["class_record"])
-    parts += [coder.function() for _ in range(1 + int(coder.random() * 2.5))]
+    if coder.objects:
+        parts.append(coder["class_record"] if coder.random() < 0.8 else coder.borrow_class())
+    parts += [coder.function() for _ in range(1 + int(coder.random() * 2.1))]
     if coder.random() < 0.3:
         parts += [coder["class_store"], coder.attempt("store_use", "store_use", "plain_function")]
     if coder.random() < 0.3:

@@ -263,7 +263,7 @@ MODULE = '''
 1 __all__ = [$plain_str, $plain_str]
 '''
 
-STATEMENTS = '''
+STATEMENTS = """
 [statement]
 9 $assignment
 9 $simple
@@ -435,9 +435,9 @@ STATEMENTS = '''
 2 $(new objs x) = $objs
 2 $(new obj x) = $obj
 2 $(new dict x) = $dict
-'''
+"""
 
-EXPRESSIONS = '''
+EXPRESSIONS = """
 [none]
 1 None
 [@_name | @=num str flag nums strs objs obj dict]
@@ -474,7 +474,7 @@ EXPRESSIONS = '''
 1 $(use random).randint(0, $num_name)
 1 $(use time).time()
 1 round($num_name / $divisor, $(number 4))
-1 $num_name if $flag else $num_arg
+1 ($num_name if $flag else $num_arg)
 1 $(let obj x)sum($(field num) for $x in $objs_name)
 1 $(let num x)sum($x * $x for $x in $nums_name)
 1 int($str_name)
@@ -498,7 +498,7 @@ EXPRESSIONS = '''
 2 $(method str)
 1 "%s: %d" % ($str_name, $num_name)
 1 "{}, {}".format($str_name, $num_name)
-1 $plain_str if $flag else $str_name
+1 ($plain_str if $flag else $str_name)
 1 $(use os).path.join($str_name, $plain_str)
 1 $(use os).environ.get("$(upper noun)", $plain_str)
 1 $(use re).sub(r"\\s+", " ", $str_name)
@@ -597,4 +597,4 @@ EXPRESSIONS = '''
 [plain_dict]
 2 {$plain_str: $plain_num, $plain_str: $plain_num}
 1 {}
-'''
+"""

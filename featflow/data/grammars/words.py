@@ -25,6 +25,7 @@ def spaced(word: str) -> str:
 
 
 def plural(noun: str) -> str:
+    """The plural of a noun; of a compound's last part."""
     *front, last = noun.split("_")
     return " ".join([*front, _PLURALS.get(last) or _with_s(last)])
 
@@ -57,6 +58,32 @@ def _with_ed(stem: str) -> str:
     if stem.endswith("y") and stem[-2:-1] not in VOWELS:
         return stem[:-1] + "ied"
     return stem + "ed"
+
+
+def compared(adjective: str, ending: str) -> str:
+    """Comparative (``er``) or superlative (``est``): bigger, most useful."""
+    if adjective in _COMPARED:
+        return _COMPARED[adjective][ending == "est"]
+    if len(adjective) > 5 and not adjective.endswith("y"):
+        return ("more " if ending == "er" else "most ") + adjective
+    if adjective.endswith("y"):
+        return adjective[:-1] + "i" + ending
+    if adjective.endswith("e"):
+        return adjective + ending[1:]
+    short = adjective[-1] in "dgmnt" and adjective[-2] in VOWELS and adjective[-3] not in VOWELS
+    return adjective + (adjective[-1] if short else "") + ending
+
+
+_COMPARED = {
+    "good": ("better", "best"),
+    "better": ("better", "best"),
+    "little": ("smaller", "smallest"),
+    "far": ("farther", "farthest"),
+    "ill": ("worse", "worst"),
+    "grey": ("greyer", "greyest"),
+    "first": ("earlier", "earliest"),
+    "last": ("later", "latest"),
+}
 
 
 def fields(lines: str) -> dict[str, list[str]]:
@@ -104,4 +131,6 @@ def topic_lexicon(topic: str) -> Lexicon:
                 made[f"{field}_{form}"] = field, [verb_forms(word)[form] for word in words]
         else:
             made[field] = field, [spaced(word) for word in words]
+    for ending in ("er", "est"):
+        made["adj_" + ending] = "adj", [compared(word, ending) for word in made["adj"][1]]
     return made

@@ -1,1 +1,35 @@
-"""Merge methods, one file a kind."""
+"""Merge methods: a file a method, named after its `kind`, beside a class in core.config.merging.
+
+A method's module has one function,
+
+    merge(tensors: Sequence[Tensor], settings: <its config class>) -> Merged
+
+on one weight of every parent, in the parents' order, all of one shape: its result has that shape,
+and the first parent's dtype, and does not depend on the other weights. What it computes in is its
+own affair. The facts are what merge.json tells about the weight. A method whose config class has a
+number `t` can be swept: `sweep` and `merge` put the numbers there.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
+
+
+class Merged(NamedTuple):
+    """A merged weight, and what there is to tell about it."""
+
+    tensor: Tensor
+    facts: dict[str, Any]
+
+
+class MergeFunction(Protocol):
+    """What a method's module calls `merge`."""
+
+    def __call__(self, tensors: Sequence[Tensor], settings: Any) -> Merged: ...
+
+
+def method(kind: str) -> MergeFunction:
+    """The function of a method."""
+    return import_module(f"featflow.models.merging.{kind}").merge

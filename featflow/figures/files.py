@@ -1,0 +1,20 @@
+"""Which of a figure's input files is what: told by its path."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from featflow.core.paths import Template
+
+
+def matching(files: Iterable[str | Path], template: Template, name: str) -> dict[str, Path]:
+    """The files that a template describes, by the value of one of its wildcards.
+
+    `matching(files, paths.EVALUATE, "model")` is {"lua": …/evaluate/lua.json, …}.
+    """
+    parts = re.split(r"\{(\w+)\}", template)
+    pattern = "".join(
+        re.escape(part) if i % 2 == 0 else rf"(?P<{part}>[^/]+?)" for i, part in enumerate(parts)
+    )
+    found = ((re.search(pattern + "$", Path(file).as_posix()), Path(file)) for file in files)
+    return {match[name]: file for match, file in found if match}

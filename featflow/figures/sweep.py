@@ -1,0 +1,152 @@
+"""Figure `sweep`: a merge's accuracy on its parents' data against t, and the t that was chosen."""
+
+from typing import TYPE_CHECKING, Any
+
+from featflow.core import paths
+from featflow.core.config.figures import SweepFigure
+from featflow.core.config.study import Study
+from featflow.core.lineage import Lineage
+from featflow.core.slices import FigureSlice
+from featflow.figures.files import matching
+from featflow.figures.graph import own_corpora
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from plotly.graph_objects import Figure
+
+
+def inputs(study_name: str, study: Study, figure: SweepFigure) -> list[str]:
+    """The merge's sweep, its merge.json, and how the parents' common ancestor does."""
+    merge = figure.model or study.swept[0]
+    base = Lineage(study).common_ancestor(merge)
+    return [
+        paths.SWEEP.at(study=study_name, model=merge),
+        paths.MERGE.at(study=study_name, model=merge),
+        *([paths.EVALUATE.at(study=study_name, model=base)] if base else []),
+    ]
+
+
+def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
+    """Accuracy on each parent's data against t.
+
+    A parent with several corpora has the mean of their accuracies as its line, as when t is chosen.
+    """
+    from plotly import graph_objects as go
+
+    from featflow.core.artifacts import load_json, load_table
+    from featflow.figures.style import SERIES
+
+    ((merge, sweep),) = matching(files, paths.SWEEP, "model").items()
+    chosen = load_json(matching(files, paths.MERGE, "model")[merge])["t"]
+    evaluated = matching(files, paths.EVALUATE, "model")
+    base = next(iter(evaluated), None)
+    measured = load_json(evaluated[base]) if base else {}
+    table = load_table(sweep)
+    parents = cfg.models[merge].parents
+    figure = go.Figure()
+    at_chosen: dict[str, float] = {}
+    for parent, colour in zip(parents, SERIES, strict=False):
+        corpora = own_corpora(cfg.models, parent)
+        line = _accuracy(table, corpora)
+        at_chosen[parent] = _interpolated(line, chosen)
+        figure.add_traces(_curves(line, at_chosen[parent], chosen, parent, corpora, colour))
+        if base:
+            level = sum(measured[corpus]["accuracy"] for corpus in corpora) / len(corpora)
+            figure.add_trace(_level(level, base, parent, colour))
+    figure.update_layout(_layout(cfg, merge, chosen, at_chosen, base))
+    return figure
+
+
+def _accuracy(table: "pd.DataFrame", corpora: list[str]) -> "pd.Series":
+    """Mean accuracy over some corpora; the index is t, ascending."""
+    return table[table["corpus"].isin(corpora)].groupby("t")["accuracy"].mean()
+
+
+def _interpolated(line: "pd.Series", t: float) -> float:
+    import numpy as np
+
+    return float(np.interp(t, line.index.to_numpy(dtype=float), line.to_numpy(dtype=float)))
+
+
+def _curves(
+    line: "pd.Series", found: float, t: float, parent: str, corpora: list[str], colour: str
+) -> list[Any]:
+    from plotly import graph_objects as go
+
+    data = " and ".join(corpora)
+    curve = go.Scatter(
+        x=line.index.tolist(),
+        y=line.tolist(),
+        name=f"merge on {parent}'s data",
+        mode="lines+markers",
+        line={"color": colour, "width": 2.5},
+        marker={"size": 5},
+        hovertemplate=f"t = %{{x:.2f}}: accuracy %{{y:.3f}} on {data}<extra></extra>",
+    )
+    mark = go.Scatter(
+        x=[t],
+        y=[found],
+        name=f"t chosen, {parent}",
+        showlegend=False,
+        mode="markers",
+        marker={"color": colour, "size": 12, "symbol": "diamond", "line": {"width": 1.5}},
+        hovertemplate=f"t chosen, {t:.3f}: accuracy {found:.3f} on {data}<extra></extra>",
+    )
+    return [curve, mark]
+
+
+def _level(accuracy: float, base: str, parent: str, colour: str) -> Any:
+    from plotly import graph_objects as go
+
+    return go.Scatter(
+        x=[0, 1],
+        y=[accuracy, accuracy],
+        name=f"{base} on {parent}'s data",
+        mode="lines",
+        line={"color": colour, "width": 1.5, "dash": "dash"},
+        hovertemplate=f"{base}: accuracy %{{y:.3f}} on {parent}'s data<extra></extra>",
+    )
+
+
+def _layout(
+    cfg: FigureSlice, merge: str, t: float, found: dict[str, float], base: str | None
+) -> dict[str, Any]:
+    first, last = cfg.models[merge].parents
+    values = list(found.values())
+    met = max(values) - min(values) < 0.0005
+    reached = f"{values[0]:.3f}" if met else " / ".join(f"{v:.3f}" for v in values)
+    dashed = f" Dashed: {base}, on the validation split." if base else ""
+    return {
+        "title": {
+            "text": f"{merge}: accuracy on its parents' data against t",
+            "subtitle": {
+                "text": f"t = {t:.3f} was chosen: accuracy {reached}"
+                + ("." if met else f" on the data of {first} and {last}.")
+            },
+        },
+        "height": 460,
+        "xaxis": {"title": f"t (0 is {first}, 1 is {last})", "range": [-0.02, 1.02]},
+        "yaxis": {"title": "next-token accuracy", "tickformat": ".2f"},
+        "legend": {"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},
+        "annotations": [
+            {
+                "x": t,
+                "y": min(values),
+                "text": f"t = {t:.2f}<br>accuracy {reached}",
+                "showarrow": True,
+                "arrowhead": 0,
+                "ax": 0,
+                "ay": 44,
+            }
+        ],
+        "shapes": [
+            {
+                **{"type": "line", "x0": t, "x1": t, "y0": 0, "y1": 1, "yref": "paper"},
+                **{"line": {"width": 1, "dash": "dot", "color": "#8A8F98"}, "layer": "below"},
+            }
+        ],
+        "meta": {
+            "footnote": "Solid: the merge at each t, on the selection split, which chooses t and "
+            f"nothing else.{dashed} Accuracy is that of the next token's argmax."
+        },
+    }

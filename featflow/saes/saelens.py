@@ -1,0 +1,110 @@
+"""SAEs in SAELens's format: cfg.json and sae_weights.safetensors.
+
+The weights are plain ones: centring and scale are folded in, so any reader of the format computes
+f = ReLU((x − b_dec) W_enc + b_enc) and x̂ = f W_dec + b_dec on raw activations.
+
+Shapes: n inputs (`d_in`), m features (`d_sae`).
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from featflow.core.artifacts import load_json, readable, save_tensors, written
+from featflow.core.provenance import KEY, Provenance
+
+WEIGHTS, CFG = "sae_weights.safetensors", "cfg.json"
+VERSION = "6.54.12"
+"""The SAELens whose format this is: without a version it would force a <s> before every text."""
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A ReLU SAE on raw activations, float32."""
+
+    W_enc: Tensor
+    """(n, m)"""
+    b_enc: Tensor
+    """(m,)"""
+    W_dec: Tensor
+    """(m, n)"""
+    b_dec: Tensor
+    """(n,)"""
+    apply_b_dec_to_input: bool = True
+
+    @property
+    def width(self) -> int:
+        """n."""
+        return self.W_enc.shape[0]
+
+    @property
+    def features(self) -> int:
+        """m."""
+        return self.W_enc.shape[1]
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The feature activations (…, m) of x (…, n): SAELens's own operations, in its order."""
+        if self.apply_b_dec_to_input:
+            x = x - self.b_dec
+        return torch.relu(x @ self.W_enc + self.b_enc)
+
+    def decode(self, f: Tensor) -> Tensor:
+        """The reconstruction (…, n) of feature activations (…, m)."""
+        return f @ self.W_dec + self.b_dec
+
+    def to(self, device: torch.device | str) -> "Folded":
+        """The same on another device."""
+        moved = (each.to(device) for each in (self.W_enc, self.b_enc, self.W_dec, self.b_dec))
+        return Folded(*moved, self.apply_b_dec_to_input)
+
+
+def save(folder: Path, sae: Folded, metadata: dict[str, Any], provenance: Provenance) -> None:
+    """Write weights, then cfg.json, the folder's handle.
+
+    Args:
+        folder: the SAE's folder.
+        sae: what to write.
+        metadata: what cfg.json says beside the shape (the hook, the model, the settings).
+        provenance: goes into both files; in cfg.json under `metadata`, where SAELens keeps it.
+    """
+    names = ("W_enc", "b_enc", "W_dec", "b_dec")
+    tensors = {name: getattr(sae, name).cpu().numpy() for name in names}
+    save_tensors(folder / WEIGHTS, tensors, provenance)
+    cfg = {
+        "architecture": "standard",
+        "d_in": sae.width,
+        "d_sae": sae.features,
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": sae.apply_b_dec_to_input,
+        "normalize_activations": "none",
+        "reshape_activations": "none",
+        "metadata": {"sae_lens_version": VERSION, **metadata, KEY: provenance.fields},
+    }
+    with written(folder / CFG) as temporary:
+        temporary.write_text(json.dumps(cfg, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def load(folder: Path, device: torch.device | str = "cpu") -> Folded:
+    """Read an SAE folder: featflow's own, or a `standard` one of SAELens.
+
+    Raises:
+        ArtifactError: when a file is missing, truncated, or holds another kind of SAE.
+    """
+    folder = Path(folder)
+    cfg = load_json(folder / CFG)
+    with readable(folder / CFG):
+        for key, known in (("architecture", "standard"), ("normalize_activations", "none")):
+            if cfg.get(key) != known:
+                raise ValueError(f"{key} is {cfg.get(key)!r}, featflow reads {known!r}")
+    with readable(folder / WEIGHTS), safe_open(folder / WEIGHTS, framework="pt") as file:
+        tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+        if missing := {"W_enc", "b_enc", "W_dec", "b_dec"} - set(tensors):
+            raise ValueError(f"it has no tensor {', '.join(sorted(missing))}")
+        sae = Folded(**tensors, apply_b_dec_to_input=bool(cfg["apply_b_dec_to_input"]))
+    return sae.to(device)

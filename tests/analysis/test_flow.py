@@ -1,0 +1,295 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from featflow.analysis.flow import table
+from featflow.core.config.study import Flow
+
+from .conftest import activations_pair, many, write_pair
+
+TOKENS, PER_DOCUMENT = 4000, 20
+
+
+@pytest.fixture(scope="module")
+def planted() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Activations of a parent (T, 13) and a child (T, 17), and each token's document."""
+    rng = np.random.default_rng(0)
+
+    def feature() -> np.ndarray:
+        return rng.exponential(size=TOKENS) * (rng.random(TOKENS) < 0.1)
+
+    def noised(x: np.ndarray, r: float) -> np.ndarray:
+        """Another feature that correlates with x about so much: noise where it fires."""
+        where = x > 0
+        other = np.where(where, np.abs(rng.normal(size=TOKENS)), 0)
+        return np.where(where, x + other * x[where].std() * np.sqrt(1 / r**2 - 1), 0)
+
+    def at(count: int, documents: int) -> np.ndarray:
+        """Fires `count` times in the first `documents` documents."""
+        x = np.zeros(TOKENS)
+        x[rng.permutation(documents * PER_DOCUMENT)[:count]] = 1 + rng.random(count)
+        return x
+
+    copies = [feature() for _ in range(4)]
+    noisy, lost, split, doubled, alone, spiked = (feature() for _ in range(6))
+    half = rng.random(TOKENS) < 0.5
+    few, narrow, spike = at(12, 200), at(40, 3), np.zeros(TOKENS)
+    spiked[17] = spike[17] = 100.0
+    silent = np.zeros(TOKENS)
+    parent = [*copies, noisy, lost, split, doubled, alone, spiked, few, narrow, silent]
+    child = [
+        *(copies[i] * 2 for i in (2, 0, 3, 1)),
+        *(noised(noisy, 0.9), noised(lost, 0.2) + feature()),
+        *(split * half, split * ~half, doubled, doubled * 3),
+        *(spike, few, narrow, silent, silent),
+        *(feature(), feature()),
+    ]
+    return np.stack(parent, 1), np.stack(child, 1), np.arange(TOKENS) // PER_DOCUMENT
+
+
+def test_planted_features_give_exactly_the_planted_table(planted, tmp_path, run_flow):
+    files = activations_pair(tmp_path / "pair", *planted)
+    paths = run_flow({("edge", "base.main", "lua.main"): files})
+    row = pd.read_csv(paths["edges"]).iloc[0].to_dict()
+    assert list(row)[:14] == [
+        *("edge", "threshold", "parent_features", "parent_silent", "parent_rare", "persisting"),
+        *("disappearing", "child_features", "child_silent", "child_rare", "traced", "emerging"),
+        *("mutual", "one_to_one"),
+    ]
+    expected = {
+        "edge": "base-lua",
+        "threshold": 0.8,
+        "parent_features": 10,  # 13 without the silent, the few, the narrow
+        "parent_silent": 1,
+        "parent_rare": 2,
+        "persisting": 6,  # copies, noisy, doubled
+        "disappearing": 4,  # lost, split, alone, spiked (whose only partner is rare)
+        "child_features": 12,
+        "child_silent": 2,
+        "child_rare": 3,  # spike, few, narrow
+        "traced": 7,  # copies, noised, both doubles
+        "emerging": 5,  # noised away, two halves, two new ones
+        "mutual": 6,
+        "one_to_one": 6,  # of the doubles only one
+        "share": 0.6,
+        "traced_share": 7 / 12,
+        "traced_here": 7,
+    }
+    assert {key: row[key] for key in expected} == pytest.approx(expected)
+    assert np.isnan(row["ceiling"]) and np.isnan(row["share_of_ceiling"])
+
+
+def test_the_fate_of_every_planted_feature(planted, tmp_path, run_flow):
+    files = activations_pair(tmp_path / "pair", *planted)
+    rows = pd.read_parquet(run_flow({("edge", "base.main", "lua.main"): files})["features"])
+    assert list(rows)[:7] == ["edge", "role", "model", "feature", "fate", "partner", "r"]
+    parent, child = rows[rows["role"] == "parent"], rows[rows["role"] == "child"]
+    assert set(parent["model"]) == {"base"} and set(child["model"]) == {"lua"}
+    yes, no = "persisting", "disappearing"
+    expected = [*[yes] * 5, no, no, yes, no, no, "rare", "rare", "silent"]
+    assert parent["fate"].tolist() == expected
+    assert parent["partner"].tolist()[:5] == [1, 3, 0, 2, 4]
+    assert parent["partner"].tolist()[7] == 8  # of two equal ones the first
+    assert parent["partner"].isna().tolist() == [False] * 12 + [True]
+    new = "emerging"
+    expected = [*[yes] * 5, *[new] * 3, yes, yes, *["rare"] * 3, "silent", "silent", new, new]
+    assert child["fate"].tolist() == expected
+    assert child["partner"].tolist()[6:10] == [6, 6, 7, 7]
+    assert (parent["r"][:4] == 1).all() and 0.85 < parent["r"].iloc[4] < 0.99
+
+
+def pair_of(links, shape=(4, 4), value=0.9):
+    r = np.zeros(shape, np.float32)
+    for i, j in links:
+        r[i, j] = value
+    return r
+
+
+def test_a_merge_is_traced_to_any_parent(tmp_path, run_flow):
+    firings = np.array([100, 100, 100, 5])
+    rare_on_one = many(4)._replace(own=firings, there=firings)
+    paths = run_flow(
+        {
+            ("edge", "lua.main", "both.main"): write_pair(tmp_path / "1", pair_of([(0, 0)])),
+            ("edge", "stories.main", "both.main"): write_pair(
+                tmp_path / "2", pair_of([(1, 1), (2, 1), (3, 3)]), b=rare_on_one
+            ),
+        }
+    )
+    edges = pd.read_csv(paths["edges"]).set_index("edge")
+    assert edges["traced_here"].to_dict() == {"lua-both": 1, "stories-both": 1}
+    assert edges["traced"].to_dict() == {"lua-both": 2, "stories-both": 2}
+    assert edges["emerging"].to_dict() == {"lua-both": 2, "stories-both": 1}
+    assert edges["persisting"].to_dict() == {"lua-both": 1, "stories-both": 2}
+    rows = pd.read_parquet(paths["features"])
+    fates = rows[rows["role"] == "child"].groupby("edge")["fate"].apply(list).to_dict()
+    yes, no = "persisting", "emerging"
+    assert fates == {"lua-both": [yes, yes, no, no], "stories-both": [yes, yes, no, "rare"]}
+
+
+def test_tables_agree_with_each_other_and_the_ceiling_is_the_geometric_mean(tmp_path, run_flow):
+    rng = np.random.default_rng(3)
+
+    def files(name: str, high: float):
+        r = rng.uniform(0, high, (60, 50)).astype(np.float32)
+        looks = {f"lookup_{side}": rng.uniform(0, 1, n) for side, n in (("a", 60), ("b", 50))}
+        a, b = (many(n)._replace(own=rng.choice([0, 7, 30, 300, 3000, 30000], n)) for n in (60, 50))
+        r[a.own == 0], r[:, b.own == 0] = np.nan, np.nan
+        a, b = a._replace(there=a.own), b._replace(there=b.own)
+        return write_pair(tmp_path / name, r, a=a, b=b, **looks)
+
+    pairs = {
+        ("edge", "base.main", "lua.main"): files("1", 0.805),
+        ("edge", "base.main", "poems.main"): files("2", 0.81),
+        ("edge", "lua.main", "both.main"): files("3", 0.81),
+        ("edge", "poems.main", "both.main"): files("4", 0.81),
+        ("control", "base.main", "base.reseed"): files("5", 0.82),
+        ("control", "base.main", "base.other"): files("6", 0.83),
+        ("control", "lua.main", "lua.reseed"): files("7", 0.85),
+    }
+    paths = run_flow(pairs)
+    edges, strata = pd.read_csv(paths["edges"]), pd.read_csv(paths["strata"])
+    features = pd.read_parquet(paths["features"])
+    counts = features.value_counts(["edge", "role", "fate"]).sort_index()
+    for row in edges.to_dict("records"):
+        of = {role: counts[row["edge"], role] for role in ("parent", "child")}
+        assert row["persisting"] == of["parent"]["persisting"]
+        assert row["disappearing"] == of["parent"]["disappearing"]
+        assert row["traced"] == of["child"]["persisting"]
+        assert row["emerging"] == of["child"]["emerging"]
+        assert (row["parent_silent"], row["child_rare"]) == (
+            of["parent"]["silent"],
+            of["child"]["rare"],
+        )
+        assert row["persisting"] + row["disappearing"] == row["parent_features"]
+        assert row["traced"] + row["emerging"] == row["child_features"]
+        assert row["one_to_one"] <= min(row["persisting"], row["traced_here"])
+        assert row["mutual"] <= row["one_to_one"]
+
+    # every kind of stratum adds up to the edge's totals
+    sums = strata.groupby(["edge", "role", "kind"])[["features", "persisting"]].sum()
+    for row in edges.to_dict("records"):
+        for kind in ("all", "lookup", "density"):
+            parent, child = (
+                sums.loc[row["edge"], "parent", kind],
+                sums.loc[row["edge"], "child", kind],
+            )
+            assert parent.tolist() == [row["parent_features"], row["persisting"]]
+            assert child.tolist() == [row["child_features"], row["traced"]]
+    assert set(strata.query("kind == 'density'")["stratum"]) == {
+        "-4..-3",
+        "-3..-2",
+        "-2..-1",
+        ">=-1",
+    }
+
+    # the ceilings, from the control rows alone
+    control = strata[strata["role"] == "control"].set_index(["stratum", "edge"])["share"]
+    both = lambda a, b, of: [control[of, f"{a}-{b}"], control[of, f"{b}-{a}"]]  # noqa: E731
+    for of in ("all", "lookup", "contextual", "-2..-1"):
+        base = np.mean(both("base.main", "base.reseed", of) + both("base.main", "base.other", of))
+        lua = np.mean(both("lua.main", "lua.reseed", of))
+        rows = strata[strata["stratum"] == of].set_index(["edge", "role"])
+        for role in ("parent", "child"):
+            assert rows["ceiling"]["base-lua", role] == pytest.approx(np.sqrt(base * lua))
+            assert rows["ceiling"]["base-poems", role] == pytest.approx(base)
+            assert rows["ceiling"]["lua-both", role] == pytest.approx(lua)
+            assert np.isnan(rows["ceiling"]["poems-both", role])
+            share = rows["share"]["base-lua", role]
+            ratio = rows["share_of_ceiling"]["base-lua", role]
+            assert ratio == pytest.approx(share / np.sqrt(base * lua))
+    edges = edges.set_index("edge")
+    assert edges["ceiling_of"].fillna("-").to_dict() == {
+        "base-lua": "base+lua",
+        "base-poems": "base",
+        "lua-both": "lua",
+        "poems-both": "-",
+    }
+    everything = strata[(strata["stratum"] == "all") & (strata["role"] == "parent")]
+    assert everything["ceiling"].tolist() == pytest.approx(edges["ceiling"].tolist(), nan_ok=True)
+
+
+def test_strata_borders(tmp_path, run_flow):
+    looks = np.array([0.5, 0.51, 0.8, 0.81, np.nan])
+    firings = np.array([99, 100, 1000, 10_000, 100_000])
+    counts = many(5)._replace(own=firings, there=firings)
+    files = write_pair(*(tmp_path / "1", np.eye(5)), a=counts, lookup_a=looks, tokens=1_000_000)
+    rows = pd.read_parquet(run_flow({("edge", "a.main", "b.main"): files})["features"])
+    rows = rows[rows["role"] == "parent"]
+    assert rows["lookup"].tolist() == ["contextual", "between", "between", "lookup", "unknown"]
+    assert rows["density"].tolist() == ["<-4", "-4..-3", "-3..-2", "-2..-1", ">=-1"]
+
+
+def test_threshold_and_rarity_come_from_the_config(tmp_path, run_flow):
+    counts = many(4)._replace(own=np.array([30, 100, 100, 100]))
+    files = write_pair(tmp_path / "1", np.diag([0.95, 0.7, 0.7, 0.3]), a=counts)
+    pairs = {("edge", "a.main", "b.main"): files}
+    loose = pd.read_csv(run_flow(pairs, threshold=0.6)["edges"]).iloc[0]
+    assert (loose["threshold"], loose["persisting"], loose["parent_rare"]) == (0.6, 3, 0)
+    strict = pd.read_csv(run_flow(pairs, min_firings=31)["edges"]).iloc[0]
+    assert (strict["persisting"], strict["parent_rare"], strict["parent_features"]) == (0, 1, 3)
+    assert (strict["scope"], strict["min_firings"], strict["min_documents"]) == ("home", 31, 5)
+    wide = pd.read_csv(run_flow(pairs, min_documents=51)["edges"]).iloc[0]
+    assert wide["parent_rare"] == wide["child_rare"] == 4
+
+
+def test_nothing_alive_and_no_pairs(tmp_path, run_flow):
+    dead = many(3)._replace(own=np.zeros(3, int), there=np.zeros(3, int))
+    files = write_pair(tmp_path / "1", np.full((3, 3), np.nan), a=dead, b=dead)
+    row = pd.read_csv(run_flow({("edge", "a.main", "b.main"): files})["edges"]).iloc[0]
+    assert (row["parent_silent"], row["persisting"], row["one_to_one"]) == (3, 0, 0)
+    assert np.isnan(row["share"])
+    paths = run_flow({})
+    assert len(pd.read_csv(paths["edges"])) == 0
+    for name in ("features", "chains"):
+        assert len(pd.read_parquet(paths[name])) == 0
+    assert "no edge" in table(pd.read_csv(paths["edges"]))
+
+
+def test_same_inputs_same_bytes_with_provenance(planted, tmp_path, run_flow):
+    files = activations_pair(tmp_path / "pair", *planted)
+    pairs = {("edge", "base.main", "lua.main"): files}
+    first = {name: path.read_bytes() for name, path in run_flow(pairs).items()}
+    assert {name: path.read_bytes() for name, path in run_flow(pairs).items()} == first
+    metadata = pq.read_schema(run_flow(pairs)["chains"]).metadata
+    provenance = json.loads(metadata[b"featflow"])
+    assert provenance["stage"] == "flow" and len(provenance["inputs"]) == 2
+
+
+def test_the_table_for_the_terminal(tmp_path, run_flow):
+    r = np.zeros((1200, 1100), np.float32)
+    r[np.arange(330), np.arange(330)] = 0.9
+    reseed = np.eye(1200, dtype=np.float32)
+    reseed[600:] = 0
+    firings = np.where(np.arange(1200) < 100, 3, 100)
+    counts = many(1200)._replace(own=firings, there=firings)
+    paths = run_flow(
+        {
+            ("edge", "babypython.main", "tinystories.main"): write_pair(
+                tmp_path / "1", r, a=counts
+            ),
+            ("control", "babypython.main", "babypython.reseed"): write_pair(tmp_path / "2", reseed),
+        }
+    )
+    text = table(pd.read_csv(paths["edges"]))
+    assert max(map(len, text.splitlines())) <= 100
+    line = next(x for x in text.splitlines() if "babypython-tinystories" in x)
+    assert line.split() == [
+        *("babypython-tinystories", "1,100", "230", "20.9%", "50.0%", "41.8%"),
+        *("1,100", "870", "79.1%", "0/0", "100/0", "230"),
+    ]
+    assert "r > 0.8" in text and "scope home" in text and "ceiling" in text
+
+
+def test_flow_does_not_import_torch():
+    code = "import featflow.analysis.flow, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_defaults_are_what_the_docs_say():
+    assert (Flow().threshold, Flow().min_firings, Flow().min_documents) == (0.8, 20, 5)

@@ -1,0 +1,162 @@
+"""Which files a corpus is made from, in which order, under which names."""
+
+import logging
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from featflow.core.config.corpora import Files
+from featflow.data.corpora import files
+from featflow.data.sources import SourceError
+
+
+def source(*paths, **settings) -> Files:
+    return Files(kind="files", paths=list(map(str, paths)), **settings)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A few small files, in folders, made in no particular order."""
+    for name in ["b/deep/z.py", "b/a.py", "top.py", "b/test_a.py", "b/readme.md", "B.py", ".git/x.py"]:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# {name}\n")
+    return tmp_path
+
+
+def names(found, root) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in found]
+
+
+def test_a_glob_of_any_depth_is_sorted_and_leaves_hidden_files_out(tree):
+    found = names(files.paths(source(tree / "**/*.py")), tree)
+    assert found == ["B.py", "b/a.py", "b/deep/z.py", "b/test_a.py", "top.py"]
+    assert names(files.paths(source(tree / "*.py")), tree) == ["B.py", "top.py"]
+
+
+def test_globs_keep_their_order_and_a_file_counts_once(tree):
+    found = files.paths(source(tree / "b/*.py", tree / "**/*.py"))
+    assert names(found, tree) == ["b/a.py", "b/test_a.py", "B.py", "b/deep/z.py", "top.py"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"exclude": ["test_*.py"]}, ["B.py", "b/a.py", "b/deep/z.py", "top.py"]),
+        ({"exclude": ["**/deep/**"]}, ["B.py", "b/a.py", "b/test_a.py", "top.py"]),
+        ({"exclude": ["b/*"]}, ["B.py", "b/deep/z.py", "top.py"]),
+        ({"exclude": ["b/**"]}, ["B.py", "top.py"]),
+        ({"include": ["**/[az].py"]}, ["b/a.py", "b/deep/z.py"]),
+        ({"include": ["?.py"]}, ["B.py", "b/a.py", "b/deep/z.py"]),
+        ({"include": ["[!A-Z].py"]}, ["b/a.py", "b/deep/z.py"]),
+        ({"include": ["b/**"], "exclude": ["a.py"]}, ["b/deep/z.py", "b/test_a.py"]),
+        ({"include": ["top.py", "B.py"]}, ["B.py", "top.py"]),
+        ({"exclude": ["op.py", "a.p", "b"]}, ["B.py", "b/a.py", "b/deep/z.py", "b/test_a.py", "top.py"]),
+    ],
+)
+def test_include_and_exclude(tree, settings, expected):
+    assert names(files.paths(source(tree / "**/*.py", **settings)), tree) == expected
+
+
+def test_names_are_below_the_fixed_root(tree, monkeypatch):
+    monkeypatch.setenv("FEATFLOW_TEST_ROOT", str(tree))
+    read = files.documents(source("${FEATFLOW_TEST_ROOT}/b/**/*.py", tree / "top.py"), seed=0)
+    origins = {d.source: d.text for d in read}
+    assert origins == {
+        "a.py": "# b/a.py\n",
+        "deep/z.py": "# b/deep/z.py\n",
+        "test_a.py": "# b/test_a.py\n",
+        "top.py": "# top.py\n",
+    }
+
+
+def test_a_variable_may_hold_the_whole_path(tree, monkeypatch):
+    monkeypatch.setenv("FEATFLOW_TEST_FILE", str(tree / "b/a.py"))
+    [document] = files.documents(source("${FEATFLOW_TEST_FILE}"), seed=0)
+    assert document == ("# b/a.py\n", "a.py")
+
+
+def test_a_variables_value_is_literal(tmp_path, monkeypatch):
+    for name in ["[ab]*", "a1"]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.txt").write_text(name)
+    monkeypatch.setenv("FEATFLOW_TEST_ROOT", str(tmp_path / "[ab]*"))
+    assert files.paths(source("${FEATFLOW_TEST_ROOT}/*.txt")) == [tmp_path / "[ab]*" / "x.txt"]
+
+
+def test_an_unset_variable_is_named_with_its_key(tree, monkeypatch):
+    monkeypatch.delenv("FEATFLOW_TEST_UNSET", raising=False)
+    with pytest.raises(SourceError, match=r"^paths\.1: .* FEATFLOW_TEST_UNSET is not set"):
+        files.paths(source(tree / "*.py", "${FEATFLOW_TEST_UNSET}/*.py"))
+
+
+def test_an_empty_glob_is_named_with_its_key(tree):
+    with pytest.raises(SourceError, match=r"^paths\.1: .*\*\.lua' matches no file.*check the path"):
+        files.paths(source(tree / "*.py", tree / "*.lua"))
+    with pytest.raises(SourceError, match=r"folders only, write /\*\* after it"):
+        files.paths(source(tree / "b"))
+    with pytest.raises(SourceError, match=r"^exclude: nothing is left of the 2 files"):
+        files.paths(source(tree / "*.py", exclude=["*"]))
+    with pytest.raises(SourceError, match=r"^include: nothing is left of the 2 files"):
+        files.paths(source(tree / "*.py", include=["*.lua"]))
+
+
+def test_the_standard_library_is_python_without_what_is_installed():
+    found = files.paths(source("{stdlib}/**/*.py"))
+    library = Path(sysconfig.get_path("stdlib"))
+    assert library / "json/decoder.py" in found
+    assert len(found) > 500
+    assert not [p for p in found if {"site-packages", "dist-packages"} & {*p.parts}]
+    assert sorted(p.relative_to(library).as_posix() for p in found) == [
+        p.relative_to(library).as_posix() for p in found
+    ]
+
+
+def test_sizes_count_in_bytes_and_what_is_left_out_is_counted(tmp_path, caplog):
+    (tmp_path / "a.txt").write_bytes(b"caf\xe9")
+    (tmp_path / "b.txt").write_bytes(b"x\0")
+    (tmp_path / "c.txt").write_text("éé")
+    (tmp_path / "d.txt").write_text("éé.")
+    (tmp_path / "e.txt").write_text("éééé")
+    (tmp_path / "f.txt").write_text("ééééé")
+    lines = '{"text": "éé"}\n{"text": "ééééé"}\n{"text": "ééé"}\n'
+    (tmp_path / "g.jsonl").write_text(lines)
+    logger = logging.getLogger("featflow")
+    logger.propagate = True
+    with caplog.at_level("INFO", logger="featflow"):
+        read = list(files.documents(source(tmp_path / "*", min_bytes=5, max_bytes=8), seed=0))
+    assert [(d.source, d.text) for d in read] == [
+        ("d.txt", "éé."),
+        ("e.txt", "éééé"),
+        ("g.jsonl:3", "ééé"),
+    ]
+    assert "a.txt: not UTF-8, left out" in caplog.text
+    assert "b.txt: binary, left out" in caplog.text
+    assert "1 binary, 1 not UTF-8, 2 too large, 2 too small" in caplog.text
+
+
+def test_what_was_left_out_is_said_though_a_limit_ends_the_reading(tmp_path, caplog):
+    (tmp_path / "a.txt").write_text("")
+    (tmp_path / "b.txt").write_text("text")
+    (tmp_path / "c.txt").write_text("text")
+    logging.getLogger("featflow").propagate = True
+    with caplog.at_level("INFO", logger="featflow"):
+        read = files.documents(source(tmp_path / "*"), seed=0)
+        next(read)
+        read.close()
+    assert "1 too small" in caplog.text
+
+
+def test_listing_files_imports_nothing_heavy(tree):
+    code = (
+        "import sys; from featflow.core.config.corpora import Files; "
+        "from featflow.data.corpora import files; "
+        f"print(len(files.paths(Files(kind='files', paths=[{str(tree / '*.py')!r}])))); "
+        "heavy = {'torch', 'pyarrow', 'pandas', 'numpy', 'datasets', 'tokenizers'} & set(sys.modules); "
+        "sys.exit(', '.join(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("2", "")
