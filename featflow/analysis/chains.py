@@ -204,11 +204,11 @@ def chain_counts(chains: pd.DataFrame) -> pd.DataFrame:
             rows.append((model, "persist into any child", status.get("persisting", 0), living))
             continue
         rows += [
-            (model, "traced to any parent", derived + later, living),
-            (model, "of these from a base", derived, derived + later),
-            (model, "of these emerged in fine-tuning", later, derived + later),
-            (model, "emerging", status.get("emerging", 0), living),
-            (model, "in a base but in no model between", int(part["direct"].sum()), living),
+            (model, "are traced to a parent", derived + later, living),
+            (model, "are derived from a base, of those traced", derived, derived + later),
+            (model, "emerged in fine-tuning, of those traced", later, derived + later),
+            (model, "are emerging", status.get("emerging", 0), living),
+            (model, "match a base, but no model between", int(part["direct"].sum()), living),
         ]
     table = pd.DataFrame(rows, columns=["model", "statement", "features", "of"])
     return table.astype({"features": "int64", "of": "int64"})

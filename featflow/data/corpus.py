@@ -4,7 +4,7 @@ import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -45,7 +45,7 @@ def run(cfg: CorpusSlice, *, train: Path, validation: Path, selection: Path) -> 
     with ExitStack() as stack:
         stack.enter_context(keyed(f"studies.{cfg.study}.corpora.{cfg.corpus}"))
         files = {s: stack.enter_context(writer(path, provenance)) for s, path in outputs.items()}
-        documents = stack.enter_context(closing(kind.documents(cfg.source, cfg.seed)))
+        documents = kind.documents(cfg.source, cfg.seed)
         for kept in select(progress(documents, "documents"), cfg.source, dropped):
             files[kept.split].add(kept.document, kept.size)
         _check(files, cfg.source)

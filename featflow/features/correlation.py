@@ -22,7 +22,7 @@ from featflow.features import dump, partners
 from featflow.features.columns import Columns, columns, documents, within
 from featflow.features.lookup import lookup_r
 from featflow.features.moments import pearson_of_columns
-from featflow.features.scope import Rows, Source, rows_in_scope, source, stack, stack_sources
+from featflow.features.scope import Rows, Source, rows_in_scope, source_of, stack, stack_sources
 
 Ranked = tuple[np.ndarray, np.ndarray]
 Directions = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -63,7 +63,7 @@ def run(
     dumps_b = _read(cfg.corpora, b, sae_b)
     _check_same_rows(zip(a, b, dumps_a.values(), dumps_b.values(), strict=True))
     sources = {
-        corpus: source(path, dumps_a[corpus].positions)
+        corpus: source_of(path, dumps_a[corpus].positions)
         for corpus, path in zip(cfg.corpora, tokens, strict=True)
     }
     counts = {corpus: len(found.positions) for corpus, found in dumps_a.items()}
@@ -110,7 +110,6 @@ def correlate(
         feature without any partner (one that never fires) has one row: partner −1, r NaN.
     """
     columns_a, columns_b = columns(a), columns(b)
-    del a
     scopes = [rows.a] if rows.a == rows.b else [rows.a, rows.b]
     r = pearson_of_columns(columns_a, b, columns_b, scopes)
     of_a = _side("a", within(columns_a, rows.a), within(columns_b, rows.a), rows.a, source)

@@ -79,7 +79,8 @@ def probe(ids: np.ndarray, corpus: str, cfg: FeaturesSlice) -> np.ndarray:
         raise FeatflowError(
             f"studies.{cfg.study}: corpus {corpus}: a block of the probe has {shape.block} tokens, "
             f"of which {rows} are rows; the validation split has {len(ids):,} tokens, and "
-            f"probe.tokens_per_corpus allows {cfg.tokens_per_corpus:,} rows; raise what is less"
+            f"probe.tokens_per_corpus allows {cfg.tokens_per_corpus:,} rows; "
+            "give the corpus more documents, or raise that"
         )
     if len(found) == len(whole) and (len(whole) + 1) * rows <= cfg.tokens_per_corpus:
         log.warning(

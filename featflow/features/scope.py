@@ -81,7 +81,7 @@ class Source(NamedTuple):
     """int8: 0 or 1, whether that number is even or odd in the document's corpus."""
 
 
-def source(path: Path, positions: np.ndarray) -> Source:
+def source_of(path: Path, positions: np.ndarray) -> Source:
     """The token and the document at each position of a corpus's tokens.
 
     Args:

@@ -9,13 +9,20 @@ from featflow.core.config.models import Merge
 from featflow.core.config.study import Study
 from featflow.core.slices import FigureSlice, Node
 from featflow.figures.files import matching
-from featflow.figures.graph import depths, ordered, own_corpora
+from featflow.figures.graph import depths, own_corpora
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 ROW = 150
 """Pixels from one generation to the next."""
+
+
+class Item(NamedTuple):
+    """A corpus or a model: they may have the same name."""
+
+    name: str
+    is_corpus: bool = False
 
 
 class Place(NamedTuple):
@@ -39,38 +46,166 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     from plotly import graph_objects as go
 
     from featflow.core.artifacts import load_json
-    from featflow.figures.style import BLUE, GREEN, GREY, PURPLE, SKY
+    from featflow.figures.style import BLUE, GREEN, GREY, PURPLE
 
     scores = {m: load_json(f) for m, f in matching(files, paths.EVALUATE, "model").items()}
-    merges = {m: load_json(f) for m, f in matching(files, paths.MERGE, "model").items()}
-    corpora, models = _places(cfg)
-    colours = {"base": BLUE, "finetune": GREEN, "merge": PURPLE}
-    figure = go.Figure(_edges(cfg.models, corpora, models, merges))
-    used = [name for name in cfg.corpora if name in corpora]
-    figure.add_trace(
-        _nodes([corpora[c] for c in used], GREY, "square", used, [_corpus(cfg, c) for c in used])
+    chosen = {m: load_json(f).get("t") for m, f in matching(files, paths.MERGE, "model").items()}
+    places = _places(cfg.models)
+    groups = {
+        "corpus": (GREY, "square", [place for place in places if place.is_corpus]),
+        "base": (BLUE, "circle", _of_kind(cfg.models, "base")),
+        "fine-tune": (GREEN, "circle", _of_kind(cfg.models, "finetune")),
+        "merge": (PURPLE, "circle", _of_kind(cfg.models, "merge")),
+    }
+    figure = go.Figure()
+    for kind, (colour, symbol, items) in groups.items():
+        if items:
+            hovers = [_hover(cfg, item, scores) for item in items]
+            figure.add_trace(_markers(kind, items, [places[i] for i in items], hovers))
+            figure.data[-1].marker.update(color=colour, symbol=symbol)
+    labels = [
+        _label(place, _lines(cfg.models, item, scores, chosen)) for item, place in places.items()
+    ]
+    arrows = _arrows(cfg.models, places)
+    figure.update_layout(_layout(cfg.study, places, [*arrows, *labels]))
+    used = [[colour, kind] for kind, (colour, _, items) in groups.items() if items]
+    return figure.update_layout(meta={"legend": used})
+
+
+def _of_kind(models: Mapping[str, Node], kind: str) -> list[Item]:
+    return [Item(name) for name, node in models.items() if node.kind == kind]
+
+
+def _places(models: Mapping[str, Node]) -> dict[Item, Place]:
+    """Where everything is drawn: corpora a row above the first model that is trained on them.
+
+    From the bottom row up, each row is sorted by where its children are, which avoids crossings.
+    """
+    below: dict[Item, list[Item]] = {}
+    row: dict[Item, int] = {}
+    depth = depths(models)
+    for name, node in models.items():
+        row[Item(name)] = depth[name] + 1
+        for source in _sources(node):
+            below.setdefault(source, []).append(Item(name))
+            if source.is_corpus:
+                row[source] = min(depth[name], row.get(source, depth[name]))
+    places: dict[Item, Place] = {}
+    for y in sorted(set(row.values()), reverse=True):
+        items = [item for item in row if row[item] == y]
+        items.sort(key=lambda item: _centre([places[child].x for child in below.get(item, [])]))
+        places.update({item: Place((i + 0.5) / len(items), y) for i, item in enumerate(items)})
+    return places
+
+
+def _centre(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.5
+
+
+def _sources(node: Node) -> list[Item]:
+    return [*(Item(parent) for parent in node.parents), *(Item(c, True) for c in node.corpora)]
+
+
+def _markers(kind: str, items: list[Item], places: list[Place], hovers: list[str]) -> Any:
+    from plotly import graph_objects as go
+
+    return go.Scatter(
+        x=[place.x for place in places],
+        y=[place.y for place in places],
+        name=kind,
+        ids=[item.name for item in items],
+        mode="markers",
+        marker={"size": 16},
+        hovertext=hovers,
+        hovertemplate="%{hovertext}<extra></extra>",
     )
-    for kind, colour in colours.items():
-        names = [name for name, node in cfg.models.items() if node.kind == kind]
-        texts = [_label(cfg.models, name, scores.get(name, {})) for name in names]
-        hovers = [_hover(name, cfg.models[name], scores.get(name, {})) for name in names]
-        figure.add_trace(_nodes([models[n] for n in names], colour, "circle", texts, hovers))
-    rows = max(place.y for place in models.values()) + 1
+
+
+def _hover(cfg: FigureSlice, item: Item, scores: Mapping[str, dict[str, Any]]) -> str:
+    if item.is_corpus:
+        return f"<b>{item.name}</b><br>corpus ({cfg.corpora[item.name]})"
+    measured = [
+        f"{corpus}: loss {found['loss']:.3f}, accuracy {found['accuracy']:.3f}"
+        for corpus, found in scores.get(item.name, {}).items()
+    ]
+    return "<br>".join([f"<b>{item.name}</b>", cfg.models[item.name].kind, *measured])
+
+
+def _lines(
+    models: Mapping[str, Node],
+    item: Item,
+    scores: Mapping[str, dict[str, Any]],
+    chosen: Mapping[str, float | None],
+) -> list[str]:
+    """What stands under a node: its name, a merge's method and t, accuracy on its own corpora."""
+    if item.is_corpus:
+        return [item.name]
+    lines = [f"<b>{item.name}</b>"]
+    if (method := models[item.name].method) is not None:
+        t = chosen.get(item.name)
+        lines.append(method if t is None else f"{method}, t = {t:.2f}")
+    measured = scores.get(item.name, {})
+    own = [c for c in own_corpora(models, item.name) if c in measured]
+    return lines + [f"{measured[corpus]['accuracy']:.2f} on {corpus}" for corpus in own]
+
+
+def _label(place: Place, lines: list[str]) -> dict[str, Any]:
+    return {
+        **{"x": place.x, "y": place.y, "text": "<br>".join(lines), "showarrow": False},
+        **{"yanchor": "top", "yshift": -9, "borderpad": 2},
+    }
+
+
+def _arrows(models: Mapping[str, Node], places: Mapping[Item, Place]) -> list[dict[str, Any]]:
+    """An arrow from each source to what is made of it, and what was done in its middle."""
+    from featflow.figures.style import GREY
+
+    arrows, words = [], []
+    for name, node in models.items():
+        end = places[Item(name)]
+        for source in _sources(node):
+            start = places[source]
+            arrows.append(
+                {
+                    **{"x": end.x, "y": end.y, "ax": start.x, "ay": start.y, "text": ""},
+                    **{"axref": "x", "ayref": "y", "showarrow": True, "arrowhead": 2},
+                    **{"arrowwidth": 1.3, "arrowcolor": GREY, "standoff": 10},
+                    **{"startstandoff": 9, "bgcolor": "rgba(0,0,0,0)"},
+                }
+            )
+            middle = {"x": 0.4 * start.x + 0.6 * end.x, "y": 0.4 * start.y + 0.6 * end.y}
+            text = _verb(node, source)
+            words.append({**middle, "text": f"<i>{text}</i>", "showarrow": False, "borderpad": 1})
+    return [*arrows, *(word for word in words if word["text"] != "<i></i>")]
+
+
+def _verb(node: Node, source: Item) -> str:
+    """How a model came from this source; of a corpus that goes without saying."""
+    if source.is_corpus:
+        return ""
+    if node.kind == "finetune":
+        return "fine-tune"
+    if len(node.parents) == 2:  # t runs from the first parent to the second
+        return f"{node.method}, t = {node.parents.index(source.name)}"
+    return f"{node.method}"
+
+
+def _layout(
+    study: str, places: Mapping[Item, Place], annotations: list[dict[str, Any]]
+) -> dict[str, Any]:
+    rows = max(place.y for place in places.values())
     axis = {"visible": False, "fixedrange": True}
-    figure.update_layout(
-        title={
-            "text": f"Lineage of the study {cfg.study}",
-            "subtitle": {"text": "Accuracy: next-token argmax on the validation split of a "
-                         "model's own corpora; every corpus on hover."},
+    return {
+        "title": {
+            "text": f"Lineage of the study {study}",
+            "subtitle": {
+                "text": "Under a model: next-token accuracy on the validation split of the corpora "
+                "it was trained on last. Loss, and the other corpora, when pointed at."
+            },
         },
-        height=ROW * rows + 40,
-        showlegend=False,
-        xaxis={**axis, "range": [0, 1]},
-        yaxis={**axis, "range": [rows - 0.35, -0.35]},
-        meta={
-            "legend": [
-                [GREY, "corpus"], [BLUE, "base"], [GREEN, "fine-tune"], [PURPLE, "merge"],
-            ]
-        },
-    )
-    return figure
+        "height": ROW * (rows + 1),
+        "showlegend": False,
+        "annotations": annotations,
+        "xaxis": {**axis, "range": [0, 1]},
+        "yaxis": {**axis, "range": [rows + 0.6, -0.2]},
+    }

@@ -23,6 +23,9 @@ INK = {"light": "#1f2328", "dark": "#e6e8eb"}
 GROUND = {"light": "#ffffff", "dark": "#16181c"}
 GRID = {"light": "#e3e6ea", "dark": "#33373d"}
 
+TITLE = 52
+"""Pixels that the title takes where it is part of the figure; the page has its own."""
+
 CONFIG = {"displaylogo": False, "responsive": True, "displayModeBar": False}
 
 
@@ -35,7 +38,10 @@ def faded(colour: str, alpha: float) -> str:
 def template(scheme: str) -> dict[str, Any]:
     """The light or the dark template, as plotly takes it."""
     ink, ground, grid = INK[scheme], GROUND[scheme], GRID[scheme]
-    axis = {"gridcolor": grid, "linecolor": grid, "zerolinecolor": grid, "automargin": True}
+    axis = {
+        **{"gridcolor": grid, "linecolor": grid, "zerolinecolor": grid, "automargin": True},
+        "title": {"font": {"size": 13}, "standoff": 10},
+    }
     return {
         "layout": {
             "font": {"family": FONT, "size": 13, "color": ink},
@@ -45,14 +51,14 @@ def template(scheme: str) -> dict[str, Any]:
             "yaxis": axis,
             "hoverlabel": {"align": "left", "font": {"family": FONT, "size": 13}},
             "annotationdefaults": {"font": {"color": ink}, "bgcolor": ground},
-            "margin": {"l": 12, "r": 12, "t": 64, "b": 12},
+            "margin": {"l": 12, "r": 12, "t": 12 + TITLE, "b": 12},
         }
     }
 
 
 def percent(share: float) -> str:
-    """A share for a label, with a thin space that does not break."""
-    return f"{share:.0%}".replace("%", "\u202f%")
+    """A share for a label, with a thin space that does not break; a dash where there is none."""
+    return "–" if share != share else f"{share:.0%}".replace("%", "\u202f%")
 
 
 def page(figure: "Figure", name: str, provenance: str) -> str:
@@ -69,10 +75,19 @@ def page(figure: "Figure", name: str, provenance: str) -> str:
     layout = figure.layout
     title, subtitle = layout.title.text or name, layout.title.subtitle.text or ""
     meta = layout.meta or {}
-    shown = type(figure)(figure).update_layout(title=None, meta=None, margin_t=12)
+    shown = type(figure)(figure).update_layout(
+        template=template("light"),
+        title=None,
+        meta=None,
+        height=layout.height - TITLE,
+        margin_t=12,
+    )
     plot = shown.to_html(
-        full_html=False, include_plotlyjs=True, div_id=f"featflow-{name}", config=CONFIG,
-        default_height=f"{layout.height or 480}px", post_script=_SCRIPT % _templates(),
+        full_html=False,
+        include_plotlyjs=True,
+        div_id=f"featflow-{name}",
+        config=CONFIG,
+        post_script=_SCRIPT % _templates(),
     )
     legend = "".join(
         f'<li><span style="background:{html.escape(colour)}"></span>{html.escape(text)}</li>'
@@ -115,6 +130,7 @@ _CSS = """
   --grid: %(light_grid)s; }
 @media (prefers-color-scheme: dark) { :root { --ink: %(dark_ink)s; --ground: %(dark_ground)s;
   --grid: %(dark_grid)s; } }
+html { overflow-y: scroll; }
 body { margin: 0; color: var(--ink); background: var(--ground); line-height: 1.45;
   font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 main { max-width: 1100px; margin: 0 auto; padding: 16px 12px; }
@@ -133,6 +149,8 @@ _PAGE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
+script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:">
 <title>%(title)s</title>
 <style>%(css)s</style>
 </head>

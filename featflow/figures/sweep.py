@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
+ORIGIN = {
+    "equilibrium": "where the two are equal",
+    "balanced": "where the smaller share of the parents' gains is largest",
+    "config": "as the config says",
+}
+"""How a merge's t was chosen, by merge.json's `t_from`."""
+
+
 def inputs(study_name: str, study: Study, figure: SweepFigure) -> list[str]:
     """The merge's sweep, its merge.json, and how the parents' common ancestor does."""
     merge = figure.model or study.swept[0]
@@ -37,7 +45,8 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     from featflow.figures.style import SERIES
 
     ((merge, sweep),) = matching(files, paths.SWEEP, "model").items()
-    chosen = load_json(matching(files, paths.MERGE, "model")[merge])["t"]
+    report = load_json(matching(files, paths.MERGE, "model")[merge])
+    chosen = report["t"]
     evaluated = matching(files, paths.EVALUATE, "model")
     base = next(iter(evaluated), None)
     measured = load_json(evaluated[base]) if base else {}
@@ -49,12 +58,11 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
         corpora = own_corpora(cfg.models, parent)
         line = _accuracy(table, corpora)
         at_chosen[parent] = _interpolated(line, chosen)
-        figure.add_traces(_curves(line, at_chosen[parent], chosen, parent, corpora, colour))
+        figure.add_traces(_curves(line, at_chosen[parent], chosen, merge, corpora, colour))
         if base:
             level = sum(measured[corpus]["accuracy"] for corpus in corpora) / len(corpora)
-            figure.add_trace(_level(level, base, parent, colour))
-    figure.update_layout(_layout(cfg, merge, chosen, at_chosen, base))
-    return figure
+            figure.add_trace(_level(level, base, corpora, colour))
+    return figure.update_layout(_layout(cfg, merge, report, at_chosen, base))
 
 
 def _accuracy(table: "pd.DataFrame", corpora: list[str]) -> "pd.Series":
@@ -69,7 +77,7 @@ def _interpolated(line: "pd.Series", t: float) -> float:
 
 
 def _curves(
-    line: "pd.Series", found: float, t: float, parent: str, corpora: list[str], colour: str
+    line: "pd.Series", found: float, t: float, merge: str, corpora: list[str], colour: str
 ) -> list[Any]:
     from plotly import graph_objects as go
 
@@ -77,7 +85,7 @@ def _curves(
     curve = go.Scatter(
         x=line.index.tolist(),
         y=line.tolist(),
-        name=f"merge on {parent}'s data",
+        name=f"{merge} on {data}",
         mode="lines+markers",
         line={"color": colour, "width": 2.5},
         marker={"size": 5},
@@ -86,7 +94,7 @@ def _curves(
     mark = go.Scatter(
         x=[t],
         y=[found],
-        name=f"t chosen, {parent}",
+        name=f"{merge} on {data}, at the t chosen",
         showlegend=False,
         mode="markers",
         marker={"color": colour, "size": 12, "symbol": "diamond", "line": {"width": 1.5}},
@@ -95,23 +103,31 @@ def _curves(
     return [curve, mark]
 
 
-def _level(accuracy: float, base: str, parent: str, colour: str) -> Any:
+def _level(accuracy: float, base: str, corpora: list[str], colour: str) -> Any:
     from plotly import graph_objects as go
 
+    data = " and ".join(corpora)
     return go.Scatter(
         x=[0, 1],
         y=[accuracy, accuracy],
-        name=f"{base} on {parent}'s data",
+        name=f"{base} on {data}",
         mode="lines",
         line={"color": colour, "width": 1.5, "dash": "dash"},
-        hovertemplate=f"{base}: accuracy %{{y:.3f}} on {parent}'s data<extra></extra>",
+        hovertemplate=f"{base}: accuracy %{{y:.3f}} on {data}<extra></extra>",
     )
 
 
 def _layout(
-    cfg: FigureSlice, merge: str, t: float, found: dict[str, float], base: str | None
+    cfg: FigureSlice,
+    merge: str,
+    report: dict[str, Any],
+    found: dict[str, float],
+    base: str | None,
 ) -> dict[str, Any]:
+    from featflow.figures.style import GREY
+
     first, last = cfg.models[merge].parents
+    t = report["t"]
     values = list(found.values())
     met = max(values) - min(values) < 0.0005
     reached = f"{values[0]:.3f}" if met else " / ".join(f"{v:.3f}" for v in values)
@@ -120,7 +136,7 @@ def _layout(
         "title": {
             "text": f"{merge}: accuracy on its parents' data against t",
             "subtitle": {
-                "text": f"t = {t:.3f} was chosen: accuracy {reached}"
+                "text": f"t = {t:.3f} ({ORIGIN[report['t_from']]}): accuracy {reached}"
                 + ("." if met else f" on the data of {first} and {last}.")
             },
         },
@@ -130,19 +146,14 @@ def _layout(
         "legend": {"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},
         "annotations": [
             {
-                "x": t,
-                "y": min(values),
+                **{"x": t, "y": 0, "yref": "paper", "yanchor": "bottom", "showarrow": False},
                 "text": f"t = {t:.2f}<br>accuracy {reached}",
-                "showarrow": True,
-                "arrowhead": 0,
-                "ax": 0,
-                "ay": 44,
             }
         ],
         "shapes": [
             {
                 **{"type": "line", "x0": t, "x1": t, "y0": 0, "y1": 1, "yref": "paper"},
-                **{"line": {"width": 1, "dash": "dot", "color": "#8A8F98"}, "layer": "below"},
+                **{"line": {"width": 1, "dash": "dot", "color": GREY}, "layer": "below"},
             }
         ],
         "meta": {

@@ -69,8 +69,8 @@ class Blocks:
         """
         if count > self.windows:
             raise Shortage(
-                f"the training tokens of {', '.join(self._names)} give {self.windows * self.window:,} "
-                f"tokens of activations, {count * self.window:,} are asked for; "
+                f"the training tokens of {', '.join(self._names)} give activations of "
+                f"{self.windows * self.window:,} tokens, {count * self.window:,} are asked for; "
                 "lower activations.tokens, or give the corpora more documents"
             )
         taken = np.bincount(self._order[: -(-count // self.layout.count), 0])
@@ -103,7 +103,9 @@ def shard_range(shard: int, shard_tokens: int, tokens: int, window: int) -> tupl
     return start, start + tokens // window
 
 
-def write_shard(path: Path, parts: Iterator[Tensor], shape: tuple[int, int, int], meta: str) -> None:
+def write_shard(
+    path: Path, parts: Iterator[Tensor], shape: tuple[int, int, int], meta: str
+) -> None:
     """Write parts of one bfloat16 tensor as safetensors, one after the other: memory for one part.
 
     (safetensors itself offers no way but to hold the whole tensor, twice.)
@@ -126,11 +128,10 @@ def read_shard(path: Path) -> Tensor:
     Raises:
         ArtifactError: when the file is missing, truncated or no shard.
     """
-    with readable(path):
-        with safe_open(path, framework="pt") as file:
-            if "activations" not in file.keys():  # noqa: SIM118 (not a mapping)
-                raise ValueError("it has no tensor activations")
-            return file.get_tensor("activations")
+    with readable(path), safe_open(path, framework="pt") as file:
+        if "activations" not in file.keys():  # noqa: SIM118 (not a mapping)
+            raise ValueError("it has no tensor activations")
+        return file.get_tensor("activations")
 
 
 def load_blocks(names: list[str], tokens: list[Path], windows: Windows, seed: int) -> Blocks:

@@ -37,7 +37,12 @@ class Rule(NamedTuple):
 
 
 def update_rows(
-    weight: Tensor, gradient: Tensor, moments: Moments, steps: Tensor, rule: Rule, unit: bool = False
+    weight: Tensor,
+    gradient: Tensor,
+    moments: Moments,
+    steps: Tensor,
+    rule: Rule,
+    unit: bool = False,
 ) -> None:
     """One step of Adam on every row, in place.
 
@@ -51,14 +56,20 @@ def update_rows(
             normalise after it (Bricken et al. 2023).
     """
     if weight.device.type == "cpu":
-        arrays = [each.numpy() for each in (weight, gradient, *moments, steps)]
-        _sweep(*arrays, rule.learning_rate, *rule.betas, rule.scale, unit)
+        w, g, first, second, t = (x.numpy() for x in (weight, gradient, *moments, steps))
+        beta1, beta2 = rule.betas
+        _sweep(w, g, first, second, t, rule.learning_rate, beta1, beta2, rule.scale, unit)
     else:
         update_rows_torch(weight, gradient, moments, steps, rule, unit)
 
 
 def update_rows_torch(
-    weight: Tensor, gradient: Tensor, moments: Moments, steps: Tensor, rule: Rule, unit: bool = False
+    weight: Tensor,
+    gradient: Tensor,
+    moments: Moments,
+    steps: Tensor,
+    rule: Rule,
+    unit: bool = False,
 ) -> None:
     """The same as `update_rows` in torch's operations, for any device."""
     if unit:
@@ -100,11 +111,10 @@ def _row(w, g, first, second, steps, learning_rate, beta1, beta2, scale, unit):
 @numba.njit(parallel=True, fastmath=True, cache=True, error_model="numpy")
 def _sweep(w, g, first, second, steps, learning_rate, beta1, beta2, scale, unit):
     for i in numba.prange(w.shape[0]):
-        _row(
-            w[i], g[i], first[i], second[i], steps[i], learning_rate, beta1, beta2, scale, unit
-        )
+        _row(w[i], g[i], first[i], second[i], steps[i], learning_rate, beta1, beta2, scale, unit)
 
 
 def match_threads() -> None:
     """Let numba use as many threads as torch does."""
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    available = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    numba.set_num_threads(min(torch.get_num_threads(), available))

@@ -7,7 +7,7 @@ Shapes: n inputs (`d_in`), m features (`d_sae`).
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from featflow.core.artifacts import load_json, readable, save_tensors, written
 from featflow.core.provenance import KEY, Provenance
 
+NAMES = ("W_enc", "b_enc", "W_dec", "b_dec")
 WEIGHTS, CFG = "sae_weights.safetensors", "cfg.json"
 VERSION = "6.54.12"
 """The SAELens whose format this is: without a version it would force a <s> before every text."""
@@ -59,8 +60,7 @@ class Folded:
 
     def to(self, device: torch.device | str) -> "Folded":
         """The same on another device."""
-        moved = (each.to(device) for each in (self.W_enc, self.b_enc, self.W_dec, self.b_dec))
-        return Folded(*moved, self.apply_b_dec_to_input)
+        return replace(self, **{name: getattr(self, name).to(device) for name in NAMES})
 
 
 def save(folder: Path, sae: Folded, metadata: dict[str, Any], provenance: Provenance) -> None:
@@ -72,8 +72,7 @@ def save(folder: Path, sae: Folded, metadata: dict[str, Any], provenance: Proven
         metadata: what cfg.json says beside the shape (the hook, the model, the settings).
         provenance: goes into both files; in cfg.json under `metadata`, where SAELens keeps it.
     """
-    names = ("W_enc", "b_enc", "W_dec", "b_dec")
-    tensors = {name: getattr(sae, name).cpu().numpy() for name in names}
+    tensors = {name: getattr(sae, name).cpu().numpy() for name in NAMES}
     save_tensors(folder / WEIGHTS, tensors, provenance)
     cfg = {
         "architecture": "standard",
@@ -104,7 +103,8 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Folded:
                 raise ValueError(f"{key} is {cfg.get(key)!r}, featflow reads {known!r}")
     with readable(folder / WEIGHTS), safe_open(folder / WEIGHTS, framework="pt") as file:
         tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-        if missing := {"W_enc", "b_enc", "W_dec", "b_dec"} - set(tensors):
+        if missing := set(NAMES) - set(tensors):
             raise ValueError(f"it has no tensor {', '.join(sorted(missing))}")
-        sae = Folded(**tensors, apply_b_dec_to_input=bool(cfg["apply_b_dec_to_input"]))
+        weights = {name: tensors[name] for name in NAMES}
+        sae = Folded(**weights, apply_b_dec_to_input=bool(cfg["apply_b_dec_to_input"]))
     return sae.to(device)

@@ -29,7 +29,7 @@ class Codes(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """The active pairs sorted by feature: those of feature j lie from starts[j] to starts[j + 1]."""
+    """The active pairs sorted by feature: feature j has those from starts[j] to starts[j + 1]."""
 
     starts: np.ndarray
     """(m + 1,) int64"""

@@ -87,11 +87,11 @@ def test_what_the_chains_add_up_to(diamond):
     counts = chain_counts(diamond).set_index(["model", "statement"])
     assert counts.apply(tuple, axis=1).to_dict() == {
         ("base", "persist into any child"): (3, 8),
-        ("both", "traced to any parent"): (4, 6),
-        ("both", "of these from a base"): (2, 4),
-        ("both", "of these emerged in fine-tuning"): (2, 4),
-        ("both", "emerging"): (2, 6),
-        ("both", "in a base but in no model between"): (1, 6),
+        ("both", "are traced to a parent"): (4, 6),
+        ("both", "are derived from a base, of those traced"): (2, 4),
+        ("both", "emerged in fine-tuning, of those traced"): (2, 4),
+        ("both", "are emerging"): (2, 6),
+        ("both", "match a base, but no model between"): (1, 6),
     }
 
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+from collections.abc import Callable
 
 import pandas as pd
 import pytest
@@ -13,7 +14,11 @@ from featflow.data.readers import Unsuitable, texts
 from featflow.data.sources import SourceError
 
 DOCUMENTS = ["plain", "two\nlines", "naïve 日本 😀", "", "  "]
-COMPRESS = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".zst": zstandard.compress,
+}
 
 
 def jsonl(records) -> bytes:

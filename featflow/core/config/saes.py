@@ -71,6 +71,10 @@ class Relu(Config):
     batch: PositiveInt = 128
     """Windows a step."""
     learning_rate: PositiveFloat = 1e-4
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the run over which the learning rate rises linearly from 0."""
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the run, at its end, over which the learning rate falls linearly to 0."""
     betas: tuple[float, float] = (0.9, 0.9999)
     centering: Literal["element", "none"] = "element"
     """element: subtract the mean over a vector's elements (the paper's Eq. 1). none: Bricken's."""

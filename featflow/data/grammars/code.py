@@ -265,6 +265,14 @@ class Coder(Namer):
         method = made[int(self.random() * len(made))]
         return f"{self[slot]}{self.colon}{method.name}({self.arguments(method)})"
 
+    def do_own(self, kind: str) -> str:
+        """A field of the object whose method is open."""
+        fields = self.owner.fields if self.owner else []
+        names = [name for field_kind, name in fields if field_kind == kind]
+        if not names:
+            raise NoName(kind)
+        return self.member(self.instance, self.choose(names))
+
     def do_field(self, kind: str) -> str:
         """A field of the records that has the type, on ``x``."""
         names = [name for field_kind, name in self.record if field_kind == kind]

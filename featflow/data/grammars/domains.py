@@ -68,7 +68,7 @@ bank
   state open frozen paid overdue valid
   verb deposit withdraw transfer charge pay audit
 school
-  noun student course teacher grade class exam lesson book room subject essay
+  noun student course teacher grade pupil exam lesson book room subject essay
   number score age credits year marks average seats
   text name title subject email letter
   state enrolled absent passed full late
@@ -102,7 +102,7 @@ library
   number pages year fine rating copies days edition_number
   text title isbn name genre language publisher_name
   state borrowed overdue rare available lost
-  verb borrow return reserve search archive renew
+  verb borrow lend reserve search archive renew
 farm
   noun animal field crop tractor barn cow seed harvest fence farmer basket
   number weight age output acres milk height rain
@@ -131,7 +131,7 @@ COMMON = """
   verb get find update build check compute collect print filter add remove create load make
     process read select sort clean
   qualifier first last best next other new old current previous left right main max min total raw
-    base active valid final local temp start target source
+    base active valid final inner temp start target source
   plural_part all sorted selected remaining matching recent unique
 """
 
@@ -275,13 +275,13 @@ NAMES = """
 [about]
 4 $verb the $state $noun_p
 3 the $noun has no $text
-3 keep only the $noun_p with a $text
+3 keep only the $noun_p with one $text
 3 the $number of each $noun
 2 skip $state $noun_p
 2 add up the $number_p
 2 $verb every $noun once
 2 the $qualifier $number is at least $(number 90)
-2 do not $verb a $state $noun
+2 do not $verb any $state $noun
 1 see if the $noun is $state
 1 remember the $qualifier $noun for later
 1 the $text must not be empty
@@ -290,7 +290,7 @@ NAMES = """
 1 both $noun_p are $state now
 1 we $verb the $noun before the $noun
 1 from the $text of the $noun
-1 a $noun without a $number is $state
+1 any $noun without its $number is $state
 1 $number_p are in $unit, as in the old $noun list
 [note]
 6 $about

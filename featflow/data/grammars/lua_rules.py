@@ -88,19 +88,19 @@ MODULE = """
   end$(end)
 2 $(def none num)
       $doc
-      $(local num) = $p1
+      $(own num) = $p1
       $(body 2)
   end$(end)
 2 $(def none obj)
       $doc
-      table.insert($(local objs), $p1)
-      $(local dict)[$str] = $num
+      table.insert($(own objs), $p1)
+      $(own dict)[$str] = $num
       $(body 1)
   end$(end)
 1 $(def num -)
       $doc
       $(body 1)
-      return #$(local objs)
+      return #$(own objs)
   end$(end)
 [plain_function]
 1 $(def)
@@ -262,7 +262,7 @@ STATEMENTS = """
   else
       $(block)
   end
-1 if $(as y str_name) == $plain_str then
+1 if $(as y var str) == $plain_str then
       $(block)
   elseif $y == $plain_str then
       $(block)
@@ -272,7 +272,7 @@ STATEMENTS = """
 2 if not $flag_name then
       return $(value)
   end
-2 if $num_name $compare $num then
+2 if $(var num) $compare $num then
       return $(value)
   end
   $(block 1)
@@ -330,8 +330,10 @@ STATEMENTS = """
 2 $guarded
 1 local function $(as f name function_none)($(each num x))
       $(block 1)
-      return $num
+      return $x $operator $num_name
   end
+  $assignment
+  print($f($num_name))
 1 -- $note
   $statement
 1 -- $note
@@ -457,21 +459,21 @@ EXPRESSIONS = """
 1 os.getenv("$(upper noun)") or $plain_str
 [some_flag]
 4 $flag_name
-5 $num_name $compare $num_arg
-3 $str_name == $plain_str
+5 $(var num) $compare $num_arg
+3 $(var str) == $plain_str
 2 $(known dict)[$str_name] ~= nil
-1 $str_name ~= $plain_str
+1 $(var str) ~= $plain_str
 1 not $flag_name
-2 $num_name $compare $plain_num and $flag_name
-1 $flag_name or $str_name == $plain_str
-1 string.find($str_name, $plain_str) ~= nil
-1 type($num_name) == "number"
-1 type($str_name) ~= "string"
+2 $(var num) $compare $plain_num and $flag_name
+1 $flag_name or $(var str) == $plain_str
+1 string.find($(var str), $plain_str) ~= nil
+1 type($(var num)) == "number"
+1 type($(var str)) ~= "string"
 2 $(call flag)
 2 $(method flag)
 2 #$objs_name $compare $plain_num
 1 next($(known dict)) == nil
-1 $num_name ~= nil
+1 $(var num) ~= nil
 [some_nums]
 3 $nums_name
 2 { $num_name, $num_arg, $num_arg }

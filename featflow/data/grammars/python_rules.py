@@ -37,7 +37,7 @@ MODULE = '''
       $(methods 2)$(close)
 2 @$(use dataclasses dataclass)
   class $(class record):
-      """A $noun with its $number and $text."""
+      """The $noun with its $number and $text."""
   ~
       $(attributes)
   ~
@@ -99,15 +99,15 @@ MODULE = '''
       return True$(end)
 2 def $(fn none num)(self$more):
       $doc
-      $(as y local num) = $p1
+      $(own num) = $p1
       $(body 2)$(end)
 1 @staticmethod
   def $(fn num num nums)($params)$(arrow):
       return sum($p2) / max(len($p2), $p1)$(end)
 1 def $(fn none obj)(self$more):
       $doc
-      $(local objs).append($p1)
-      $(local dict)[$str] = $num
+      $(own objs).append($p1)
+      $(own dict)[$str] = $num
       $(body 1)$(end)
 [plain_function]
 1 def $(fn)($params)$(arrow):
@@ -273,7 +273,7 @@ STATEMENTS = """
       $(block)
   else:
       $(block)
-1 if $(as y str_name) == $plain_str:
+1 if $(as y var str) == $plain_str:
       $(block)
   elif $y == $plain_str:
       $(block)
@@ -281,7 +281,7 @@ STATEMENTS = """
       $(block)
 2 if not $flag_name:
       return $(value)
-2 if $(as y num_name) $compare $num:
+2 if $(as y var num) $compare $num:
       return $(value)
   $(block 1)
 3 for $(each num x) in $nums_name:
@@ -504,25 +504,25 @@ EXPRESSIONS = """
 1 $(use re).sub(r"\\s+", " ", $str_name)
 [some_flag]
 4 $flag_name
-5 $num_name $compare $num_arg
-3 $str_name == $plain_str
-2 $str_name in $(known dict)
-1 $str_name in $strs_name
-1 $str_name not in $strs_name
+5 $(var num) $compare $num_arg
+3 $(var str) == $plain_str
+2 $(var str) in $(known dict)
+1 $(var str) in $strs_name
+1 $(var str) not in $strs_name
 1 not $flag_name
-2 $num_name $compare $plain_num and $flag_name
-1 $flag_name or $str_name == $plain_str
-1 $str_name.startswith($plain_str)
-1 $str_name.endswith($plain_str)
-1 isinstance($num_name, int)
+2 $(var num) $compare $plain_num and $flag_name
+1 $flag_name or $(var str) == $plain_str
+1 $(var str).startswith($plain_str)
+1 $(var str).endswith($plain_str)
+1 isinstance($(var num), int)
 1 $(let num x)any($x $compare $plain_num for $x in $nums_name)
 1 $(let str x)all($x.isdigit() for $x in $strs_name)
 2 $(call flag)
 2 $(method flag)
 1 len($objs_name) $compare $plain_num
-1 $plain_num <= $num_name < $plain_num
-1 $str_name is None
-1 $num_name is not None
+1 $plain_num <= $(var num) < $plain_num
+1 $(var str) is None
+1 $(var num) is not None
 [some_nums]
 3 $nums_name
 2 $(let num x)[$x $arith $plain_num for $x in $nums_name]

@@ -192,7 +192,8 @@ class Namer(Writer):
 
     def do_name(self, rest: str) -> str:
         """The words of a rule joined to an identifier."""
-        return self.identifier(self[rest])
+        name = self.identifier(self[rest])
+        return name if name not in self.reserved else name + "s"
 
     def do_title(self, rest: str) -> str:
         """A rule's text with a capital, as a sentence of a comment."""

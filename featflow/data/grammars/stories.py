@@ -116,8 +116,8 @@ mother," said the $N. "She went to the $R, and she did not come back."
 [tends]
 3 $A picked up the $N very $adverb. ^$A_he gave it a $F and some $stuff. The $N ate the $F, and \
 soon it was not so $feel. $B found a $thing_s and made a bed for the $N.
-2 $A thought hard. First $A_he $vp_d. Then $A_he took the $N to the $R, where a $person_s $use_d \
-it with a $thing_s. "You are a kind $A_kind," the $person_s said to $A.
+2 $A thought hard. First $A_he $vp_d. Then $A_he took the $N to the $R, where a $(as k person_s) \
+$use_d it with a $thing_s. "You are a kind $A_kind," the $k said to $A.
 1 "I can help you," said $A. $A and $B carried the $N all the way to the $R, even though \
 $(in clause_past).
 [thanks]
@@ -196,12 +196,12 @@ either. The $X was still $high_now. $A sat down and $feel_like.
 2 $A had a $adj $notion_s. ^$A_he took a $thing_s and a $thing_s, and $A_he tied them together \
 with $stuff. "Now I can $vp_b," $A_he thought. But $(in clause_past), and the $thing_s $act_d. \
 "This is too hard," said $A.
-1 So $A asked the $person_s, "Can you help me?" "No," said the $person_s, "I must $vp_b." Then \
-$A asked the $animal_s. "No," said the $animal_s, "I am too $feel." "Then I will do it myself," \
+1 So $A asked the $(as k person_s), "Can you help me?" "No," said the $k, "I must $vp_b." Then \
+$A asked the $(as j animal_s). "No," said the $j, "I am too $feel." "Then I will do it myself," \
 said $A.
 [high_now]
 1 far away
-1 not $A_his
+1 not in $A's hands
 1 there
 1 as $adj as before
 [feel_like]
@@ -215,15 +215,15 @@ said $A.
 it worked!
 2 Just then, $A heard a voice. It was $B. "Don't give up, $A! You can do it!" $A tried again, \
 slowly and $adverb. One, two, three... and there it was: the $X!
-1 A $adj $person_s came along, who $vp_d. "I was once little too," said the $person_s. \
+1 A $adj $(as k person_s) came along, who $vp_d. "I was once little too," said the $k. \
 ^$whose_he gave $A the $X and a $F. "Thank you!" said $A.
 [whose_he]
 1 she
 1 he
 [searches]
 3 $A looked in the $place_s. No $X. ^$A_he looked behind the $thing_s. No $X. ^$A_he looked \
-under the $thing_s$(in pp), but there was only a $adj $animal_s. "Have you seen my $X?" asked \
-$A. "No," said the $animal_s, "but I have seen $count $thing_p."
+under the $thing_s$(in pp), but there was only a $adj $(as j animal_s). "Have you seen my $X?" \
+asked $A. "No," said the $j, "but I have seen $count $thing_p."
 2 "Don't cry," said $B. "We will find your $X." They asked the $person_s, who $vp_d. They asked \
 the $animal_p that $vp_t. Nobody had seen the $Q $X.
 1 $A and $B followed the footprints from the $P to the $R. "Maybe the $animal_s took it," $B \

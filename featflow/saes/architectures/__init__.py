@@ -48,7 +48,7 @@ class Autoencoder(Protocol):
         ...
 
     def step(self, x: Tensor, learning_rate: float, penalty: float) -> Step:
-        """One step of the optimiser on a batch; `penalty` weighs the sparsity term, if there is one."""
+        """One step of the optimiser on a batch; `penalty` weighs the sparsity term, if any."""
         ...
 
     def reconstruct(self, x: Tensor) -> Tensor:

@@ -104,16 +104,15 @@ class Autoencoder:
         tokens = len(x)
         centred = self._centred(x)
         pre = self._pre_activations(centred)
-        sparse_enough, counts = self._sparse_enough(pre)
-        shrink = penalty * self.width / 2
-        if sparse_enough:
+        counts, shrink = self._count(pre), penalty * self.width / 2
+        active = int(counts.sum())
+        if x.device.type == "cpu" and active < SPARSE_BELOW[self.dtype] * pre.numel():
             found = self._sparse_gradients(x, centred, pre, counts, shrink)
         else:
             found = self._dense_gradients(x, centred, pre, shrink)
         mse = float(found.error.square().mean())
         self._update(found, Rule(learning_rate, self.settings.betas, 2 / (tokens * self.width)))
-        l0 = float(counts.sum()) / tokens
-        return Step(mse, found.l1 / tokens, l0, found.fired)
+        return Step(mse, found.l1 / tokens, active / tokens, found.fired)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """x̂ (B, n), in float32."""
@@ -166,12 +165,11 @@ class Autoencoder:
             self.bias[:, 0].to(self.dtype), centred.to(self.dtype), self._encoder.T, out=pre
         )
 
-    def _sparse_enough(self, pre: Tensor) -> tuple[bool, Tensor | np.ndarray]:
-        """Whether few enough features fire, and how many do at each token."""
+    def _count(self, pre: Tensor) -> np.ndarray:
+        """How many features fire at each token: (B,)."""
         if pre.device.type != "cpu":
-            return False, (pre > 0).sum(1)
-        counts = sparse.count_positive(sparse.bits(pre))
-        return counts.sum() < SPARSE_BELOW[self.dtype] * pre.numel(), counts
+            return (pre > 0).sum(1).cpu().numpy()
+        return sparse.count_positive(sparse.bits(pre))
 
     def _dense_gradients(self, x: Tensor, centred: Tensor, pre: Tensor, shrink: float) -> Gradients:
         codes = pre.relu_()
@@ -181,10 +179,12 @@ class Autoencoder:
         slopes = torch.mm(rounded, self._decoder.T, out=self._buffer("slopes", pre.shape))
         slopes.add_(shrink)
         torch.ops.aten.threshold_backward.grad_input(slopes, codes, 0, grad_input=slopes)
-        sums = codes.sum(0)
+        sums, shape = codes.sum(0), self.encoder.shape
         return Gradients(
-            encoder=torch.mm(slopes.T, centred, out=self._buffer("up", self.encoder.shape)).float(),
-            decoder=torch.mm(codes.T, rounded, out=self._buffer("down", self.decoder.shape)).float(),
+            encoder=torch.mm(slopes.T, centred, out=self._buffer("up", shape)).float(),
+            decoder=torch.mm(
+                codes.T, rounded, out=self._buffer("down", self.decoder.shape)
+            ).float(),
             bias=slopes.sum(0).float(),
             error=error,
             l1=float(sums.float().sum()),
@@ -230,7 +230,9 @@ class Autoencoder:
             weight = getattr(self, name)
             setattr(self, f"_{name}", self._buffer(f"{name} copy", weight.shape).copy_(weight))
 
-    def _buffer(self, name: str, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
+    def _buffer(
+        self, name: str, shape: tuple[int, ...], dtype: torch.dtype | None = None
+    ) -> Tensor:
         """Memory that is kept from step to step: fresh pages cost more than the arithmetic."""
         kept = self._buffers.get(name)
         if kept is None or kept.shape != shape:

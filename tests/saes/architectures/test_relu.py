@@ -1,4 +1,4 @@
-"""The written-out backward pass against autograd, dense and sparse, and what the steps must keep."""
+"""The written-out backward pass against autograd, dense and sparse; what steps must keep."""
 
 import pytest
 import torch
@@ -12,7 +12,10 @@ WIDTH, TOKENS, PENALTY = 12, 40, 3e-2
 
 def autoencoder(precision="float32", **settings):
     sae = Autoencoder(
-        Relu(kind="relu", expansion=4, precision=precision, **settings), WIDTH, 3, torch.device("cpu")
+        Relu(kind="relu", expansion=4, precision=precision, **settings),
+        WIDTH,
+        3,
+        torch.device("cpu"),
     )
     generator = torch.Generator().manual_seed(5)
     sae.encoder.add_(0.3 * torch.randn(sae.encoder.shape, generator=generator))
@@ -158,7 +161,10 @@ def test_folding_gives_the_trained_form_on_raw_activations(centering, scale):
     reconstruction = (f @ leaves[1] + leaves[3]) / scale
     torch.testing.assert_close(folded.decode(found).double(), reconstruction, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(
-        sae.reconstruct((raw * scale).float()).double() / scale, reconstruction, rtol=1e-4, atol=1e-5
+        sae.reconstruct((raw * scale).float()).double() / scale,
+        reconstruction,
+        rtol=1e-4,
+        atol=1e-5,
     )
 
 

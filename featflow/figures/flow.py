@@ -1,0 +1,204 @@
+"""Figure `flow`: a Sankey of where every feature went, from the bases to the last models.
+
+Each edge of the lineage asks a question of all living features of its parent: those that persist
+run to the child as a band, those that disappear end in a stub beside the parent. What a child has
+and no parent had enters as a stub beside the child. A feature may persist into several children, so
+a model's node is as tall as all the questions asked of it, or as all that enters it.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from featflow.core import paths
+from featflow.core.config.figures import FlowFigure
+from featflow.core.config.study import Study
+from featflow.core.slices import FigureSlice
+from featflow.figures.bands import NODE, Band, Box, Places, outline, place
+from featflow.figures.files import matching
+from featflow.figures.flow_words import Row, said, share, standing, subtitle, texts
+from featflow.figures.graph import ordered
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from plotly.graph_objects import Figure
+
+MARGIN = 12
+
+
+def inputs(study_name: str, study: Study, figure: FlowFigure) -> list[str]:
+    """The edges, the features and the chains of one SAE's flow."""
+    sae = figure.sae or study.flow_saes[0]
+    templates = (paths.FLOW_EDGES, paths.FLOW_FEATURES, paths.FLOW_CHAINS)
+    return [template.at(study=study_name, sae=sae) for template in templates]
+
+
+def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
+    """The Sankey of an SAE's flow.
+
+    Every band is a trace whose `meta` holds its edge, its kind and its features.
+    """
+    from plotly import graph_objects as go
+
+    from featflow.core.artifacts import load_table
+
+    ((sae, file),) = matching(files, paths.FLOW_EDGES, "sae").items()
+    features = load_table(matching(files, paths.FLOW_FEATURES, "sae")[sae])
+    chains = load_table(matching(files, paths.FLOW_CHAINS, "sae")[sae])
+    rows = [_row(row) for row in load_table(file).to_dict("records")]
+    bands = bands_of(rows, features, chains)
+    drawn = {row[end] for row in rows for end in ("parent", "child")}
+    columns = [[name for name in column if name in drawn] for column in ordered(cfg.models)]
+    height = cfg.settings.height  # type: ignore[union-attr]
+    places = place([column for column in columns if column], bands, height - 2 * MARGIN)
+    figure = go.Figure([_band(band, places, rows) for band in bands])
+    figure.add_traces([_node(name, box, rows) for name, box in places.boxes.items()])
+    figure.update_layout(
+        _layout(height),
+        annotations=[*_node_labels(places, rows), *_band_labels(places, rows)],
+        title={"text": "Where every feature went", "subtitle": {"text": subtitle(sae, rows)}},
+        meta=texts(rows, chains, _colours()),
+    )
+    return figure
+
+
+def _row(row: dict[Any, Any]) -> Row:
+    parent, child = row["edge"].split("-")
+    return {**row, "parent": parent, "child": child}
+
+
+def bands_of(rows: list[Row], features: "pd.DataFrame", chains: "pd.DataFrame") -> list[Band]:
+    """What flows on each edge, and what emerges in each child.
+
+    What persists is split into features that links lead back to a base (`derived`) and those that
+    emerged in the parent or on the way to it (`later`).
+    """
+    bands, children = [], set()
+    for row in rows:
+        parent, child, edge = row["parent"], row["child"], row["edge"]
+        here = features[(features["edge"] == edge) & (features["fate"] == "persisting")]
+        kept = here.loc[here["role"] == "parent", "feature"]
+        known = _from_a_base(parent, rows, features, chains)
+        derived = len(kept) if known is None else int(kept.isin(known).sum())
+        bands += [
+            Band(parent, child, "derived", derived, edge),
+            Band(parent, child, "later", len(kept) - derived, edge),
+            Band(parent, None, "disappearing", row["disappearing"], edge),
+        ]
+        if child not in children:
+            bands.append(Band(None, child, "emerging", row["emerging"], child))
+        children.add(child)
+    return [band for band in bands if band.features]
+
+
+def _from_a_base(
+    model: str, rows: list[Row], features: "pd.DataFrame", chains: "pd.DataFrame"
+) -> "pd.Series | None":
+    """The features of a model that links lead back to a base; None for a base: all of them."""
+    if all(row["child"] != model for row in rows):
+        return None
+    far = chains[(chains["role"] == "descendant") & (chains["model"] == model)]
+    if len(far):
+        return far.loc[far["status"] == "base-derived", "feature"]
+    own = features[(features["role"] == "child") & (features["model"] == model)]
+    return own.loc[own["fate"] == "persisting", "feature"]
+
+
+def _colours() -> dict[str, str]:
+    from featflow.figures.style import BLUE, GREY, ORANGE, faded
+
+    return {
+        "derived": faded(BLUE, 0.6),
+        "later": faded(ORANGE, 0.75),
+        "disappearing": faded(GREY, 0.35),
+        "emerging": faded(ORANGE, 0.35),
+    }
+
+
+def _filled(x: list[float], y: list[float], colour: str, text: str, **more: Any) -> Any:
+    from plotly import graph_objects as go
+
+    return go.Scatter(
+        x=x,
+        y=y,
+        fill="toself",
+        fillcolor=colour,
+        mode="lines",
+        line={"width": 0},
+        hoveron="fills",
+        hoverinfo="text",
+        text=text,
+        **more,
+    )
+
+
+def _band(band: Band, places: Places, rows: list[Row]) -> Any:
+    x, y = outline(*places.bands[band], band.features * places.scale)
+    meta = {"edge": band.edge, "kind": band.kind, "features": band.features}
+    return _filled(
+        x, y, _colours()[band.kind], said(band, rows), name=f"{band.edge} {band.kind}", meta=meta
+    )
+
+
+def _node(name: str, box: Box, rows: list[Row]) -> Any:
+    from featflow.figures.style import GREY
+
+    right = box.left + NODE
+    x = [box.left, right, right, box.left, box.left]
+    y = [box.top, box.top, box.bottom, box.bottom, box.top]
+    living, silent, rare = standing(name, rows)
+    text = f"{name}: {living:,} living features, {silent:,} silent, {rare:,} rare"
+    return _filled(x, y, GREY, text, name=name, meta={"model": name, "living": living})
+
+
+def _node_labels(places: Places, rows: list[Row]) -> list[dict[str, Any]]:
+    """Above each node its name and its living features."""
+    last = max((box.left for box in places.boxes.values()), default=0.0)
+    labels = []
+    for name, box in places.boxes.items():
+        side = "left" if box.left == 0 else "right" if box.left == last else "center"
+        x = box.left + {"left": 0, "center": NODE / 2, "right": NODE}[side]
+        text = f"<b>{name}</b><br>{standing(name, rows)[0]:,} living"
+        labels.append(_text(x, box.top, text, side, "bottom"))
+    return labels
+
+
+def _band_labels(places: Places, rows: list[Row]) -> list[dict[str, Any]]:
+    """In each edge's band what persists, with its share; in the stubs the other counts."""
+    labels = []
+    for row in rows:
+        bands = [b for b in places.bands if b.edge == row["edge"] and b.target]
+        if bands:
+            x, top = places.bands[bands[0]][0]
+            middle = top + row["persisting"] * places.scale / 2
+            text = f"{row['persisting']:,} persist<br>{share(row)}"
+            labels.append(_text(x + NODE / 2, middle, text, "left", "middle"))
+    for band, (start, end) in places.bands.items():
+        middle = start[1] + band.features * places.scale / 2
+        if band.kind == "disappearing":
+            child = band.edge.split("-")[1]
+            text = f"{band.features:,} disappear<br>in {child}"
+            labels.append(_text(start[0] + NODE / 2, middle, text, "left", "middle"))
+        elif band.kind == "emerging":
+            text = f"{band.features:,} emerge"
+            labels.append(_text(end[0] - NODE / 2, middle, text, "right", "middle"))
+    return labels
+
+
+def _text(x: float, y: float, text: str, align: str, yanchor: str) -> dict[str, Any]:
+    return {
+        **{"x": x, "y": y, "text": text, "align": align, "xanchor": align, "yanchor": yanchor},
+        **{"showarrow": False, "bgcolor": "rgba(0,0,0,0)", "borderpad": 0},
+    }
+
+
+def _layout(height: int) -> dict[str, Any]:
+    from featflow.figures.style import TITLE
+
+    hidden = {"visible": False, "fixedrange": True}
+    return {
+        "height": height + TITLE,
+        "margin": {"l": MARGIN, "r": MARGIN, "t": MARGIN + TITLE, "b": MARGIN},
+        "showlegend": False,
+        "hovermode": "closest",
+        "xaxis": {**hidden, "range": [0, 1]},
+        "yaxis": {**hidden, "range": [height - 2 * MARGIN, 0]},
+    }

@@ -1,0 +1,36 @@
+"""Where training starts: the scale of the activations, and the decoder bias at their median.
+
+Shapes: N sampled vectors, n inputs.
+"""
+
+import math
+
+from torch import Tensor
+
+SAMPLED = 65_536
+"""Vectors in the sample."""
+
+
+def typical_element(x: Tensor) -> float:
+    """mean‖x‖ / √n of x (N, n): its inverse is the scale `unit`."""
+    return float(x.norm(dim=1).double().mean()) / math.sqrt(x.shape[1])
+
+
+def geometric_median(x: Tensor, iterations: int = 100, tolerance: float = 1e-6) -> Tensor:
+    """The point (n,) of least summed distance to x (N, n), by Weiszfeld's algorithm.
+
+    Args:
+        x: the vectors.
+        iterations: at most this many.
+        tolerance: end when a step is smaller than this share of the vectors' mean distance.
+    """
+    median = x.mean(0)
+    for _ in range(iterations):
+        distance = (x - median).norm(dim=1)
+        weights = 1 / distance.clamp_min(1e-9 * float(distance.mean()) + 1e-30)
+        moved = (weights @ x) / weights.sum()
+        step = float((moved - median).norm())
+        median = moved
+        if step <= tolerance * float(distance.mean()):
+            break
+    return median

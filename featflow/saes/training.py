@@ -1,0 +1,149 @@
+"""Training a sparse autoencoder: data, scale, start, steps, record, checkpoints.
+
+Shapes: B tokens a batch, n inputs, m features.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from featflow.core.checkpoints import Checkpoints
+from featflow.core.config.errors import FeatflowError
+from featflow.core.config.saes import Sae
+from featflow.core.runtime import log, progress
+from featflow.saes.architectures import Autoencoder, Step, autoencoder
+from featflow.saes.batches import Shards, batches, sample
+from featflow.saes.penalty import Penalty, starting_penalty
+from featflow.saes.resampling import Revival
+from featflow.saes.start import SAMPLED, geometric_median, typical_element
+
+RECORDS = 200
+"""Rows of the training table."""
+
+
+class Diverged(FeatflowError):
+    """The loss is no longer a number."""
+
+
+class Trained(NamedTuple):
+    """What training gives."""
+
+    autoencoder: Autoencoder
+    scale: float
+    """Activations were multiplied by this."""
+    table: pd.DataFrame
+    """step, tokens, loss, mse, l1, l0, lambda, dead, revived, learning_rate; all in that scale."""
+
+
+class Training:
+    """A run from its first step to its last; everything that changes is in `state`."""
+
+    def __init__(self, settings: Sae, shards: Shards, seed: int, unit: bool, device: torch.device):
+        """Args: the SAE's settings; its data; its seed; whether to scale; where to compute."""
+        self.settings, self.shards, self.seed, self.device = settings, shards, seed, device
+        self.sample = sample(shards, SAMPLED, seed).to(device)
+        self.window = shards.shard(0).shape[1]
+        self.steps = max(1, math.ceil(settings.tokens / (settings.batch * self.window)))
+        element = typical_element(self.sample)
+        self.scale = 1 / element if unit else 1.0
+        self.sample *= self.scale
+        width = self.sample.shape[1]
+        self.sae = autoencoder(settings, width, seed, device)
+        self.penalty = Penalty(
+            settings.sparsity, self.steps, starting_penalty(width, element * self.scale)
+        )
+        self.revival = Revival(settings.resampling, self.steps, self.sae.features, seed)
+        self.records: list[dict[str, float]] = []
+        self.done = 0
+        self._revived = 0
+
+    def run(self, checkpoints: Checkpoints) -> Trained:
+        """Train from the newest checkpoint, or from the start, to the end.
+
+        Raises:
+            Diverged: when the loss is no number.
+            Stop: when a signal asked for the end; the state is saved.
+        """
+        if found := checkpoints.latest():
+            self.restore(found.step, found.tensors, found.meta)
+        else:
+            self.sae.start_at(geometric_median(self.sample))
+        stream = batches(self.shards, self.settings.batch, self.seed, self.done)
+        left = range(self.done + 1, self.steps + 1)
+        for step, batch in progress(zip(left, stream, strict=False), "steps", len(left)):
+            self.step(step, batch)
+            if step < self.steps and checkpoints.due():
+                checkpoints.save(step, *self.state)
+        self._warn_off_target()
+        return Trained(self.sae, self.scale, pd.DataFrame(self.records))
+
+    def step(self, step: int, batch: Tensor) -> None:
+        """Step number `step` (from 1 on) on a raw batch (B, n)."""
+        x = batch.to(self.device) * self.scale
+        rate = learning_rate(self.settings, step, self.steps)
+        penalty = self.penalty.value
+        found = self.sae.step(x, rate, penalty)
+        if not math.isfinite(found.mse + found.l1):
+            raise Diverged(
+                f"the loss is not finite at step {step} of {self.steps}; lower the SAE's "
+                f"learning_rate (it is {self.settings.learning_rate:g})"
+            )
+        self.penalty.follow(step, found.l0)
+        self.revival.note(step, found.fired)
+        if self.revival.due(step) and self.penalty.on_target:
+            self._revived += self.revival.revive(step, self.sae, self.sample)
+        self.done = step
+        if step % max(1, self.steps // RECORDS) == 0 or step == self.steps:
+            self._record(found, penalty, rate, len(x))
+
+    def _record(self, found: Step, penalty: float, rate: float, tokens: int) -> None:
+        self.records.append(
+            {
+                "step": self.done,
+                "tokens": self.done * tokens,
+                "loss": found.mse + penalty * found.l1,
+                "mse": found.mse,
+                "l1": found.l1,
+                "l0": found.l0,
+                "lambda": penalty,
+                "dead": len(self.revival.dead(self.done)) / self.sae.features,
+                "revived": self._revived,
+                "learning_rate": rate,
+            }
+        )
+        self._revived = 0
+
+    @property
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The tensors and the rest that a checkpoint must hold."""
+        tensors, meta = self.revival.state
+        weights = {f"sae.{name}": tensor for name, tensor in self.sae.state.items()}
+        rest = {"penalty": self.penalty.state, "records": self.records, "revived": self._revived}
+        return {**tensors, **weights}, {**meta, **rest}
+
+    def restore(self, step: int, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Go on from a `state` after `step` steps."""
+        prefix = "sae."
+        weights = {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
+        self.sae.restore(weights)
+        self.revival.restore(tensors, meta)
+        self.penalty.restore(meta["penalty"])
+        self.records, self._revived, self.done = list(meta["records"]), meta["revived"], step
+
+    def _warn_off_target(self) -> None:
+        if not self.penalty.on_target:
+            log.warning(
+                "L0 ended at %.1f, its target was %.1f: train on more tokens, or set l1 instead",
+                self.penalty.l0,
+                self.penalty.target,
+            )
+
+
+def learning_rate(settings: Sae, step: int, steps: int) -> float:
+    """The rate at step 1 … steps: linear rise, plateau, linear fall to 0 behind the last step."""
+    rise = step / (settings.warmup * steps) if settings.warmup else 1.0
+    fall = (steps + 1 - step) / (settings.decay * steps + 1) if settings.decay else 1.0
+    return settings.learning_rate * min(1.0, rise, fall)

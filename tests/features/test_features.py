@@ -1,0 +1,158 @@
+"""The features stage on a tiny model, against the model and the SAE applied directly."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+
+from featflow.core.config.errors import FeatflowError
+from featflow.core.provenance import Provenance
+from featflow.core.runtime import log
+from featflow.core.slices import FeaturesSlice, Windows
+from featflow.features import dump
+from featflow.features.features import probe, run, sparse
+from featflow.saes import saelens
+
+WIDTH, FEATURES = 48, 96
+
+
+def slice_of(context: str = "full", **changes) -> FeaturesSlice:
+    settings = {
+        "study": "tiny", "model": "base", "sae": "main", "hook": "blocks.0.mlp.hook_post",
+        "corpora": ["x", "y"], "tokens_per_corpus": 500,
+        "windows": Windows(window=12, context=context, context_length=64),
+    }  # fmt: skip
+    return FeaturesSlice(**{**settings, **changes})
+
+
+def random_sae(folder: Path, seed: int) -> saelens.Folded:
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    sae = saelens.Folded(
+        draw(WIDTH, FEATURES) * 50, -draw(FEATURES).abs(), draw(FEATURES, WIDTH), draw(WIDTH) * 0.01
+    )
+    saelens.save(folder, sae, {}, Provenance("features", slice_of()))
+    return sae
+
+
+@pytest.fixture
+def tokens(tmp_path, token_ids) -> list[Path]:
+    paths = [tmp_path / f"{name}.tokens.safetensors" for name in "xy"]
+    starts = np.arange(0, len(token_ids), 50)
+    save_file({"input_ids": token_ids, "document_starts": starts}, paths[0])
+    save_file({"input_ids": token_ids[::-1].copy(), "document_starts": starts}, paths[1])
+    return paths
+
+
+def encode(root: Path, cfg: FeaturesSlice, model: Path, sae: Path, tokens: list[Path]) -> Path:
+    run(
+        cfg, model=model, sae=sae, tokens=tokens, summary=root / "summary.parquet",
+        output=[root / f"{corpus}.safetensors" for corpus in cfg.corpora],
+    )  # fmt: skip
+    return root
+
+
+@torch.inference_mode()
+def directly(folder: Path, sae: saelens.Folded, block: np.ndarray) -> Tensor:
+    """Features of a block (L,) from transformers' own modules, a block at a time: (L, m)."""
+    from transformers import MistralForCausalLM
+
+    model = MistralForCausalLM.from_pretrained(folder)
+    caught = []
+    model.model.layers[0].mlp.down_proj.register_forward_hook(
+        lambda module, inputs, output: caught.append(inputs[0])
+    )
+    model(torch.from_numpy(block.astype(np.int64))[None])
+    return torch.relu((caught[0][0] - sae.b_dec) @ sae.W_enc + sae.b_enc)
+
+
+@pytest.mark.parametrize("context", ["full", "truncated"])
+def test_a_dump_is_what_model_and_sae_say(tmp_path, tokens, model_folder, token_ids, context):
+    sae = random_sae(tmp_path / "sae", 0)
+    cfg = slice_of(context)
+    encode(tmp_path, cfg, model_folder, tmp_path / "sae", tokens)
+    found = dump.read(tmp_path / "x.safetensors", FEATURES)
+    block, kept = (64, slice(12, 60)) if context == "full" else (12, slice(0, 12))
+    count = 500 // (kept.stop - kept.start)
+    dense = [
+        directly(model_folder, sae, token_ids[i * block : (i + 1) * block])[kept]
+        for i in range(count)
+    ]
+    at = [np.arange(i * block, (i + 1) * block)[kept] for i in range(count)]
+    np.testing.assert_array_equal(found.positions, np.concatenate(at))
+    np.testing.assert_allclose(found.activations.toarray(), torch.cat(dense), atol=1e-4)
+    assert 0.02 < found.activations.nnz / np.prod(found.activations.shape) < 0.9
+
+
+def test_rows_agree_between_models_and_bytes_between_runs(tmp_path, tokens, model_folder):
+    for seed in (0, 1):
+        random_sae(tmp_path / f"sae{seed}", seed)
+        encode(tmp_path / str(seed), slice_of(), model_folder, tmp_path / f"sae{seed}", tokens)
+    encode(tmp_path / "again", slice_of(), model_folder, tmp_path / "sae0", tokens)
+    for name in ("x.safetensors", "y.safetensors"):
+        first, second = (load_file(tmp_path / run / name)["positions"] for run in "01")
+        np.testing.assert_array_equal(first, second)
+        again = (tmp_path / "again" / name).read_bytes()
+        assert again == (tmp_path / "0" / name).read_bytes()
+    one, two = (tmp_path / run / "summary.parquet" for run in ("0", "again"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_the_summary_belongs_to_the_dumps(tmp_path, tokens, model_folder):
+    random_sae(tmp_path / "sae", 0)
+    encode(tmp_path, slice_of(), model_folder, tmp_path / "sae", tokens)
+    table = pd.read_parquet(tmp_path / "summary.parquet")
+    dense = [dump.read(tmp_path / f"{c}.safetensors", FEATURES).activations.toarray() for c in "xy"]
+    np.testing.assert_array_equal(table["firings"], (np.vstack(dense) > 0).sum(0))
+    np.testing.assert_allclose(table["density_y"], (dense[1] > 0).mean(0))
+    assert len(table) == FEATURES
+
+
+def test_the_probe_is_whole_blocks_within_the_limit(token_ids, caplog, monkeypatch):
+    monkeypatch.setattr(log, "propagate", True)  # another test may have set the log up
+    cfg = slice_of(tokens_per_corpus=500)  # a block of 64 has 4 windows of 12
+    with caplog.at_level("WARNING", "featflow"):
+        found = probe(token_ids, "x", cfg)
+        assert found.shape == (10, 64)
+        np.testing.assert_array_equal(found.reshape(-1), token_ids[:640])
+        assert probe(token_ids[:640], "x", cfg).shape == (10, 64)
+        assert not caplog.records
+        assert probe(token_ids[:639], "x", cfg).shape == (9, 64)
+    assert "asked for 500 rows" in caplog.text and "gives 432" in caplog.text
+
+
+def test_a_corpus_without_a_whole_block_is_refused(token_ids):
+    with pytest.raises(FeatflowError, match=r"corpus x: .*has 63 tokens"):
+        probe(token_ids[:63], "x", slice_of())
+
+
+def test_an_sae_of_another_hook_is_refused(tmp_path, tokens, model_folder):
+    random_sae(tmp_path / "sae", 0)
+    cfg = slice_of(hook="blocks.0.hook_resid_pre")
+    with pytest.raises(FeatflowError, match=r"reads 48 numbers.*carries 32"):
+        encode(tmp_path, cfg, model_folder, tmp_path / "sae", tokens)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+def test_activations_that_are_no_activations_are_refused(value):
+    with pytest.raises(FeatflowError, match="negative or not finite"):
+        sparse(torch.tensor([[0, 1.0], [value, 0]]))
+
+
+def test_provenance_names_the_inputs(tmp_path, tokens, model_folder):
+    from safetensors import safe_open
+
+    random_sae(tmp_path / "sae", 0)
+    encode(tmp_path, slice_of(), model_folder, tmp_path / "sae", tokens)
+    with safe_open(tmp_path / "x.safetensors", "numpy") as file:
+        fields = json.loads(file.metadata()["featflow"])
+    assert fields["stage"] == "features"
+    assert {"sae", *(path.name for path in tokens)} < set(fields["inputs"])

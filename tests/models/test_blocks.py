@@ -1,0 +1,54 @@
+"""Blocks and batches: even shares, whole epochs, an order that depends on seed and step alone."""
+
+import numpy as np
+import pytest
+
+from featflow.core.config.errors import FeatflowError
+from featflow.models.blocks import Batches, even_blocks, read_blocks
+from tests.models.conftest import write_tokens
+
+
+def test_blocks_are_consecutive_and_limited(tmp_path):
+    path = write_tokens(tmp_path / "t.safetensors", np.arange(103))
+    np.testing.assert_array_equal(read_blocks(path, 10, 200), np.arange(100).reshape(10, 10))
+    np.testing.assert_array_equal(read_blocks(path, 10, 200, 39), np.arange(30).reshape(3, 10))
+
+
+def test_each_corpus_gives_as_many_blocks_as_the_shortest(tmp_path):
+    sizes = {"a": 95, "b": 1000, "c": 350}
+    paths = [
+        write_tokens(tmp_path / f"{name}.safetensors", np.full(size, i))
+        for i, (name, size) in enumerate(sizes.items())
+    ]
+    blocks = even_blocks(paths, 10, 3)
+    assert blocks.shape == (27, 10)
+    assert np.bincount(blocks[:, 0]).tolist() == [9, 9, 9]
+
+
+def test_too_short_or_foreign_streams_are_named(tmp_path):
+    path = write_tokens(tmp_path / "t.safetensors", np.arange(9))
+    with pytest.raises(
+        FeatflowError, match=r"t\.safetensors: 9 tokens do not fill one block of 10"
+    ):
+        read_blocks(path, 10, 200)
+    with pytest.raises(FeatflowError, match="token id 8 is not in the model's vocabulary of 5"):
+        read_blocks(path, 4, 5)
+
+
+@pytest.mark.parametrize("epochs", [0.3, 1.0, 2.6])
+def test_every_epoch_visits_every_block_once(epochs):
+    batches = Batches(blocks=50, batch=8, epochs=epochs, seed=4)
+    visits = np.concatenate([batches[step] for step in range(len(batches))])
+    assert len(visits) == round(50 * epochs)
+    for start in range(0, len(visits), 50):
+        epoch = visits[start : start + 50]
+        assert len(np.unique(epoch)) == len(epoch)
+
+
+def test_the_order_differs_by_epoch_and_seed_and_not_by_access():
+    batches = Batches(blocks=64, batch=16, epochs=2, seed=4)
+    late = batches[5]
+    every = [batches[step] for step in range(len(batches))]
+    np.testing.assert_array_equal(every[5], late)
+    assert not np.array_equal(np.concatenate(every[:4]), np.concatenate(every[4:]))
+    assert not np.array_equal(Batches(64, 16, 2, seed=5)[0], every[0])

@@ -1,0 +1,52 @@
+"""Loss and accuracy against the model's own, position by position."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from featflow.core.artifacts import load_json, load_tensors
+from featflow.core.slices import EvaluateSlice
+from featflow.models import evaluate
+from featflow.models.folder import load_model
+
+
+def direct(model, blocks: np.ndarray) -> tuple[float, float]:
+    """Loss and accuracy from all logits at once, in float64."""
+    ids = torch.from_numpy(blocks.astype(np.int64))
+    with torch.no_grad():
+        logits = model(ids).logits.double()[:, :-1]
+    loss = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
+    return loss.item(), (logits.argmax(-1) == ids[:, 1:]).double().mean().item()
+
+
+def test_measured_is_the_direct_computation(base, corpora, monkeypatch):
+    monkeypatch.setattr(evaluate, "BATCH_TOKENS", 3 * 32)
+    model = load_model(base)
+    blocks = load_tensors(corpora["one"])["input_ids"][: 50 * 32].reshape(50, 32)
+    found = evaluate.measure(model, blocks)
+    loss, accuracy = direct(model, blocks)
+    assert found.loss == pytest.approx(loss, rel=1e-5)
+    assert found.accuracy == accuracy
+    assert found.tokens == 50 * 31
+    assert 0.3 < accuracy < 0.9
+
+
+def test_a_row_a_corpus_on_at_most_the_tokens_asked_for(base, corpora, tmp_path):
+    cfg = EvaluateSlice(study="demo", model="base", corpora=["two", "long"], tokens=1000)
+    output = tmp_path / "base.json"
+    evaluate.run(cfg, model=base, tokens=[corpora["two"], corpora["long"]], output=output)
+    results = load_json(output)
+    assert list(results) == ["long", "two"]
+    model = load_model(base)
+    for name, found in results.items():
+        ids = load_tensors(corpora[name])["input_ids"]
+        loss, accuracy = direct(model, ids[: 31 * 32].reshape(31, 32))
+        assert found["tokens"] == 31 * 31
+        assert found["loss"] == pytest.approx(loss, rel=1e-5)
+        assert found["accuracy"] == accuracy
+        assert found["perplexity"] == pytest.approx(np.exp(loss), rel=1e-4)
+    assert results["two"]["accuracy"] > results["long"]["accuracy"] + 0.2
+    assert json.loads(output.read_text())["featflow"]["stage"] == "evaluate"

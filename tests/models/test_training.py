@@ -1,0 +1,193 @@
+"""The loop: it learns, resumes to the bit, and says what went wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import get_cosine_schedule_with_warmup
+
+from featflow.core.checkpoints import Checkpoints, Stop
+from featflow.models import finetune, train, training
+from tests.models.conftest import finetune_slice, train_slice
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+@pytest.fixture
+def _every_step(monkeypatch):
+    monkeypatch.setenv("FEATFLOW_CHECKPOINT_SECONDS", "0")
+
+
+def test_the_loss_falls_towards_what_can_be_known(base):
+    table = pd.read_parquet(base / "training.parquet")
+    assert table.columns.tolist() == ["step", "tokens", "loss", "learning_rate"]
+    assert table.loss.iloc[0] == pytest.approx(np.log(300), abs=0.2)
+    assert table.loss.iloc[-5:].mean() < 3.6
+    steps = -(-2 * 250 // 8)  # two epochs of 2 × 125 blocks, 8 a step
+    assert table.step.tolist() == list(range(1, steps + 1))
+    assert table.tokens.iloc[-1] == 2 * 250 * 32
+
+
+def test_the_same_slice_gives_the_same_bytes(base, corpora, tokenizer_file, tmp_path):
+    tokens = [corpora["one"], corpora["two"]]
+    train.run(
+        train_slice(["one", "two"]), tokens=tokens, tokenizer=tokenizer_file, output=tmp_path / "m"
+    )
+    assert _bytes(tmp_path / "m") == _bytes(base)
+
+
+@pytest.mark.usefixtures("_every_step")
+def test_a_stopped_run_resumes_to_the_bit(base, corpora, tokenizer_file, tmp_path, monkeypatch):
+    def attempt(stop_after: int | None):
+        advance = training._Run.advance
+
+        def stopping(self, ids):
+            advance(self, ids)
+            if self.step == stop_after:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(training._Run, "advance", stopping)
+            cfg, tokens = train_slice(["one", "two"]), [corpora["one"], corpora["two"]]
+            train.run(cfg, tokens=tokens, tokenizer=tokenizer_file, output=tmp_path / "base")
+
+    for step in (3, 37):
+        with pytest.raises(Stop, match=f"stopped after step {step}"):
+            attempt(step)
+        assert not (tmp_path / "base").exists()
+    attempt(None)
+    assert _bytes(tmp_path / "base") == _bytes(base)
+    assert not any((tmp_path / "checkpoints").iterdir())
+
+
+def test_a_killed_process_resumes_to_the_bit(base, children, corpora, tmp_path):
+    cfg = finetune_slice(["one"], epochs=3)
+    code = (
+        "import sys, time, torch; from pathlib import Path\n"
+        "from featflow.core.slices import FinetuneSlice\n"
+        "from featflow.models import finetune, training\n"
+        "torch.set_num_threads(1)\n"
+        "advance = training._Run.advance\n"
+        "def slow(self, ids): advance(self, ids); time.sleep(0.02)\n"
+        "training._Run.advance = slow\n"
+        "cfg = FinetuneSlice.model_validate_json(sys.argv[1])\n"
+        "parent, tokens, output = map(Path, sys.argv[2:])\n"
+        "finetune.run(cfg, parent=parent, tokens=[tokens], output=output)\n"
+    )
+    output = tmp_path / "one"
+    arguments = [cfg.dumps(), str(base), str(corpora["one"]), str(output)]
+    environment = {**os.environ, "FEATFLOW_CHECKPOINT_SECONDS": "0", "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment) as process:
+        deadline = time.monotonic() + 60
+        while not list((tmp_path / "checkpoints").glob("*/00000001*.safetensors")):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        process.kill()
+    assert not output.exists()
+    finetune.run(cfg, parent=base, tokens=[corpora["one"]], output=output)
+    assert _bytes(output) == _bytes(children[0])
+
+
+def test_a_run_that_diverges_names_the_step_and_what_to_try(base, corpora, tmp_path, monkeypatch):
+    loss = training.next_token_loss
+
+    def diverging(model, ids, dtype, calls=[]):  # noqa: B006 (a counter)
+        calls.append(None)
+        return loss(model, ids, dtype) * (torch.nan if len(calls) == 4 else 1)
+
+    monkeypatch.setattr(training, "next_token_loss", diverging)
+    with pytest.raises(training.TrainingError, match=r"became nan at step 4 of 16.*learning_rate"):
+        finetune.run(
+            finetune_slice(["one"]), parent=base, tokens=[corpora["one"]], output=tmp_path / "m"
+        )
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.usefixtures("_every_step")
+def test_the_last_good_checkpoint_survives_a_nan(base, corpora, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "ROWS", 1)  # the log alone would notice at the end
+    loss = training.next_token_loss
+
+    def diverging(model, ids, dtype, calls=[]):  # noqa: B006 (a counter)
+        calls.append(None)
+        return loss(model, ids, dtype) * (torch.nan if len(calls) == 4 else 1)
+
+    monkeypatch.setattr(training, "next_token_loss", diverging)
+    with pytest.raises(training.TrainingError, match=r"step 4 of 16.*000000003\.safetensors"):
+        finetune.run(
+            finetune_slice(["one"]), parent=base, tokens=[corpora["one"]], output=tmp_path / "m"
+        )
+
+
+def test_a_second_copy_is_refused(base, corpora, tmp_path):
+    from featflow.core.checkpoints import Locked
+    from featflow.core.provenance import Provenance
+
+    cfg, tokens = finetune_slice(["one"]), [corpora["one"]]
+    identity = f"m-{Provenance('finetune', cfg, [base, *tokens]).id()}"
+    with Checkpoints(identity), pytest.raises(Locked):
+        finetune.run(cfg, parent=base, tokens=tokens, output=tmp_path / "m")
+
+
+def test_rows_are_few_and_their_losses_means(base, corpora, tmp_path, monkeypatch):
+    cfg, tokens = finetune_slice(["one"]), [corpora["one"]]
+    finetune.run(cfg, parent=base, tokens=tokens, output=tmp_path / "fine")
+    monkeypatch.setattr(training, "ROWS", 5)
+    finetune.run(cfg, parent=base, tokens=tokens, output=tmp_path / "coarse")
+    fine = pd.read_parquet(tmp_path / "fine" / "training.parquet")
+    coarse = pd.read_parquet(tmp_path / "coarse" / "training.parquet")
+    assert coarse.step.tolist() == [4, 8, 12, 16]
+    means = fine.loss.to_numpy().reshape(4, 4).mean(1)
+    np.testing.assert_allclose(coarse.loss, means, rtol=1e-6)
+    assert coarse.learning_rate.tolist() == fine.learning_rate[3::4].tolist()
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(40, 0), (40, 7)])
+def test_the_schedule_is_the_usual_cosine(steps, warmup):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    scheduler = get_cosine_schedule_with_warmup(optimizer, warmup, steps)
+    for step in range(steps):
+        expected = scheduler.get_last_lr()[0]
+        if step < warmup:  # theirs wastes the first step on a rate of 0
+            expected += 1 / warmup
+        assert training.schedule(step, steps, warmup) == pytest.approx(expected)
+        optimizer.step()
+        scheduler.step()
+
+
+def test_a_warmup_longer_than_a_third_of_the_run_is_capped(caplog):
+    assert training.warmup(500, 2000) == 500
+    assert not caplog.records
+    assert training.warmup(500, 60) == 20
+    assert "warmup_steps: 500 is over a third of 60 steps" in caplog.text
+
+
+def test_matrices_decay_and_norms_do_not(base):
+    from featflow.core.config.models import Training
+    from featflow.models.folder import load_model
+
+    model = load_model(base)
+    decayed, kept = training.optimizer(model, Training(weight_decay=0.1)).param_groups
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    assert decayed["weight_decay"] == 0.1 and kept["weight_decay"] == 0
+    assert {names[id(p)] for p in kept["params"]} == {n for n in names.values() if "norm" in n}
+    assert len(decayed["params"]) + len(kept["params"]) == len(names)
+
+
+def test_provenance_is_in_config_and_table(base):
+    import pyarrow.parquet as pq
+
+    config = json.loads((base / "config.json").read_text())["featflow"]
+    table = json.loads(pq.read_schema(base / "training.parquet").metadata[b"featflow"])
+    assert config == table
+    assert config["stage"] == "train" and config["config"]["corpora"] == ["one", "two"]

@@ -1,0 +1,99 @@
+"""The metrics against a direct computation, one block at a time."""
+
+import numpy as np
+import pytest
+import torch
+
+from featflow.core.config.errors import FeatflowError
+from featflow.core.slices import Windows
+from featflow.models.hooked import HookedModel
+from featflow.saes.metrics import evaluate
+from featflow.saes.saelens import Folded
+from tests.saes.conftest import HOOK, WINDOWS
+
+
+@pytest.fixture(scope="module")
+def model(model_folder):
+    return HookedModel.load(model_folder, HOOK, "cpu")
+
+
+@pytest.fixture(scope="module")
+def sae():
+    generator = torch.Generator().manual_seed(0)
+    decoder = torch.randn(64, 48, generator=generator)
+    decoder /= decoder.norm(dim=1, keepdim=True)
+    bias = torch.full((64,), -1e-3)
+    bias[:5] = -10  # never fire
+    offset = 0.01 * torch.randn(48, generator=generator)
+    return Folded(W_enc=0.5 * decoder.T.contiguous(), b_enc=bias, W_dec=decoder, b_dec=offset)
+
+
+def direct(sae, model, ids, kept, length, count):
+    """x, f, and the summed losses clean, replaced and zeroed, block after block."""
+    x, f, losses = [], [], np.zeros(3)
+    for i in range(count):
+        block = torch.from_numpy(ids[i * length : (i + 1) * length].astype(np.int64))[None]
+        inside = torch.zeros(length, dtype=torch.bool)
+        inside[kept] = True
+
+        def sae_there(value, inside=inside):
+            return torch.where(inside[None, :, None], sae.decode(sae.encode(value)), value)
+
+        def zero_there(value, inside=inside):
+            return torch.where(inside[None, :, None], torch.zeros_like(value), value)
+
+        for j, replace in enumerate([None, sae_there, zero_there]):
+            losses[j] += model.losses(block, replace)[0][inside[:-1]].double().sum().item()
+        x.append(model.activations(block)[0][inside])
+        f.append(sae.encode(x[-1]))
+    return torch.cat(x).double(), torch.cat(f).double(), losses
+
+
+@pytest.mark.parametrize("context", ["full", "truncated"])
+def test_metrics_are_those_of_a_direct_computation(sae, model, token_ids, context):
+    windows = Windows(window=8, context=context, context_length=32)
+    length, kept, blocks = (32, slice(8, 32), 5) if context == "full" else (8, slice(0, 8), 15)
+    corpora = {"a": token_ids[:400], "b": token_ids[700:1500]}
+    found = evaluate(sae, model, corpora, windows, 120, scale=3.0)
+    parts = {name: direct(sae, model, ids, kept, length, blocks) for name, ids in corpora.items()}
+    whole = tuple(torch.cat([p[i] for p in parts.values()]) for i in (0, 1))
+    whole = (*whole, sum(p[2] for p in parts.values()))
+    for given, (x, f, losses) in [
+        (found, whole),
+        *((found["corpora"][n], parts[n]) for n in parts),
+    ]:
+        error = x - sae.decode(f.float()).double()
+        assert given["tokens"] == len(x) > 0
+        assert given["l0"] == pytest.approx((f > 0).sum(1).double().mean().item())
+        assert given["mse"] == pytest.approx(error.square().mean().item(), rel=1e-5)
+        assert given["mse_scaled"] == pytest.approx(9 * given["mse"])
+        fve = 1 - error.square().sum() / (x - x.mean(0)).square().sum()
+        assert given["fve"] == pytest.approx(fve.item(), rel=1e-4)
+        explained = (losses[2] - losses[1]) / (losses[2] - losses[0])
+        assert given["explained_loss"] == pytest.approx(explained, rel=1e-2)
+        assert given["dead_fraction"] == (f.sum(0) == 0).double().mean().item() >= 5 / 64
+
+
+def test_the_histogram_holds_every_living_feature(sae, model, token_ids):
+    found = evaluate(sae, model, {"a": token_ids}, WINDOWS, 500, 1.0)
+    living = 64 * (1 - found["dead_fraction"])
+    assert sum(found["density"]["features"]) == round(living)
+    assert len(found["density"]["log10_edges"]) == len(found["density"]["features"]) + 1
+
+
+def test_a_perfect_sae_explains_all(model, token_ids):
+    eye = torch.eye(48)
+    perfect = Folded(
+        W_enc=torch.cat([eye, -eye], 1),
+        b_enc=torch.zeros(96),
+        W_dec=torch.cat([eye, -eye]),
+        b_dec=torch.zeros(48),
+    )
+    found = evaluate(perfect, model, {"a": token_ids}, WINDOWS, 500, 1.0)
+    assert found["explained_loss"] == pytest.approx(1, abs=1e-3)
+    assert found["fve"] == pytest.approx(1) and found["l0"] == 48
+
+
+def test_a_corpus_without_a_block_is_named(sae, model, token_ids):
+    with pytest.raises(FeatflowError, match="short.*20"):
+        evaluate(sae, model, {"short": token_ids[:20]}, WINDOWS, 100, 1.0)

@@ -1,0 +1,104 @@
+"""The stage: four files, the same with shards kept or made afresh, and resumed."""
+
+import json
+
+import pandas as pd
+import pytest
+import torch
+
+from featflow.core.config.errors import FeatflowError
+from featflow.core.config.saes import Activations, Relu, Sparsity
+from featflow.core.slices import ActivationsSlice, SaeSlice
+from featflow.saes import activations
+from featflow.saes.sae import run
+from featflow.saes.saelens import load
+from tests.saes.conftest import HOOK, WINDOWS
+
+FILES = ["cfg.json", "metrics.json", "sae_weights.safetensors", "training.parquet"]
+
+
+@pytest.fixture(autouse=True)
+def checkpoints_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEATFLOW_CHECKPOINTS", str(tmp_path / "checkpoints"))
+
+
+@pytest.fixture
+def stage(model_folder, token_ids, save_tokens, tmp_path):
+    """Run the stage, with shards kept or not; gives its folder."""
+    train = [save_tokens("a", token_ids[:1500]), save_tokens("b", token_ids[1500:2500])]
+    validation = [save_tokens("va", token_ids[2500:2900]), save_tokens("vb", token_ids[2900:])]
+
+    def sae(name, keep=True, **settings):
+        data = Activations(window=8, tokens=1000, shard_tokens=600, keep=keep)
+        settings = {"expansion": 2, "tokens": 20_000, "batch": 16, **settings}
+        cfg = SaeSlice(
+            study="demo",
+            model="m",
+            name="main",
+            seed=4,
+            activations_seed=3,
+            settings=Relu(kind="relu", **settings),
+            activations=data,
+            windows=WINDOWS,
+            corpora=["a", "b"],
+            tokens=200,
+        )
+        given = {"shards": shards()} if keep else {"tokens": train}
+        run(cfg, model=model_folder, validation=validation, output=tmp_path / name, **given)
+        return tmp_path / name
+
+    def shards():
+        paths = [tmp_path / "0.safetensors", tmp_path / "1.safetensors"]
+        for i, path in enumerate(paths):
+            cfg = ActivationsSlice(
+                study="demo",
+                model="m",
+                hook=HOOK,
+                corpora=["a", "b"],
+                windows=WINDOWS,
+                seed=3,
+                shard=i,
+                shard_tokens=600,
+                tokens=600 - 200 * i,
+            )
+            activations.run(cfg, model=model_folder, tokens=train, output=path)
+        return paths
+
+    return sae
+
+
+def test_the_four_files(stage):
+    folder = stage("main", learning_rate=3e-3)
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    sae = load(folder)
+    assert (sae.width, sae.features) == (48, 96)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert {"l0", "mse", "fve", "explained_loss", "dead_fraction"} <= set(metrics)
+    assert set(metrics["corpora"]) == {"a", "b"} and metrics["fve"] > 0.5
+    table = pd.read_parquet(folder / "training.parquet")
+    assert table.mse.iloc[-1] < table.mse.iloc[0]
+    cfg = json.loads((folder / "cfg.json").read_text())
+    assert cfg["metadata"]["hook_name"] == HOOK
+    assert cfg["metadata"]["featflow"]["config"]["seed"] == 4
+
+
+def test_fresh_activations_give_the_same_sae(stage):
+    kept, fresh = load(stage("kept")), load(stage("fresh", keep=False))
+    for name in ("W_enc", "b_enc", "W_dec", "b_dec"):
+        assert torch.equal(getattr(kept, name), getattr(fresh, name))
+
+
+def test_the_same_input_gives_the_same_bytes(stage):
+    first, second = stage("first"), stage("second")
+    for name in FILES:
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+def test_no_checkpoint_is_left(stage, tmp_path):
+    stage("main", sparsity=Sparsity(l0=5))
+    assert not list((tmp_path / "checkpoints").rglob("*.safetensors"))
+
+
+def test_an_unknown_hook_is_named(stage):
+    with pytest.raises(FeatflowError, match=r"blocks\.9"):
+        stage("main", hook="blocks.9.mlp.hook_post")

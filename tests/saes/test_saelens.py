@@ -1,0 +1,75 @@
+"""What is written opens in SAELens and encodes to the same bits; what is read is checked."""
+
+import json
+
+import pytest
+import torch
+
+from featflow.core.artifacts import ArtifactError
+from featflow.core.provenance import Provenance
+from featflow.core.slices import Slice
+from featflow.saes import saelens
+from featflow.saes.saelens import Folded, load, save
+
+
+@pytest.fixture
+def sae():
+    generator = torch.Generator().manual_seed(0)
+    shapes = {"W_enc": (12, 48), "b_enc": (48,), "W_dec": (48, 12), "b_dec": (12,)}
+    return Folded(
+        **{name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    )
+
+
+@pytest.fixture
+def folder(sae, tmp_path):
+    metadata = {"model_name": "lua", "hook_name": "blocks.0.mlp.hook_post"}
+    save(tmp_path / "main", sae, metadata, Provenance("sae", Slice(study="demo")))
+    return tmp_path / "main"
+
+
+def test_saelens_reads_it_and_agrees_bit_for_bit(sae, folder):
+    sae_lens = pytest.importorskip("sae_lens")
+    theirs = sae_lens.SAE.load_from_disk(str(folder), device="cpu")
+    x = torch.randn(50, 12, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        codes = theirs.encode(x)
+        assert torch.equal(codes, sae.encode(x)) and (codes > 0).any()
+        assert torch.equal(theirs.decode(codes), sae.decode(codes))
+    assert theirs.cfg.metadata.hook_name == "blocks.0.mlp.hook_post"
+    assert theirs.cfg.metadata.featflow["stage"] == "sae"
+
+
+def test_it_is_read_back(sae, folder):
+    found = load(folder)
+    for name in saelens.NAMES:
+        assert torch.equal(getattr(found, name), getattr(sae, name))
+    assert (found.width, found.features) == (12, 48)
+
+
+def test_the_input_bias_is_optional(sae, folder):
+    cfg = json.loads((folder / "cfg.json").read_text())
+    cfg["apply_b_dec_to_input"] = False
+    (folder / "cfg.json").write_text(json.dumps(cfg))
+    x = torch.randn(5, 12)
+    assert torch.equal(load(folder).encode(x), torch.relu(x @ sae.W_enc + sae.b_enc))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("architecture", "jumprelu"), ("normalize_activations", "layer_norm")]
+)
+def test_another_kind_of_sae_is_refused(folder, key, value):
+    cfg = json.loads((folder / "cfg.json").read_text())
+    (folder / "cfg.json").write_text(json.dumps({**cfg, key: value}))
+    with pytest.raises(ArtifactError, match=value):
+        load(folder)
+
+
+def test_a_missing_or_truncated_file_is_named(folder):
+    weights = folder / "sae_weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(ArtifactError, match="sae_weights"):
+        load(folder)
+    (folder / "cfg.json").unlink()
+    with pytest.raises(ArtifactError, match=r"cfg\.json"):
+        load(folder)
