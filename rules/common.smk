@@ -84,6 +84,13 @@ def folders(handles):
     return [folder(handle) for handle in handles]
 
 
+def files_below(name):
+    """The files of a local file or folder; none for a name on the hub."""
+    if os.path.isfile(name):
+        return [name]
+    return sorted(os.path.join(top, file) for top, _, found in os.walk(name) for file in found)
+
+
 def share_of_cores(parts):
     """Threads of a rule of which `parts` run side by side on one machine; at most 16."""
     return max(1, min(16, (workflow.cores or 16) // parts))

@@ -1,15 +1,27 @@
 # in:  files of this machine, the hub, or featflow's grammars
 # out: documents (corpus), the tokenizer, token ids (tokens)
 
+from featflow.data.corpora import files
+from featflow.data.sources import keyed
+
 
 def source_files(wildcards):
-    """The files that a `files` corpus reads, so that a new or changed one rebuilds it."""
+    """The files that a corpus reads of this machine, so that a new or changed one rebuilds it."""
     source = of(wildcards).study.corpora[wildcards.corpus]
-    if source.kind != "files":
-        return []
-    from featflow.data.corpora import files
+    if source.kind == "files":
+        where = f"studies.{wildcards.study}.corpora.{wildcards.corpus}"
+        return [str(path) for path in explained(keyed(where)(files.paths))(source)]
+    return files_below(source.dataset) if source.kind == "hub" else []
 
-    return [str(path) for path in explained(files.paths)(source)]
+
+def tokenizer_sources(wildcards):
+    """The documents that a tokenizer is trained on, or its files where it lies on this machine."""
+    slices = of(wildcards)
+    tokenizer = slices.study.tokenizer
+    if tokenizer.kind == "pretrained":
+        return files_below(tokenizer.name)
+    names = slices.tokenizer_corpora()
+    return [paths.CORPUS.at(study=wildcards.study, corpus=c, split="train") for c in names]
 
 
 rule corpus:
@@ -37,14 +49,13 @@ rule corpus:
 
 rule tokenizer:
     input:
-        lambda w: [
-            paths.CORPUS.at(study=w.study, corpus=c, split="train") for c in of(w).tokenizer_corpora()
-        ],
+        tokenizer_sources,
     output:
         paths.TOKENIZER,
     params:
         cfg=lambda w: of(w).tokenizer().dumps(),
         code=code("tokenizer"),
+        corpora=lambda w, input: [path for path in input if path.endswith("/train.parquet")],
     log:
         "logs/{study}/tokenizer/tokenizer.log",
     benchmark:
@@ -56,7 +67,7 @@ rule tokenizer:
         mem_mb=8000,
     shell:
         "RAYON_NUM_THREADS={threads} python -m featflow tokenizer --log {log:q} --cfg {params.cfg:q}"
-        " --corpora {input} --output {output}"
+        " --corpora {params.corpora} --output {output}"
 
 
 rule tokens:

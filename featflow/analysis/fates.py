@@ -25,7 +25,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from featflow.core.artifacts import ArtifactError, load_table, load_tensors
 from featflow.core.config.study import Flow
 
-ROWS = 1024
+ROWS = 256
 """Rows of a matrix that are looked through at once: bounds the memory beside the matrix."""
 
 
@@ -179,7 +179,8 @@ def _best(
     partner, best = np.full(size, -1, dtype=np.int64), np.full(size, np.nan, dtype=r.dtype)
     links = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, r.dtype))]
     for start in range(0, size if r.shape[1] else 0, ROWS):
-        block = r[start : start + ROWS]
+        # copied as it lies in memory, then turned: half the time where r is a transpose
+        block = np.ascontiguousarray(np.array(r[start : start + ROWS], order="K"))
         block = np.where(counting & ~np.isnan(block), block, -np.inf)
         column, top = block.argmax(axis=1), block.max(axis=1)
         found = np.isfinite(top)

@@ -1,6 +1,6 @@
 """Features by kind: token look-ups apart from contextual ones, frequent apart from seldom.
 
-Every share is also given by stratum, since look-ups are found again far more often than contextual
+Every share is also given by stratum, since look-ups are found again more often than contextual
 features are, and a total is mostly a statement about their mix.
 """
 

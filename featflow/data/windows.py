@@ -18,11 +18,11 @@ class Layout(NamedTuple):
 
     block: int
     first: int
-    count: int
+    windows: int
 
     def kept(self, window: int) -> slice:
         """The positions of a block that belong to windows."""
-        return slice(self.first, self.first + self.count * window)
+        return slice(self.first, self.first + self.windows * window)
 
 
 def layout(windows: Windows) -> Layout:

@@ -18,10 +18,12 @@ from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import Provenance, named
 from featflow.core.runtime import log
 from featflow.core.slices import CorrelationSlice
-from featflow.features import dump, partners
+from featflow.features import dump
 from featflow.features.columns import Columns, columns, documents, within
 from featflow.features.lookup import lookup_r
 from featflow.features.moments import pearson_of_columns
+from featflow.features.overlap import cofirings, jaccard
+from featflow.features.ranking import best_partners, best_partners_of_columns
 from featflow.features.scope import Rows, Source, rows_in_scope, source_of, stack, stack_sources
 
 Ranked = tuple[np.ndarray, np.ndarray]
@@ -69,9 +71,10 @@ def run(
     counts = {corpus: len(found.positions) for corpus, found in dumps_a.items()}
     rows = rows_in_scope(counts, cfg.scope_a, cfg.scope_b)
     _log_rows(cfg, rows, counts)
-    side_b = stack(rows, {c: found.activations for c, found in dumps_b.items()})
     side_a = stack(rows, {c: found.activations for c, found in dumps_a.items()})
-    del dumps_a, dumps_b
+    del dumps_a
+    side_b = stack(rows, {c: found.activations for c, found in dumps_b.items()})
+    del dumps_b
     r, table = correlate(
         side_a,
         side_b,
@@ -115,9 +118,9 @@ def correlate(
     of_a = _side("a", within(columns_a, rows.a), within(columns_b, rows.a), rows.a, source)
     of_b = _side("b", within(columns_b, rows.b), within(columns_a, rows.b), rows.b, source)
     tables = [
-        of_a.table(partners.best_partners(r[0], count), cosines),
+        of_a.table(best_partners(r[0], count), cosines),
         of_b.table(
-            partners.best_partners_of_columns(r[-1], count),
+            best_partners_of_columns(r[-1], count),
             cosines and (lambda feature, partner: cosines(partner, feature)),
         ),
     ]
@@ -145,11 +148,11 @@ class _Side(NamedTuple):
         pairs = feature[has], partner[has]
         firings, partner_firings, both = self.own.firings[feature], *np.zeros((2, len(has)), int)
         partner_firings[has] = self.other.firings[pairs[1]]
-        both[has] = partners.cofirings(self.own, self.other, self.rows, *pairs)
+        both[has] = cofirings(self.own, self.other, self.rows, *pairs)
         cosine = np.full(len(has), np.nan)
         if cosines is not None:
             cosine[has] = cosines(*pairs)
-        jaccard = partners.jaccard(firings, partner_firings, both)
+        shared = jaccard(firings, partner_firings, both)
         return pd.DataFrame(
             {
                 "side": self.name,
@@ -160,7 +163,7 @@ class _Side(NamedTuple):
                 "firings": firings,
                 "partner_firings": partner_firings,
                 "cofirings": both,
-                "jaccard": np.where(has, jaccard, np.nan),
+                "jaccard": np.where(has, shared, np.nan),
                 "decoder_cosine": cosine,
                 "lookup_r": self.lookup[feature],
                 "documents": self.documents[feature],

@@ -19,6 +19,22 @@ class Dump(NamedTuple):
     """(T,) int64: the row's place in the corpus's `input_ids`."""
 
 
+def csr(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, width: int) -> csr_array:
+    """A CSR matrix (T, width) of these arrays, none copied while it has under 2³¹ non-zeros.
+
+    (scipy wants indptr and indices of one type, and would widen the indices to that of indptr.)
+
+    Args:
+        indptr: indptr (T+1,), int64.
+        indices: (nnz,) int32.
+        values: (nnz,) float32.
+        width: columns.
+    """
+    if indptr[-1] <= np.iinfo(np.int32).max:
+        indptr = indptr.astype(np.int32)
+    return csr_array((values, indices, indptr), shape=(len(indptr) - 1, width))
+
+
 class Builder:
     """Collects the rows of a dump batch by batch."""
 
@@ -36,8 +52,8 @@ class Builder:
     def build(self, positions: np.ndarray, d_sae: int) -> Dump:
         """The dump of all rows added, which lie at these positions (T,)."""
         indptr = np.concatenate([[0], np.cumsum(np.concatenate(self.counts))])
-        parts = (np.concatenate(self.values), np.concatenate(self.indices), indptr)
-        return Dump(csr_array(parts, shape=(len(positions), d_sae)), positions)
+        indices, values = np.concatenate(self.indices), np.concatenate(self.values)
+        return Dump(csr(indptr, indices, values, d_sae), positions)
 
 
 def write(path: Path, dump: Dump, provenance: Provenance) -> None:
@@ -66,7 +82,7 @@ def read(path: Path, d_sae: int) -> Dump:
     indptr, indices, values, positions = tensors.values()
     with readable(path):
         _check(indptr, indices, values, positions, d_sae)
-        matrix = csr_array((values, indices, indptr), shape=(len(positions), d_sae))
+        matrix = csr(indptr, indices, values, d_sae)
         if not matrix.has_canonical_format:
             raise ValueError("the indices of a row do not ascend")
     return Dump(matrix, positions)

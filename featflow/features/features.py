@@ -72,7 +72,7 @@ def probe(ids: np.ndarray, corpus: str, cfg: FeaturesSlice) -> np.ndarray:
         FeatflowError: when there is not one whole block.
     """
     shape = layout(cfg.windows)
-    rows = shape.count * cfg.windows.window
+    rows = shape.windows * cfg.windows.window
     whole = blocks(ids, cfg.windows)
     found = whole[: cfg.tokens_per_corpus // rows]
     if not len(found):

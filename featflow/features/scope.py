@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from featflow.core.artifacts import readable
 from featflow.data.tokens import read
@@ -61,13 +61,7 @@ def rows_in_scope(counts: dict[str, int], scope_a: Sequence[str], scope_b: Seque
 
 def stack(rows: Rows, dumps: dict[str, csr_array]) -> csr_array:
     """The activations (T, m) on these rows, from those of each corpus."""
-    parts = [(dumps[p.corpus], p.start, p.stop) for p in rows.pieces]
-    cuts = [slice(m.indptr[start], m.indptr[stop]) for m, start, stop in parts]
-    counts = [np.diff(m.indptr[start : stop + 1]) for m, start, stop in parts]
-    indptr = np.concatenate([[0], np.cumsum(np.concatenate(counts), dtype=np.int64)])
-    values = np.concatenate([m.data[cut] for (m, _, _), cut in zip(parts, cuts, strict=True)])
-    indices = np.concatenate([m.indices[cut] for (m, _, _), cut in zip(parts, cuts, strict=True)])
-    return csr_array((values, indices, indptr), shape=(len(indptr) - 1, parts[0][0].shape[1]))
+    return vstack([dumps[p.corpus][p.start : p.stop] for p in rows.pieces], format="csr")
 
 
 class Source(NamedTuple):

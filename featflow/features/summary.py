@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numba import njit
 from tokenizers import Tokenizer
 
 from featflow.data.tokens import Tokens
-from featflow.features.columns import Columns, by_blocks, columns, documents, sums
+from featflow.features.columns import columns, documents, sums
 from featflow.features.dump import Dump
-from featflow.features.partners import insert
+from featflow.features.ranking import top_rows
 from featflow.features.scope import document_of
 
 CONTEXTS = 10
@@ -90,24 +89,6 @@ class _Part(NamedTuple):
         )
 
 
-def top_rows(columns: Columns, document: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each feature is strongest, at most one row a document.
-
-    Args:
-        columns: the activations, m features.
-        document: (T,) the document of each row, ascending.
-        count: rows a feature, k.
-
-    Returns:
-        Rows (m, k), strongest first, of equal ones the first, −1 where there is none; and their
-        activations (m, k) float32, −inf where there is none.
-    """
-    features = len(columns.starts)
-    rows, values = np.full((features, count), -1), np.full((features, count), -np.inf, np.float32)
-    by_blocks(lambda first, stop: _top_rows(columns, first, stop, document, rows, values), features)
-    return rows, values
-
-
 def _contexts(
     corpora: Mapping[str, Encoded], parts: Mapping[str, _Part], tokenizer: Tokenizer
 ) -> list[list[dict[str, Any]]]:
@@ -175,19 +156,3 @@ def _shared(first: str, second: str) -> str:
         if one != other:
             return first[:i]
     return second
-
-
-@njit(cache=True, nogil=True)
-def _top_rows(columns, first, stop, document, rows, values):
-    for i in range(first, stop):
-        best, value = -1, np.float32(0)  # of the document being read
-        for k in range(columns.starts[i], columns.stops[i]):
-            row = columns.rows[k]
-            if best >= 0 and document[row] != document[best]:
-                if value > values[i, -1]:
-                    insert(rows[i], values[i], best, value)
-                best, value = -1, np.float32(0)
-            if columns.values[k] > value:
-                best, value = row, columns.values[k]
-        if best >= 0 and value > values[i, -1]:
-            insert(rows[i], values[i], best, value)

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 MARGIN = 12
 
+COLUMN = 120
+"""Pixels of a generation that its labels need."""
+
+LINE = 14
+"""Pixels of a band that a line of its label needs; thinner bands speak when pointed at."""
+
 
 def inputs(study_name: str, study: Study, figure: FlowFigure) -> list[str]:
     """The edges, the features and the chains of one SAE's flow."""
@@ -47,15 +53,16 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     bands = bands_of(rows, features, chains)
     drawn = {row[end] for row in rows for end in ("parent", "child")}
     columns = [[name for name in column if name in drawn] for column in ordered(cfg.models)]
+    columns = [column for column in columns if column]
     height = cfg.settings.height  # type: ignore[union-attr]
-    places = place([column for column in columns if column], bands, height - 2 * MARGIN)
+    places = place(columns, bands, height - 2 * MARGIN)
     figure = go.Figure([_band(band, places, rows) for band in bands])
     figure.add_traces([_node(name, box, rows) for name, box in places.boxes.items()])
     figure.update_layout(
         _layout(height),
         annotations=[*_node_labels(places, rows), *_band_labels(places, rows)],
         title={"text": "Where every feature went", "subtitle": {"text": subtitle(sae, rows)}},
-        meta=texts(rows, chains, _colours()),
+        meta={**texts(rows, chains, _colours()), "min_width": COLUMN * len(columns)},
     )
     return figure
 
@@ -167,20 +174,27 @@ def _band_labels(places: Places, rows: list[Row]) -> list[dict[str, Any]]:
     for row in rows:
         bands = [b for b in places.bands if b.edge == row["edge"] and b.target]
         if bands:
-            x, top = places.bands[bands[0]][0]
-            middle = top + row["persisting"] * places.scale / 2
-            text = f"{row['persisting']:,} persist<br>{share(row)}"
-            labels.append(_text(x + NODE / 2, middle, text, "left", "middle"))
+            start = min((places.bands[band][0] for band in bands), key=lambda point: point[1])
+            lines = [f"{row['persisting']:,} persist", share(row)]
+            labels += _inside(start, row["persisting"] * places.scale, lines, "left")
     for band, (start, end) in places.bands.items():
-        middle = start[1] + band.features * places.scale / 2
+        height = band.features * places.scale
         if band.kind == "disappearing":
-            child = band.edge.split("-")[1]
-            text = f"{band.features:,} disappear<br>in {child}"
-            labels.append(_text(start[0] + NODE / 2, middle, text, "left", "middle"))
+            lines = [f"{band.features:,} disappear", f"in {band.edge.split('-')[1]}"]
+            labels += _inside(start, height, lines, "left")
         elif band.kind == "emerging":
-            text = f"{band.features:,} emerge"
-            labels.append(_text(end[0] - NODE / 2, middle, text, "right", "middle"))
+            labels += _inside(end, height, [f"{band.features:,} emerge"], "right")
     return labels
+
+
+def _inside(
+    corner: tuple[float, float], height: float, lines: list[str], side: str
+) -> list[dict[str, Any]]:
+    """A label in the middle of a band's end, where the band is tall enough for it."""
+    if height < LINE * len(lines):
+        return []
+    x = corner[0] + NODE / 2 * (1 if side == "left" else -1)
+    return [_text(x, corner[1] + height / 2, "<br>".join(lines), side, "middle")]
 
 
 def _text(x: float, y: float, text: str, align: str, yanchor: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Figure `lineage`: the study's own graph, from corpora to models."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +14,9 @@ from featflow.figures.graph import depths, own_corpora
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+
+COLUMN = 110
+"""Pixels of a node that its label needs."""
 
 ROW = 150
 """Pixels from one generation to the next."""
@@ -69,7 +73,8 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     arrows = _arrows(cfg.models, places)
     figure.update_layout(_layout(cfg.study, places, [*arrows, *labels]))
     used = [[colour, kind] for kind, (colour, _, items) in groups.items() if items]
-    return figure.update_layout(meta={"legend": used})
+    widest = max(Counter(place.y for place in places.values()).values())
+    return figure.update_layout(meta={"legend": used, "min_width": COLUMN * widest})
 
 
 def _of_kind(models: Mapping[str, Node], kind: str) -> list[Item]:

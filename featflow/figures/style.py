@@ -64,8 +64,9 @@ def percent(share: float) -> str:
 def page(figure: "Figure", name: str, provenance: str) -> str:
     """A figure as an HTML page that needs no network.
 
-    The layout's `meta` may hold `legend` ([colour, text] pairs), `notes` (a list) and `footnote`;
-    like the title, they become text of the page.
+    The layout's `meta` may hold `legend` ([colour, text] pairs), `notes` (a list) and `footnote`:
+    like the title, they become text of the page; and `min_width`, the pixels under which the plot
+    scrolls rather than shrinks.
 
     Args:
         figure: what to show.
@@ -99,6 +100,7 @@ def page(figure: "Figure", name: str, provenance: str) -> str:
         "subtitle": html.escape(subtitle),
         "legend": f'<ul class="legend">{legend}</ul>' if legend else "",
         "plot": plot,
+        "min_width": meta.get("min_width", 0),
         "notes": f'<ul class="notes">{notes}</ul>' if notes else "",
         "footnote": html.escape(meta.get("footnote", "")),
         "provenance": provenance.replace("<", "\\u003c"),
@@ -141,6 +143,7 @@ p { margin: 4px 0 8px; }
   display: flex; flex-wrap: wrap; gap: 4px 18px; }
 .legend span { display: inline-block; width: 12px; height: 12px; margin-right: 6px;
   border-radius: 2px; }
+.scroll { overflow-x: auto; }
 .notes { padding-left: 18px; margin: 8px 0; }
 """
 
@@ -159,7 +162,7 @@ script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:">
 <h1>%(title)s</h1>
 <p class="subtitle">%(subtitle)s</p>
 %(legend)s
-%(plot)s
+<div class="scroll"><div style="min-width: %(min_width)dpx">%(plot)s</div></div>
 %(notes)s
 <p class="footnote">%(footnote)s</p>
 </main>

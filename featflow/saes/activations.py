@@ -59,7 +59,7 @@ class Blocks:
     @property
     def windows(self) -> int:
         """How many windows there are."""
-        return len(self._order) * self.layout.count
+        return len(self._order) * self.layout.windows
 
     def require(self, count: int) -> None:
         """Check that there are `count` windows, and log the corpora that run out before.
@@ -73,7 +73,7 @@ class Blocks:
                 f"{self.windows * self.window:,} tokens, {count * self.window:,} are asked for; "
                 "lower activations.tokens, or give the corpora more documents"
             )
-        taken = np.bincount(self._order[: -(-count // self.layout.count), 0])
+        taken = np.bincount(self._order[: -(-count // self.layout.windows), 0])
         for name, each, used in zip(self._names, self._blocks, taken, strict=False):
             if used == len(each) and used < taken.max():
                 log.info("corpus %s runs out after %d blocks; the others continue", name, used)
@@ -87,7 +87,7 @@ class Blocks:
 
         The blocks of a forward pass are the same whatever is asked for, and so are the bits.
         """
-        per_block, size = self.layout.count, max(1, TOKENS_A_BATCH // self.layout.block)
+        per_block, size = self.layout.windows, max(1, TOKENS_A_BATCH // self.layout.block)
         kept = self.layout.kept(self.window)
         for first in range(start // (per_block * size), -(-stop // (per_block * size))):
             head = first * size

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import save_file
 
 from featflow.analysis.flow import table
 from featflow.core.config.study import Flow
@@ -293,3 +294,27 @@ def test_flow_does_not_import_torch():
 
 def test_defaults_are_what_the_docs_say():
     assert (Flow().threshold, Flow().min_firings, Flow().min_documents) == (0.8, 20, 5)
+
+
+def test_it_reads_what_the_correlation_stage_writes(planted, tmp_path, run_flow):
+    """The planted table once more, through the real correlation."""
+    from scipy.sparse import csr_array
+
+    from featflow.features.correlation import correlate
+    from featflow.features.scope import Rows, Source
+
+    from .conftest import Files
+
+    parent, child, document = planted
+    rows = Rows([], range(TOKENS), range(TOKENS))
+    source = Source(np.zeros(TOKENS, np.int32), document, (document % 2).astype(np.int8))
+    a, b = csr_array(parent.astype(np.float32)), csr_array(child.astype(np.float32))
+    r, matches = correlate(a, b, rows, source, 10)
+    assert len(r) == 1
+    files = Files(tmp_path / "matches.parquet", tmp_path / "matrix.safetensors")
+    matches.to_parquet(files.matches)
+    save_file({"r": r[0]}, files.matrix)
+    real = pd.read_csv(run_flow({("edge", "base.main", "lua.main"): files})["edges"])
+    known = activations_pair(tmp_path / "pair", *planted)
+    expected = pd.read_csv(run_flow({("edge", "base.main", "lua.main"): known})["edges"])
+    pd.testing.assert_frame_equal(real, expected)

@@ -61,6 +61,6 @@ def test_blocks_drop_what_is_left_over():
 
 
 def test_two_windows_just_fit_and_fewer_do_not():
-    assert windows.layout(settings(window=24, context_length=48)).count == 1
+    assert windows.layout(settings(window=24, context_length=48)).windows == 1
     with pytest.raises(ValueError, match=r"activations\.window: 24 tokens .* block of 47"):
         windows.layout(settings(window=24, context_length=47))

@@ -39,6 +39,7 @@ def test_round_trip_and_fixed_types(tmp_path, provenance):
     dense = [[0, 0.5, 0, 0, 2], [0] * 5, [1, 0, 0, 0, 0]]
     np.testing.assert_array_equal(found.activations.toarray(), dense)
     np.testing.assert_array_equal(found.positions, [3, 5, 8])
+    assert found.activations.indices.dtype == np.int32  # scipy would have made it int64
     from safetensors.numpy import load_file
 
     for key, value in good().items():

@@ -52,7 +52,7 @@ def test_stack_takes_the_rows_of_the_pieces(activations):
     rows = rows_in_scope({"x": 10, "y": 4}, ["x"], ["x", "y"])
     found = stack(rows, dumps)
     x, y = (dumps[name].toarray() for name in "xy")
-    assert isinstance(found, csr_array)
+    assert isinstance(found, csr_array) and found.indices.dtype == np.int32
     np.testing.assert_array_equal(found.toarray(), np.vstack([x[4:], x[:4], y]))
 
 

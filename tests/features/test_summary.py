@@ -7,9 +7,8 @@ from scipy.sparse import csr_array
 from tokenizers import Tokenizer, decoders, models
 
 from featflow.data.tokens import Tokens
-from featflow.features.columns import columns
 from featflow.features.dump import Dump
-from featflow.features.summary import CONTEXTS, Encoded, marked, summarise, top_rows
+from featflow.features.summary import CONTEXTS, Encoded, marked, summarise
 
 
 @pytest.fixture
@@ -70,13 +69,6 @@ def test_contexts_are_the_strongest_of_distinct_documents(corpora, tokenizer):
             ids = corpora[context["corpus"]].tokens.ids
             assert context["token"] == tokenizer.decode([ids[context["position"]]])
             assert f"⟦{context['token']}⟧" in context["context"]
-
-
-def test_top_rows_take_the_first_of_equals():
-    column = np.array([1, 3, 3, 2, 0, 3], np.float32)[:, None]
-    rows, values = top_rows(columns(csr_array(column)), np.array([0, 0, 0, 1, 1, 2]), 4)
-    np.testing.assert_array_equal(rows, [[1, 5, 3, -1]])
-    np.testing.assert_array_equal(values, [[3, 3, 2, -np.inf]])
 
 
 def test_the_table_survives_parquet(corpora, tokenizer, tmp_path):

@@ -39,13 +39,13 @@ def test_every_kind_of_artifact_is_there(tiny):
         assert (tiny / template.at(**at)).is_file(), template
     for template in (paths.FLOW_EDGES, paths.FLOW_FEATURES, paths.FLOW_STRATA, paths.FLOW_CHAINS):
         assert (tiny / template.at(**at)).is_file(), template
-    for figure in ("lineage", "flow", "sweep"):
+    for figure in ("flow", "sweep"):
         assert (tiny / paths.FIGURE.at(**at, figure=figure, format="html")).is_file()
 
 
 def test_the_flow_adds_up(tiny):
     edges = load_table(tiny / paths.FLOW_EDGES.at(study="tiny", sae="main"))
-    assert list(edges.edge) == ["base-lua", "base-stories", "lua-merged", "stories-merged"]
+    assert list(edges.edge) == ["base-lua", "base-more", "lua-merged", "more-merged"]
     size = 4 * 32
     for _, e in edges.iterrows():
         assert e.parent_features == e.persisting + e.disappearing
@@ -62,7 +62,7 @@ def test_the_merge_used_the_t_where_the_sweep_crosses(tiny):
     merge = load_json(tiny / paths.MERGE.at(study="tiny", model="merged"))
     sweep = load_table(tiny / paths.SWEEP.at(study="tiny", model="merged"))
     gap = sweep.pivot(index="t", columns="corpus", values="accuracy")
-    sign = (gap.lua - gap.stories).pipe(lambda x: x > 0)
+    sign = (gap.lua - gap.english).pipe(lambda x: x > 0)
     crossing = [(a, b) for a, b in zip(gap.index, gap.index[1:], strict=False) if sign[a] != sign[b]]
     assert any(a <= merge["t"] <= b for a, b in crossing)
 
@@ -96,17 +96,17 @@ def test_a_changed_t_remakes_the_merge_and_what_follows(tiny):
         jobs = dry_run(tiny, "--profile", "local")
     assert counts(jobs) == {
         **{"merge": 1, "evaluate": 1, "activations": 1, "sae": 1, "features": 1},
-        **{"correlation": 3, "flow": 1, "figure": 3},
+        **{"correlation": 3, "flow": 1, "figure": 2},
     }
     models = {job.wildcards for job in jobs if job.rule in ("merge", "evaluate", "activations")}
     assert all("model=merged" in wildcards for wildcards in models)
 
 
 def test_a_finetunes_learning_rate_leaves_its_siblings(tiny):
-    old = "training: {epochs: 1, batch: 16, learning_rate: 3e-3, warmup_steps: 5}\n      stories: {extends: lua, corpora: [stories]}"
+    old = "training: {epochs: 1, batch: 16, learning_rate: 3e-3, warmup_steps: 5}\n      more: {extends: lua, corpora: [english]}"
     new = old.replace("learning_rate: 3e-3", "learning_rate: 1e-3").replace(
-        "stories: {extends: lua, corpora: [stories]}",
-        "stories: {extends: lua, corpora: [stories], training: {learning_rate: 3e-3}}",
+        "more: {extends: lua, corpora: [english]}",
+        "more: {extends: lua, corpora: [english], training: {learning_rate: 3e-3}}",
     )
     with edited(tiny, "workflow_config.yaml", old, new):
         jobs = dry_run(tiny, "--profile", "local")
@@ -173,7 +173,7 @@ def test_one_target_of_a_second_study_lies_beside(tiny):
     config["studies"]["other"] = {"extends": "tiny", "seed": 1}
     with edited(tiny, "workflow_config.yaml", (tiny / "workflow_config.yaml").read_text(), yaml.dump(config)):
         jobs = dry_run(tiny, paths.TOKENIZER.at(study="other"))
-        assert counts(jobs) == {"corpus": 4, "tokenizer": 1}
+        assert counts(jobs) == {"corpus": 3, "tokenizer": 1}
         assert dry_run(tiny, "--profile", "local") == set()
 
 

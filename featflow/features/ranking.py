@@ -1,4 +1,4 @@
-"""The best partners of each feature in a matrix of correlations, and how often both fire."""
+"""The best of many: each feature's partners by r, and its rows by activation."""
 
 import numpy as np
 from numba import njit
@@ -29,31 +29,22 @@ def best_partners_of_columns(r: np.ndarray, count: int) -> tuple[np.ndarray, np.
     return partners, np.where(partners < 0, np.float32(np.nan), best)
 
 
-def cofirings(
-    a: Columns, b: Columns, rows: int, first: np.ndarray, second: np.ndarray
-) -> np.ndarray:
-    """On how many rows feature first[p] of a and feature second[p] of b both fire: (p,) int64.
+def top_rows(columns: Columns, document: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each feature is strongest, at most one row a document.
 
     Args:
-        a: one side's firings.
-        b: the other side's.
-        rows: of both, T.
-        first: (p,) features of a, the pairs of one side by side.
-        second: (p,) features of b.
+        columns: the activations, m features.
+        document: (T,) the document of each row, ascending.
+        count: rows a feature, k.
+
+    Returns:
+        Rows (m, k), strongest first, of equal ones the first, −1 where there is none; and their
+        activations (m, k) float32, −inf where there is none.
     """
-    counts = np.zeros(len(first), np.int64)
-    by_blocks(
-        lambda start, stop: _cofirings(a, b, rows, first, second, start, stop, counts),
-        len(first),
-        1024,
-    )
-    return counts
-
-
-def jaccard(firings_a: np.ndarray, firings_b: np.ndarray, both: np.ndarray) -> np.ndarray:
-    """Rows where both fire, as a share of those where either does; NaN where neither does."""
-    either = firings_a + firings_b - both
-    return np.where(either > 0, both / np.maximum(either, 1), np.nan)
+    features = len(columns.starts)
+    rows, values = np.full((features, count), -1), np.full((features, count), -np.inf, np.float32)
+    by_blocks(lambda first, stop: _top_rows(columns, first, stop, document, rows, values), features)
+    return rows, values
 
 
 def _none(features: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +52,7 @@ def _none(features: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(cache=True, nogil=True)
-def insert(partners, best, partner, value):
+def _insert(partners, best, partner, value):
     """Put a partner into a list sorted by r; one that comes later loses a tie."""
     place = len(best) - 1
     while place > 0 and best[place - 1] < value:
@@ -75,7 +66,7 @@ def _best_of_rows(r, first, stop, partners, best):
     for i in range(first, stop):
         for j in range(r.shape[1]):
             if r[i, j] > best[i, -1]:
-                insert(partners[i], best[i], j, r[i, j])
+                _insert(partners[i], best[i], j, r[i, j])
 
 
 @njit(cache=True, nogil=True)
@@ -83,20 +74,20 @@ def _best_of_columns(r, first, stop, partners, best):
     for i in range(r.shape[0]):
         for j in range(first, stop):
             if r[i, j] > best[j, -1]:
-                insert(partners[j], best[j], i, r[i, j])
+                _insert(partners[j], best[j], i, r[i, j])
 
 
 @njit(cache=True, nogil=True)
-def _cofirings(a, b, rows, first, second, start, stop, counts):
-    fires = np.zeros(rows, np.uint8)  # whether the pair's first feature does
-    for pair in range(start, stop):
-        i, j = first[pair], second[pair]
-        if pair == start or i != first[pair - 1]:
-            if pair > start:
-                old = first[pair - 1]
-                for k in range(a.starts[old], a.stops[old]):
-                    fires[a.rows[k]] = 0
-            for k in range(a.starts[i], a.stops[i]):
-                fires[a.rows[k]] = 1
-        for k in range(b.starts[j], b.stops[j]):
-            counts[pair] += fires[b.rows[k]]
+def _top_rows(columns, first, stop, document, rows, values):
+    for i in range(first, stop):
+        best, value = -1, np.float32(0)  # of the document being read
+        for k in range(columns.starts[i], columns.stops[i]):
+            row = columns.rows[k]
+            if best >= 0 and document[row] != document[best]:
+                if value > values[i, -1]:
+                    _insert(rows[i], values[i], best, value)
+                best, value = -1, np.float32(0)
+            if columns.values[k] > value:
+                best, value = row, columns.values[k]
+        if best >= 0 and value > values[i, -1]:
+            _insert(rows[i], values[i], best, value)

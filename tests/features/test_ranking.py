@@ -1,15 +1,11 @@
-"""The best partners and their co-firings against sorting and counting by hand."""
+"""The best partners, and the strongest rows, against sorting by hand."""
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
-from featflow.features.columns import columns, within
-from featflow.features.partners import (
-    best_partners,
-    best_partners_of_columns,
-    cofirings,
-    jaccard,
-)
+from featflow.features.columns import columns
+from featflow.features.ranking import best_partners, best_partners_of_columns, top_rows
 
 
 def sorted_partners(row: np.ndarray, count: int) -> tuple[list[int], list[float]]:
@@ -31,17 +27,8 @@ def test_partners_are_those_of_a_sort(rows, others, count):
         np.testing.assert_array_equal(best, np.array([e[1] for e in expected], np.float32))
 
 
-def test_cofirings_are_counted_in_scope(activations):
-    a, b = activations(0, 90, 11, 0.3), activations(1, 90, 13, 0.3)
-    scope = range(20, 77)
-    fires_a, fires_b = a.toarray()[20:77] > 0, b.toarray()[20:77] > 0
-    first = np.repeat(np.arange(11), 6)
-    second = np.random.default_rng(0).integers(0, 13, len(first))
-    found = cofirings(within(columns(a), scope), within(columns(b), scope), 90, first, second)
-    expected = [(fires_a[:, i] & fires_b[:, j]).sum() for i, j in zip(first, second, strict=True)]
-    np.testing.assert_array_equal(found, expected)
-
-
-def test_jaccard():
-    found = jaccard(np.array([4, 0, 2]), np.array([4, 0, 3]), np.array([4, 0, 1]))
-    np.testing.assert_array_equal(found, [1, np.nan, 0.25])
+def test_top_rows_take_the_first_of_equals():
+    column = np.array([1, 3, 3, 2, 0, 3], np.float32)[:, None]
+    rows, values = top_rows(columns(csr_array(column)), np.array([0, 0, 0, 1, 1, 2]), 4)
+    np.testing.assert_array_equal(rows, [[1, 5, 3, -1]])
+    np.testing.assert_array_equal(values, [[3, 3, 2, -np.inf]])

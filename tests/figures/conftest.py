@@ -1,0 +1,137 @@
+"""A small study whose results are planted: four models, a sweep, a flow."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from featflow.core import paths
+from featflow.core.config.study import Study
+from featflow.core.slices import Slices
+
+from ..analysis.conftest import Counts, write_pair
+
+NAME = "planted"
+
+
+def corpus(language: str) -> dict:
+    return {"kind": "generated", "language": language, "documents": 10}
+
+
+SETTINGS = {
+    "corpora": {
+        "babylm": corpus("english"),
+        "python": corpus("python"),
+        "lua": corpus("lua"),
+        "tinystories": corpus("stories"),
+    },
+    "tokenizer": {"kind": "bpe", "corpora": ["babylm", "python"]},
+    "models": {
+        "babypython": {"kind": "base", "corpora": ["babylm", "python"]},
+        "lua": {"kind": "finetune", "parent": "babypython", "corpora": ["lua"]},
+        "stories": {"kind": "finetune", "parent": "babypython", "corpora": ["tinystories"]},
+        "both": {"kind": "merge", "parents": ["lua", "stories"], "method": {"kind": "slerp"}},
+    },
+    "saes": {
+        "main": {"kind": "relu"},
+        "reseed": {"kind": "relu", "seed": 1, "control_of": "main", "models": ["babypython"]},
+    },
+}
+
+CROSSING = 0.4
+"""The planted sweep: lua falls as 0.5 − 0.2 t, tinystories rises as 0.3 + 0.3 t."""
+
+
+class Planted(NamedTuple):
+    """The study in a folder of its own."""
+
+    root: Path
+    study: Study
+    slices: Slices
+
+    def path(self, template: paths.Template, **names: str) -> Path:
+        return self.root / template.at(study=NAME, **names)
+
+    def inputs(self, figure: str) -> list[str]:
+        import importlib
+
+        settings = self.study.drawn[figure]
+        module = importlib.import_module(f"featflow.figures.{settings.kind}")
+        return [str(self.root / f) for f in module.inputs(NAME, self.study, settings)]
+
+    def draw(self, figure: str):
+        import importlib
+
+        cfg = self.slices.figure(figure)
+        module = importlib.import_module(f"featflow.figures.{cfg.settings.kind}")
+        return module.draw(cfg, self.inputs(figure))
+
+
+def accuracy(model: str, name: str) -> float:
+    """What each model scores on each corpus: any number, the same each time."""
+    return 0.1 + len(model) / 50 + len(name) / 100
+
+
+def _write_models(planted: Planted) -> None:
+    for model in planted.study.models:
+        file = planted.path(paths.EVALUATE, model=model)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        scores = {
+            name: {"loss": 3.0, "accuracy": accuracy(model, name), "perplexity": 20.1, "tokens": 9}
+            for name in planted.study.corpora
+        }
+        file.write_text(json.dumps(scores))
+    merge = planted.path(paths.MERGE, model="both")
+    merge.parent.mkdir(parents=True)
+    report = {"method": "slerp", "parents": ["lua", "stories"], "t": CROSSING}
+    merge.write_text(json.dumps({**report, "t_from": "equilibrium"}))
+    t = np.linspace(0, 1, 11)
+    lua = pd.DataFrame({"t": t, "corpus": "lua", "loss": 3.0, "accuracy": 0.5 - 0.2 * t})
+    stories = pd.DataFrame(
+        {"t": t, "corpus": "tinystories", "loss": 3.0, "accuracy": 0.3 + 0.3 * t}
+    )
+    sweep = planted.path(paths.SWEEP, model="both")
+    sweep.parent.mkdir()
+    pd.concat([lua, stories]).to_parquet(sweep)
+
+
+def _write_flow(planted: Planted) -> None:
+    from featflow.analysis import flow
+
+    rng = np.random.default_rng(0)
+    size = 200
+    firings = {
+        m: rng.choice([0, 5, 100, 1000], size, p=[0.1, 0.1, 0.4, 0.4]) for m in SETTINGS["models"]
+    }
+    cfg = planted.slices.flow("main")
+    files = []
+    for pair in cfg.pairs:
+        sides = [firings[name.split(".")[0]] for name in (pair.a, pair.b)]
+        r = np.zeros((size, size), np.float32)
+        kept = rng.random(size) < {"edge": 0.4, "span": 0.1, "control": 0.6}[pair.role]
+        r[np.arange(size)[kept], rng.permutation(size)[kept]] = 0.9
+        r[sides[0] == 0], r[:, sides[1] == 0] = np.nan, np.nan
+        counts = [Counts(side, side, side) for side in sides]
+        folder = planted.root / "correlation" / f"{pair.a}-{pair.b}"
+        files.append(write_pair(folder, r, None, *counts, partners=2))
+    flow.run(
+        cfg,
+        matches=[f.matches for f in files],
+        matrices=[f.matrix for f in files],
+        features=planted.path(paths.FLOW_FEATURES, sae="main"),
+        edges=planted.path(paths.FLOW_EDGES, sae="main"),
+        strata=planted.path(paths.FLOW_STRATA, sae="main"),
+        chains=planted.path(paths.FLOW_CHAINS, sae="main"),
+    )
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory) -> Planted:
+    study = Study.model_validate(SETTINGS)
+    made = Planted(tmp_path_factory.mktemp("figures"), study, Slices(NAME, study))
+    _write_models(made)
+    _write_flow(made)
+    return made

@@ -1,0 +1,113 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from featflow.core import paths
+
+
+@pytest.fixture(scope="module")
+def tables(planted):
+    return (
+        pd.read_csv(planted.path(paths.FLOW_EDGES, sae="main")),
+        pd.read_parquet(planted.path(paths.FLOW_FEATURES, sae="main")),
+        pd.read_parquet(planted.path(paths.FLOW_CHAINS, sae="main")),
+    )
+
+
+@pytest.fixture(scope="module")
+def drawn(planted):
+    return planted.draw("flow")
+
+
+def bands(figure) -> dict[tuple[str, str], dict]:
+    traces = [trace for trace in figure.data if "edge" in trace.meta]
+    return {(t.meta["edge"], t.meta["kind"]): t for t in traces}
+
+
+def test_the_bands_are_the_table(drawn, tables):
+    edges, features, _ = tables
+    found = {key: trace.meta["features"] for key, trace in bands(drawn).items()}
+    for row in edges.to_dict("records"):
+        edge, child = row["edge"], row["edge"].split("-")[1]
+        persisting = found.get((edge, "derived"), 0) + found.get((edge, "later"), 0)
+        assert persisting == row["persisting"]
+        assert found[edge, "disappearing"] == row["disappearing"]
+        assert found[child, "emerging"] == row["emerging"]
+    # what persists from lua into the merge, by where lua has it from
+    rows = features.set_index(["edge", "role", "feature"])["fate"].sort_index()
+    kept = rows["lua-both", "parent"][lambda fate: fate == "persisting"].index
+    known = rows["babypython-lua", "child"][lambda fate: fate == "persisting"].index
+    assert found["lua-both", "derived"] == len(kept.intersection(known)) > 0
+    assert found["lua-both", "later"] == len(kept.difference(known)) > 0
+    assert ("babypython-lua", "later") not in found
+
+
+def test_heights_are_to_one_scale_and_bands_do_not_overlap_at_a_node(drawn):
+    scales, sides = [], {}
+    for trace in bands(drawn).values():
+        x, y = np.array(trace.x), np.array(trace.y)
+        for where in (x.min(), x.max()):
+            ends = y[np.isclose(x, where)]
+            scales.append((ends.max() - ends.min()) / trace.meta["features"])
+            sides.setdefault(round(where, 6), []).append((ends.min(), ends.max()))
+    assert np.allclose(scales, scales[0])
+    nodes = [trace for trace in drawn.data if "model" in trace.meta]
+    assert {trace.meta["model"] for trace in nodes} == {"babypython", "lua", "stories", "both"}
+    for node in nodes:
+        for where in (min(node.x), max(node.x)):
+            inside = sorted(
+                side
+                for side in sides.get(round(where, 6), [])
+                if min(node.y) - 1e-6 <= side[0] <= max(node.y) and side[1] <= max(node.y) + 1e-6
+            )
+            for (_, bottom), (top, _) in itertools.pairwise(inside):
+                assert top >= bottom - 1e-6
+    low, high = drawn.layout.yaxis.range[1], drawn.layout.yaxis.range[0]
+    assert all(low <= y <= high for trace in drawn.data for y in trace.y)
+
+
+def test_a_share_stands_beside_its_ceiling(drawn, tables):
+    edges, _, _ = tables
+    row = edges.set_index("edge").loc["babypython-lua"]
+    share, ceiling = f"{row['share']:.0%}"[:-1], f"{row['ceiling']:.0%}"[:-1]
+    text = bands(drawn)["babypython-lua", "derived"].text
+    begins = (
+        f"{row['persisting']} of {row['parent_features']} features of babypython persist into lua"
+    )
+    assert text.startswith(begins)
+    assert f"({share}\u202f%; ceiling {ceiling}\u202f%)" in text
+    labels = [label.text for label in drawn.layout.annotations]
+    shares = [label for label in labels if "%" in label]
+    assert len(shares) == len(edges)
+    assert all("ceiling" in label or "no reseed" in label for label in shares)
+    assert "no reseed" in bands(drawn)["lua-both", "disappearing"].text  # only the base has one
+    assert f"<b>lua</b><br>{row['child_features']} living" in labels
+
+
+def test_what_stands_around_it(drawn, tables):
+    edges, _, chains = tables
+    assert "r > 0.8" in drawn.layout.title.subtitle.text
+    assert "scope home" in drawn.layout.title.subtitle.text
+    row = edges.set_index("edge").loc["lua-both"]
+    footnote = drawn.layout.meta["footnote"]
+    assert f"lua {row['parent_silent']}" in footnote and f"both {row['child_rare']}" in footnote
+    derived = ((chains["status"] == "base-derived") & (chains["model"] == "both")).sum()
+    assert any(note.startswith(f"both: {derived} of ") for note in drawn.layout.meta["notes"])
+
+
+def test_a_flow_without_edges(planted, tmp_path):
+    from featflow.figures import flow
+
+    files = []
+    for file in planted.inputs("flow"):
+        empty = tmp_path / file[file.index("results/") :]
+        empty.parent.mkdir(parents=True, exist_ok=True)
+        read, name = (
+            (pd.read_csv, "to_csv") if file.endswith("csv") else (pd.read_parquet, "to_parquet")
+        )
+        getattr(read(file).iloc[:0], name)(empty, index=False)
+        files.append(str(empty))
+    figure = flow.draw(planted.slices.figure("flow"), files)
+    assert len(figure.data) == 0 and "no edge" in figure.layout.title.subtitle.text
