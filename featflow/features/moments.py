@@ -25,6 +25,12 @@ UNRESOLVED = 1e-10
 BLOCK = 16
 """Features of a block: its moments (16, m_b) in float64 stay in the second-level cache."""
 
+AHEAD = 8
+"""Firings by which rows of b are asked for before they are needed."""
+
+LINES = 3
+"""Cache lines of a row that are asked for: 48 features, more than most rows have."""
+
 
 def pearson(a: csr_array, b: csr_array, scopes: Sequence[range] | None = None) -> list[np.ndarray]:
     """Pearson's r of every feature of a with every feature of b, once for each scope.
@@ -85,13 +91,6 @@ def _standard(columns: Columns, rows: int) -> tuple[np.ndarray, np.ndarray]:
     variance = square - mean**2
     resolved = variance > UNRESOLVED * square
     return mean, np.where(resolved, 1 / np.sqrt(np.where(resolved, variance, 1)), np.nan)
-
-
-AHEAD = 8
-"""Firings by which rows of b are asked for before they are needed."""
-
-LINES = 3
-"""Cache lines of a row that are asked for: 48 features, more than most rows have."""
 
 
 @njit(cache=True, nogil=True)
