@@ -38,7 +38,8 @@ for study, slices in PLAN.studies.items():
             mem_mb=32000,
             runtime=120,
         shell:
-            "OMP_NUM_THREADS={threads} python -m featflow features --log {log:q} --cfg {params.cfg:q}"
+            "OMP_NUM_THREADS={threads} NUMBA_NUM_THREADS={threads} python -m featflow features"
+            " --log {log:q} --cfg {params.cfg:q}"
             " --model {params.model} --sae {params.sae} --tokens {input.tokens}"
             " --output {output.dumps} --summary {output.summary}"
 

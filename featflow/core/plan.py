@@ -14,7 +14,7 @@ from typing import Any
 from featflow.core.config.errors import ConfigError, did_you_mean
 from featflow.core.config.load import Workflow, load
 from featflow.core.fingerprint import fingerprint
-from featflow.core.slices import Slices
+from featflow.core.slicer import Slices
 from featflow.core.stages import STAGES
 
 VARIABLE = "FEATFLOW_PLAN"

@@ -134,6 +134,7 @@ class _Side(NamedTuple):
     own: Columns
     other: Columns
     rows: int
+    tokens: int
     documents: np.ndarray
     lookup: np.ndarray
 
@@ -167,6 +168,7 @@ class _Side(NamedTuple):
                 "decoder_cosine": cosine,
                 "lookup_r": self.lookup[feature],
                 "documents": self.documents[feature],
+                "tokens": self.tokens,
             }
         )
 
@@ -174,7 +176,7 @@ class _Side(NamedTuple):
 def _side(name: str, own: Columns, other: Columns, scope: range, source: Source) -> _Side:
     found = documents(own, source.documents)
     lookup = lookup_r(own, scope, source.tokens, source.folds)
-    return _Side(name, own, other, len(source.tokens), found, lookup)
+    return _Side(name, own, other, len(source.tokens), len(scope), found, lookup)
 
 
 def _cosines(sae_a: Path, sae_b: Path) -> Directions:

@@ -2,7 +2,7 @@
 
 from featflow.core.config import load
 from featflow.core.lineage import Lineage
-from featflow.core.slices import Slices
+from featflow.core.slicer import Slices
 from tests.core.test_config import config, set_at
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from featflow.core.config import load
-from featflow.core.slices import Slices, seed_from
+from featflow.core.slicer import Slices, seed_from
 from tests.core.test_config import config, set_at
 
 

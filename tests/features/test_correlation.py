@@ -147,6 +147,7 @@ def test_every_column_of_the_matches(pair, side, scope):
         firing = one[:, feature] > 0
         assert (group["firings"] == firing.sum()).all()
         assert (group["documents"] == len(set(documents[firing]))).all()
+        assert (group["tokens"] == len(documents)).all()
         np.testing.assert_allclose(group["lookup_r"], lookup[feature], atol=1e-9)
         assert list(group["rank"]) == list(range(len(group)))
         valid = [j for j in range(r.shape[1]) if not np.isnan(r[feature, j])]

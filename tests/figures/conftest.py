@@ -10,7 +10,7 @@ import pytest
 
 from featflow.core import paths
 from featflow.core.config.study import Study
-from featflow.core.slices import Slices
+from featflow.core.slicer import Slices
 
 from ..analysis.conftest import Counts, write_pair
 

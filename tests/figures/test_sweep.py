@@ -37,7 +37,7 @@ def test_a_parent_of_several_corpora_has_their_mean(planted):
 
 def test_two_bases_have_no_common_ancestor(planted):
     from featflow.core.config.study import Study
-    from featflow.core.slices import Slices
+    from featflow.core.slicer import Slices
     from featflow.figures import sweep
 
     from .conftest import SETTINGS

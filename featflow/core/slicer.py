@@ -1,0 +1,229 @@
+"""From a study to the slices of its stages (core/slices.py says what each holds)."""
+
+import hashlib
+
+from featflow.core.config.models import Base, Finetune, Merge
+from featflow.core.config.study import Study
+from featflow.core.config.tokenizers import Bpe
+from featflow.core.lineage import Dictionary, Lineage
+from featflow.core.slices import (
+    ActivationsSlice,
+    CorpusSlice,
+    CorrelationSlice,
+    EvaluateSlice,
+    FeaturesSlice,
+    FigureSlice,
+    FinetuneSlice,
+    FlowPair,
+    FlowSlice,
+    MergeSlice,
+    Node,
+    SaeSlice,
+    SweepSlice,
+    TokenizerSlice,
+    TokensSlice,
+    TrainSlice,
+    Windows,
+)
+
+
+def seed_from(*parts: object) -> int:
+    """A seed from the study's seed and the names involved; the same on every machine."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:4], "little") >> 1  # numpy, torch and C ints all take 31 bits
+
+
+class Slices:
+    """The slices of one study."""
+
+    def __init__(self, name: str, study: Study):
+        self.name, self.study, self.lineage = name, study, Lineage(study)
+
+    def _seed(self, *parts: object) -> int:
+        return seed_from(self.study.seed, *parts)
+
+    def corpus(self, corpus: str) -> CorpusSlice:
+        source = self.study.corpora[corpus].model_copy(update={"tokens": None})
+        return CorpusSlice(
+            study=self.name, corpus=corpus, seed=self._seed("corpus", corpus), source=source
+        )
+
+    def tokenizer(self) -> TokenizerSlice:
+        return TokenizerSlice(study=self.name, tokenizer=self.study.tokenizer)
+
+    def tokenizer_corpora(self) -> list[str]:
+        tokenizer = self.study.tokenizer
+        return list(tokenizer.corpora) if isinstance(tokenizer, Bpe) else []
+
+    def tokens(self, corpus: str, split: str) -> TokensSlice:
+        limit = self.study.corpora[corpus].tokens if split == "train" else None
+        return TokensSlice(study=self.name, corpus=corpus, split=split, tokens=limit)  # type: ignore[arg-type]
+
+    def train(self, model: str) -> TrainSlice:
+        base = self.study.models[model]
+        assert isinstance(base, Base)
+        return TrainSlice(
+            study=self.name,
+            model=model,
+            seed=self._seed("train", model, base.seed),
+            corpora=base.corpora,
+            architecture=base.architecture,
+            training=base.training,
+        )
+
+    def finetune(self, model: str) -> FinetuneSlice:
+        child = self.study.models[model]
+        assert isinstance(child, Finetune)
+        return FinetuneSlice(
+            study=self.name,
+            model=model,
+            seed=self._seed("finetune", model, child.seed),
+            corpora=child.corpora,
+            training=child.training,
+        )
+
+    def sweep(self, model: str) -> SweepSlice:
+        merge = self._merge(model)
+        fields = type(merge.method).model_fields
+        method = merge.method.model_copy(update={"t": fields["t"].default})
+        return SweepSlice(
+            study=self.name,
+            model=model,
+            parents=merge.parents,
+            corpora=[self.lineage.own_corpora(p) for p in merge.parents],
+            method=method,
+            points=self.study.evaluation.sweep_points,
+            tokens=self.study.evaluation.tokens,
+        )
+
+    def merge(self, model: str) -> MergeSlice:
+        merge = self._merge(model)
+        return MergeSlice(
+            study=self.name,
+            model=model,
+            parents=merge.parents,
+            corpora=[self.lineage.own_corpora(p) for p in merge.parents],
+            method=merge.method,
+        )
+
+    def _merge(self, model: str) -> Merge:
+        merge = self.study.models[model]
+        assert isinstance(merge, Merge)
+        return merge
+
+    def evaluate(self, model: str) -> EvaluateSlice:
+        return EvaluateSlice(
+            study=self.name,
+            model=model,
+            corpora=list(self.study.corpora),
+            tokens=self.study.evaluation.tokens,
+        )
+
+    def windows(self) -> Windows:
+        activations = self.study.activations
+        return Windows(
+            window=activations.window,
+            context=activations.context,
+            context_length=self.lineage.context(),
+        )
+
+    def activations(self, model: str, hook: str, shard: int) -> ActivationsSlice:
+        settings = self.study.activations
+        left = settings.tokens - shard * settings.shard_tokens
+        return ActivationsSlice(
+            study=self.name,
+            model=model,
+            hook=hook,
+            corpora=self.lineage.activation_corpora(model),
+            windows=self.windows(),
+            seed=self._seed("activations"),
+            shard=shard,
+            shard_tokens=settings.shard_tokens,
+            tokens=min(settings.shard_tokens, left),
+        )
+
+    def shards(self, sae: str) -> range:
+        """The activation shards that this SAE is trained on."""
+        settings = self.study.activations
+        needed = min(settings.tokens, self.study.saes[sae].tokens)
+        return range(-(-needed // settings.shard_tokens))
+
+    def sae(self, model: str, sae: str) -> SaeSlice:
+        settings = self.study.saes[sae]
+        shared = settings.init == "shared"
+        return SaeSlice(
+            study=self.name,
+            model=model,
+            name=sae,
+            seed=self._seed("sae", "*" if shared else model, settings.seed),
+            activations_seed=self._seed("activations"),
+            settings=settings.model_copy(update={"models": None, "control_of": None}),
+            activations=self.study.activations,
+            windows=self.windows(),
+            corpora=self.lineage.activation_corpora(model),
+            tokens=self.study.evaluation.tokens,
+        )
+
+    def features(self, model: str, sae: str) -> FeaturesSlice:
+        return FeaturesSlice(
+            study=self.name,
+            model=model,
+            sae=sae,
+            hook=self.study.saes[sae].hook,
+            corpora=self.study.probe_corpora,
+            windows=self.windows(),
+            tokens_per_corpus=self.study.probe.tokens_per_corpus,
+        )
+
+    def correlation(self, a: str, b: str) -> CorrelationSlice:
+        """Raises ValueError where the two models have no probe corpus in common scope."""
+        first, second = Dictionary(*a.split(".")), Dictionary(*b.split("."))
+        scope_a, scope_b = self.scopes(first.model, second.model)
+        saes = self.study.saes
+        related = {first.model, *self.lineage.ancestors(first.model)} & {
+            second.model,
+            *self.lineage.ancestors(second.model),
+        }
+        return CorrelationSlice(
+            study=self.name,
+            a=a,
+            b=b,
+            corpora=[c for c in self.study.probe_corpora if c in {*scope_a, *scope_b}],
+            scope_a=scope_a,
+            scope_b=scope_b,
+            partners=self.study.flow.partners,
+            decoders=bool(related) and saes[first.sae].hook == saes[second.sae].hook,
+        )
+
+    def scopes(self, a: str, b: str) -> tuple[list[str], list[str]]:
+        """The probe corpora on which the features of a, and those of b, are judged."""
+        homes = [set(self.lineage.corpora(model)) for model in (a, b)]
+        if self.study.flow.scope == "intersection":
+            homes = [homes[0] & homes[1]] * 2
+        elif self.study.flow.scope == "union":
+            homes = [homes[0] | homes[1]] * 2
+        probe = self.study.probe_corpora
+        first, second = ([c for c in probe if c in home] for home in homes)
+        return first, second
+
+    def flow(self, sae: str) -> FlowSlice:
+        pairs = [FlowPair(role=p.role, a=str(p.a), b=str(p.b)) for p in self.lineage.pairs(sae)]
+        return FlowSlice(study=self.name, sae=sae, flow=self.study.flow, pairs=pairs)
+
+    def figure(self, figure: str) -> FigureSlice:
+        nodes = {
+            name: Node(
+                kind=model.kind,
+                parents=self.lineage.parents(name),
+                corpora=getattr(model, "corpora", []),
+                method=model.method.kind if isinstance(model, Merge) else None,
+            )
+            for name, model in self.study.models.items()
+        }
+        return FigureSlice(
+            study=self.name,
+            figure=figure,
+            settings=self.study.drawn[figure],
+            models=nodes,
+            corpora={name: corpus.kind for name, corpus in self.study.corpora.items()},
+        )
