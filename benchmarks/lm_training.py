@@ -4,9 +4,9 @@
 
 Both train the demo's language model (vocabulary 4,096, hidden 128, MLP 256, one layer, context 128,
 32 blocks a step) with AdamW, a cosine schedule and clipping at 1, in bfloat16 autocast where the
-hardware multiplies it. The best round of each counts, since other processes only slow one down; with
-OMP_NUM_THREADS=1 they do so least. The bound is the time of the step's matrix products alone, each at
-the speed that this machine reaches on it.
+hardware multiplies it. The best round of each counts, since other processes only slow one down;
+OMP_WAIT_POLICY=PASSIVE keeps the threads from spinning against them. The bound is the time of the
+step's matrix products alone, each at the speed that this machine reaches on it.
 """
 
 import argparse

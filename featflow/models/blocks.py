@@ -7,6 +7,7 @@ import numpy as np
 
 from featflow.core.artifacts import load_tensors
 from featflow.core.config.errors import FeatflowError
+from featflow.core.provenance import named
 from featflow.core.runtime import log
 
 
@@ -46,8 +47,8 @@ def even_blocks(paths: list[Path], context: int, vocabulary: int) -> np.ndarray:
     count = min(map(len, streams))
     for path, stream in zip(paths, streams, strict=True):
         if len(stream) > count:
-            share = count / len(stream)
-            log.info("%s: %.0f %% of it, to be even with the shortest corpus", path, 100 * share)
+            share = f"{count / len(stream):.0%}"
+            log.info("%s: using %s, to be even with the shortest corpus", named(path), share)
     return np.concatenate([stream[:count] for stream in streams])
 
 

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from featflow.core.artifacts import save_json
 from featflow.core.provenance import Provenance
-from featflow.core.runtime import log, progress
+from featflow.core.runtime import log
 from featflow.core.slices import EvaluateSlice
 from featflow.core.torch_runtime import device, seeded
 from featflow.models.blocks import read_blocks
@@ -52,12 +52,15 @@ def run(cfg: EvaluateSlice, *, model: Path, tokens: list[Path], output: Path) ->
 
 @torch.inference_mode()
 def measure(model: PreTrainedModel, blocks: np.ndarray) -> Measured:
-    """Measure a model on blocks (B, L): every position but the last predicts the next token."""
+    """Measure a model on blocks (B, L): every position but the last predicts the next token.
+
+    In float32: products in bfloat16 are a tenth to a fifth faster here and shift the loss by up to
+    0.003 nats, always downwards, which is more than two values of t may differ by.
+    """
     body, head = parts(model.eval())
     loss, right = 0.0, 0
     size = max(1, BATCH_TOKENS // blocks.shape[1])
-    starts = range(0, len(blocks), size)
-    for start in progress(starts, "batches") if len(starts) > 100 else starts:
+    for start in range(0, len(blocks), size):
         ids = torch.from_numpy(blocks[start : start + size].astype(np.int64)).to(head.device)
         hidden = body(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
         found = score(hidden.flatten(0, 1), head, ids[:, 1:].flatten())

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 CHUNK_BYTES = {"cpu": 2**23, "cuda": 2**28}
 """Logits held at a time: what a CPU's caches hold, and what keeps a GPU busy."""
@@ -72,14 +73,16 @@ class Score(NamedTuple):
 
 @torch.no_grad()
 def score(hidden: Tensor, weight: Tensor, targets: Tensor) -> Score:
-    """The summed cross-entropy (float64), and how often the largest logit is the target's."""
+    """How much cross-entropy there is, and how often the largest logit is the target's.
+
+    Args: hidden (N, H), weight (V, H), of one dtype; targets (N,).
+    """
     loss = torch.zeros((), device=hidden.device, dtype=torch.float64)
     right = torch.zeros((), device=hidden.device, dtype=torch.int64)
     size = _chunk(weight)
     for h, target in zip(hidden.split(size), targets.split(size), strict=True):
         logits = h @ weight.T
-        wanted = logits.gather(1, target[:, None])[:, 0].float()
-        loss += (logits.logsumexp(-1).float() - wanted).sum(dtype=torch.float64)
+        loss += cross_entropy(logits, target, reduction="sum")
         right += (logits.argmax(-1) == target).sum()
     return Score(loss, right)
 

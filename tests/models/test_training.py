@@ -10,13 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 from transformers import get_cosine_schedule_with_warmup
 
-from featflow.core.checkpoints import Checkpoints, Stop
+from featflow.core.artifacts import load_tensors
+from featflow.core.checkpoints import Checkpoints, Locked, Stop
+from featflow.core.config.models import Training
+from featflow.core.provenance import Provenance
 from featflow.models import finetune, train, training
-from tests.models.conftest import finetune_slice, train_slice
+from featflow.models.folder import load_model
+from tests.models.conftest import TRAINING, finetune_slice, train_slice
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
@@ -130,9 +135,6 @@ def test_the_last_good_checkpoint_survives_a_nan(base, corpora, tmp_path, monkey
 
 
 def test_a_second_copy_is_refused(base, corpora, tmp_path):
-    from featflow.core.checkpoints import Locked
-    from featflow.core.provenance import Provenance
-
     cfg, tokens = finetune_slice(["one"]), [corpora["one"]]
     identity = f"m-{Provenance('finetune', cfg, [base, *tokens]).id()}"
     with Checkpoints(identity), pytest.raises(Locked):
@@ -172,10 +174,30 @@ def test_a_warmup_longer_than_a_third_of_the_run_is_capped(caplog):
     assert "warmup_steps: 500 is over a third of 60 steps" in caplog.text
 
 
-def test_matrices_decay_and_norms_do_not(base):
-    from featflow.core.config.models import Training
-    from featflow.models.folder import load_model
+def test_the_loss_and_its_gradients_are_those_of_transformers(base, corpora):
+    model = load_model(base)
+    ids = torch.from_numpy(load_tensors(corpora["two"])["input_ids"][:640].reshape(20, 32)).long()
+    expected = model(input_ids=ids, labels=ids).loss
+    wanted = torch.autograd.grad(expected, list(model.parameters()))
+    with training._attention(torch.device("cpu")):
+        loss = training.next_token_loss(model, ids, torch.float32)
+        found = torch.autograd.grad(loss, list(model.parameters()))
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
 
+
+def test_bfloat16_learns_as_float32_does(base, corpora, tokenizer_file, tmp_path):
+    settings = TRAINING.model_copy(update={"precision": "bfloat16"})
+    cfg, tokens = train_slice(["one", "two"], training=settings), [corpora["one"], corpora["two"]]
+    train.run(cfg, tokens=tokens, tokenizer=tokenizer_file, output=tmp_path / "m")
+    ends = [
+        pd.read_parquet(m / "training.parquet").loss[-8:].mean() for m in (base, tmp_path / "m")
+    ]
+    assert ends[1] == pytest.approx(ends[0], abs=0.02)
+    assert load_model(tmp_path / "m").dtype == torch.float32
+
+
+def test_matrices_decay_and_norms_do_not(base):
     model = load_model(base)
     decayed, kept = training.optimizer(model, Training(weight_decay=0.1)).param_groups
     names = {id(parameter): name for name, parameter in model.named_parameters()}
@@ -185,8 +207,6 @@ def test_matrices_decay_and_norms_do_not(base):
 
 
 def test_provenance_is_in_config_and_table(base):
-    import pyarrow.parquet as pq
-
     config = json.loads((base / "config.json").read_text())["featflow"]
     table = json.loads(pq.read_schema(base / "training.parquet").metadata[b"featflow"])
     assert config == table

@@ -79,14 +79,15 @@ def _classes_at(loc: tuple[int | str, ...], root: type[BaseModel]) -> list[type[
         if tagged:
             classes = tagged
         elif fields:
-            classes = [c for annotation in fields for c in _models_in(annotation)]
+            classes = [c for annotation in fields for c in models_in(annotation)]
     return classes
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The config classes in an annotation: of unions, lists and mappings too."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for inner in get_args(annotation) for model in _models_in(inner)]
+    return [model for inner in get_args(annotation) for model in models_in(inner)]
 
 
 def _kinds(classes: list[type[BaseModel]]) -> list[str]:
