@@ -10,6 +10,7 @@ step's matrix products alone, each at the speed that this machine reaches on it.
 """
 
 import argparse
+import os
 import tempfile
 import time
 
@@ -46,9 +47,11 @@ def main() -> None:
     for _ in range(args.rounds):
         for name, run in runs.items():
             model = new_model()
-            start = time.perf_counter()
-            run(model, blocks)
-            seconds[name].append(time.perf_counter() - start)
+            with tempfile.TemporaryDirectory() as folder:
+                os.environ["FEATFLOW_CHECKPOINTS"] = folder
+                start = time.perf_counter()
+                run(model, blocks, folder)
+                seconds[name].append(time.perf_counter() - start)
     for name, times in seconds.items():
         print(f"{name:22}{blocks.size / min(times):10,.0f} tokens/s")
     print(f"{'bound of the products':22}{BATCH * CONTEXT / product_seconds():10,.0f} tokens/s")
@@ -70,32 +73,31 @@ def new_model() -> MistralForCausalLM:
     return MistralForCausalLM(config)
 
 
-def featflow(model: MistralForCausalLM, blocks: np.ndarray) -> None:
+def featflow(model: MistralForCausalLM, blocks: np.ndarray, folder: str) -> None:
     with Checkpoints("benchmark") as checkpoints:
         train(model, blocks, Training(batch=BATCH), 0, checkpoints)
 
 
-def huggingface(model: MistralForCausalLM, blocks: np.ndarray) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(
-            output_dir=folder,
-            use_cpu=device().type == "cpu",
-            bf16=product_dtype("auto", device()) == torch.bfloat16,
-            per_device_train_batch_size=BATCH,
-            num_train_epochs=1,
-            learning_rate=6e-4,
-            lr_scheduler_type="cosine",
-            weight_decay=0.1,
-            max_grad_norm=1.0,
-            optim="adamw_torch_fused",
-            report_to="none",
-            save_strategy="no",
-            logging_strategy="no",
-            disable_tqdm=True,
-        )
-        trainer = Trainer(model=model, args=arguments, train_dataset=Blocks(blocks))
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
+def huggingface(model: MistralForCausalLM, blocks: np.ndarray, folder: str) -> None:
+    arguments = TrainingArguments(
+        output_dir=folder,
+        use_cpu=device().type == "cpu",
+        bf16=product_dtype("auto", device()) == torch.bfloat16,
+        per_device_train_batch_size=BATCH,
+        num_train_epochs=1,
+        learning_rate=6e-4,
+        lr_scheduler_type="cosine",
+        weight_decay=0.1,
+        max_grad_norm=1.0,
+        optim="adamw_torch_fused",
+        report_to="none",
+        save_strategy="no",
+        logging_strategy="no",
+        disable_tqdm=True,
+    )
+    trainer = Trainer(model=model, args=arguments, train_dataset=Blocks(blocks))
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
 
 
 class Blocks(Dataset):

@@ -13,9 +13,10 @@
         checkpoints.clear()
 
 `step` counts the steps that are done. `tensors` is a flat mapping of names to torch tensors (any
-device, any dtype, no two sharing memory, a generator's `get_state()` too), `meta` anything that JSON can hold. A checkpoint
-is one safetensors file in `core.runtime.checkpoint_folder(identity)`, written to a temporary name
-and renamed; the newest two are kept, and an unreadable one is passed over for the one before it.
+device, any dtype, no two sharing memory, a generator's `get_state()` too), `meta` anything that
+JSON can hold. A checkpoint is one safetensors file in `core.runtime.checkpoint_folder(identity)`,
+written to a temporary name and renamed; the newest two are kept, and an unreadable one is passed
+over for the one before it.
 """
 
 import fcntl
@@ -151,7 +152,7 @@ class Checkpoints:
 
 
 def _locked(path: Path) -> IO[str]:
-    """An open file that holds the lock; the kernel frees it when the process dies, however it dies."""
+    """An open file that holds the lock; the kernel frees it when the process dies, even killed."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (it stays open as long as the lock)

@@ -115,6 +115,12 @@ def _sweep(w, g, first, second, steps, learning_rate, beta1, beta2, scale, unit)
 
 
 def match_threads() -> None:
-    """Let numba use as many threads as torch does."""
+    """Let numba use as many threads as torch does.
+
+    Both share one OpenMP runtime, and numba, when it first starts, gives it all cores: torch's
+    number is set again.
+    """
+    threads = torch.get_num_threads()
     available = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    numba.set_num_threads(min(torch.get_num_threads(), available))
+    numba.set_num_threads(min(threads, available))
+    torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""Checkpoints: what is saved comes back, one process holds them, a signal ends the work in order."""
+"""Checkpoints: what is saved comes back, one process holds them, a signal ends the work well."""
 
 import os
 import signal
@@ -28,6 +28,12 @@ def _state(step: int) -> dict[str, torch.Tensor]:
     }
 
 
+def step_of(checkpoints: Checkpoints) -> int:
+    found = checkpoints.latest()
+    assert found is not None
+    return found.step
+
+
 def test_the_newest_state_comes_back_bit_for_bit():
     with Checkpoints("a") as checkpoints:
         assert checkpoints.latest() is None
@@ -48,8 +54,9 @@ def test_a_truncated_checkpoint_is_passed_over():
         checkpoints.save(1, _state(1), {})
         checkpoints.save(2, _state(2), {})
         newest = checkpoints.newest()
+        assert newest is not None
         newest.write_bytes(newest.read_bytes()[:-7])
-        assert checkpoints.latest().step == 1
+        assert step_of(checkpoints) == 1
 
 
 def test_nothing_is_left_after_success():
@@ -68,7 +75,7 @@ def test_a_second_copy_is_refused_until_the_first_has_ended():
             pass
         first.save(1, _state(1), {})
     with Checkpoints("a") as second:
-        assert second.latest().step == 1
+        assert step_of(second) == 1
 
 
 def test_time_makes_a_checkpoint_due(monkeypatch):
@@ -95,6 +102,7 @@ def test_a_killed_process_frees_the_lock():
         "with Checkpoints('a') as c: print('locked', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
         assert process.stdout.readline() == b"locked\n"
         with pytest.raises(Locked, match=f"process {process.pid} on"):
             Checkpoints("a").__enter__()

@@ -31,7 +31,7 @@ def write_tokens(path: Path, ids: np.ndarray) -> Path:
 
 @pytest.fixture(scope="session")
 def corpora(tmp_path_factory) -> dict[str, Path]:
-    """Three corpora with a grammar each: the next id is (a · id + b) mod 60, or now and then random.
+    """Three corpora with a rule each: the next id is (a · id + b) mod 60, now and then random.
 
     `long` has twice as many tokens as the others.
     """

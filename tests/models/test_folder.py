@@ -2,12 +2,16 @@
 
 import logging
 import warnings
+from typing import cast
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from tokenizers import AddedToken, Tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, MistralForCausalLM
 
 from featflow.core.artifacts import ArtifactError
+from featflow.core.config.models import Architecture
+from featflow.data.tokenizer import load
 from featflow.models.folder import load_model, written_folder
 from featflow.models.train import build
 from tests.models.conftest import ARCHITECTURE, train_slice
@@ -42,8 +46,6 @@ def test_transformer_lens_gives_the_same_logits(base, ids):
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_the_architecture_is_the_slice_s(tokenizer_file, tied):
-    from featflow.data.tokenizer import load
-
     cfg = train_slice(["one"], architecture=ARCHITECTURE.model_copy(update={"tied": tied}))
     vocabulary = load(tokenizer_file)
     model = build(cfg.architecture, vocabulary)
@@ -57,21 +59,15 @@ def test_the_architecture_is_the_slice_s(tokenizer_file, tied):
 
 
 def test_the_paper_s_model_has_its_number_of_parameters():
-    from transformers import MistralForCausalLM
-
-    from featflow.core.config.models import Architecture
-
     class Vocabulary:
         def get_vocab(self):
             return {str(i): i for i in range(32_000)}
 
         def get_added_tokens_decoder(self):
-            from tokenizers import AddedToken
-
             return {1: AddedToken("<s>", special=True)}
 
     with torch.device("meta"):
-        model = build(Architecture(), Vocabulary())
+        model = build(Architecture(), cast(Tokenizer, Vocabulary()))
     assert isinstance(model, MistralForCausalLM)
     assert model.num_parameters() == 35_128_832
 

@@ -81,7 +81,7 @@ def test_tied_weights_are_merged_once(corpora, tokenizer_file, tmp_path):
     both = [
         load_file(parent / "model.safetensors")["model.embed_tokens.weight"] for parent in parents
     ]
-    expected = in_numpy(*both, 0.5)
+    expected = in_numpy(both[0], both[1], 0.5)
     np.testing.assert_allclose(model.lm_head.weight.detach(), expected, rtol=1e-6, atol=1e-9)
 
 
@@ -140,9 +140,9 @@ def test_each_row_of_a_sweep_is_that_merge_evaluated(swept, children, corpora, t
         merge.run(merge_slice(t), parents=children, output=tmp_path / f"{t}")
         evaluate.run(cfg, model=tmp_path / f"{t}", tokens=tokens, output=tmp_path / f"{t}.json")
         expected = load_json(tmp_path / f"{t}.json")
-        for row in table[table.t == t].itertuples():
-            assert row.loss == pytest.approx(expected[row.corpus]["loss"], rel=1e-6)
-            assert row.accuracy == expected[row.corpus]["accuracy"]
+        for row in table[table.t == t].to_dict("records"):
+            assert row["loss"] == pytest.approx(expected[row["corpus"]]["loss"], rel=1e-6)
+            assert row["accuracy"] == expected[row["corpus"]]["accuracy"]
     ends = table.set_index(["t", "corpus"]).accuracy
     assert ends[0, "one"] > ends[1, "one"] and ends[1, "two"] > ends[0, "two"]
 

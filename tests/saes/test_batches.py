@@ -30,7 +30,7 @@ def taken(size, count, seed=0, start=0):
 
 
 def test_a_pass_sees_every_window_once():
-    seen = sum(taken(4, 9), [])
+    seen = [window for batch in taken(4, 9) for window in batch]
     for epoch in range(3):
         assert sorted(seen[epoch * 12 : (epoch + 1) * 12]) == list(range(12))
     assert seen[:12] != seen[12:24]

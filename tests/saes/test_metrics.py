@@ -95,5 +95,5 @@ def test_a_perfect_sae_explains_all(model, token_ids):
 
 
 def test_a_corpus_without_a_block_is_named(sae, model, token_ids):
-    with pytest.raises(FeatflowError, match="short.*20"):
+    with pytest.raises(FeatflowError, match=r"short.*20"):
         evaluate(sae, model, {"short": token_ids[:20]}, WINDOWS, 100, 1.0)

@@ -1,6 +1,7 @@
 """λ steers the L0 of a simple plant to its target, within its limits."""
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -29,7 +30,7 @@ def test_it_moves_only_between_its_shares_of_the_run_and_slowly():
     _, seen = steered(0.01)
     values = [value for value, _ in seen]
     assert set(values[:199]) == {0.01} and len(set(values[1599:])) == 1
-    ratios = [abs(math.log(b / a)) for a, b in zip(values, values[1:], strict=False)]
+    ratios = [abs(math.log(b / a)) for a, b in pairwise(values)]
     assert 0.0099 < max(ratios) < 0.01001
 
 
