@@ -2,8 +2,8 @@
 
     python benchmarks/sae_step.py [--features 1024] [--threads 1] [--l0 30] [--seconds 30]
 
-The contestants take turns step by step in one process, so that whatever else the machine does falls
-on all alike; a time is the median. The bound is the five dense products of the step (encode, decode,
+The contestants take turns step by step in one process, so that whatever else the machine does
+falls on all alike; a time is the median. The bound is the five dense products (encode, decode,
 back through the decoder, two weight gradients) and nothing else, in the same dtype. SAELens runs
 where it is installed.
 """
@@ -80,6 +80,7 @@ def autograd(features: int, precision: str, l0: float, x: Tensor) -> Run:
         loss.backward()
         with torch.no_grad():
             gradient = decoder.grad
+            assert gradient is not None
             gradient -= (gradient * decoder).sum(1, keepdim=True) * decoder
             optimiser.step()
             optimiser.zero_grad()

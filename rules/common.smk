@@ -1,5 +1,6 @@
 # The only helpers of the rules: the plan of this run, paths, leaves, constraints.
 
+import hashlib
 import importlib
 import os
 import sys
@@ -89,6 +90,15 @@ def files_below(name):
     if os.path.isfile(name):
         return [name]
     return sorted(os.path.join(top, file) for top, _, found in os.walk(name) for file in found)
+
+
+def state(names):
+    """A digest of some files' names, sizes and times: none for no file."""
+    digest = hashlib.sha256()
+    for name in names:
+        stat = os.stat(name)
+        digest.update(f"{os.path.basename(name)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16] if names else None
 
 
 def share_of_cores(parts):

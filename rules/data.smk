@@ -5,13 +5,17 @@ from featflow.data.corpora import files
 from featflow.data.sources import keyed
 
 
-def source_files(wildcards):
-    """The files that a corpus reads of this machine, so that a new or changed one rebuilds it."""
+def source_state(wildcards):
+    """What stands for the files of this machine that a corpus reads, so that a new, changed or
+    deleted one rebuilds it. (As inputs, thousands of them would fill every message.)"""
     source = of(wildcards).study.corpora[wildcards.corpus]
+    found = []
     if source.kind == "files":
         where = f"studies.{wildcards.study}.corpora.{wildcards.corpus}"
-        return [str(path) for path in explained(keyed(where)(files.paths))(source)]
-    return files_below(source.dataset) if source.kind == "hub" else []
+        found = explained(keyed(where)(files.paths))(source)
+    elif source.kind == "hub":
+        found = files_below(source.dataset)
+    return state(found)
 
 
 def tokenizer_sources(wildcards):
@@ -25,8 +29,6 @@ def tokenizer_sources(wildcards):
 
 
 rule corpus:
-    input:
-        source_files,
     output:
         train=paths.CORPUS.replace("{split}", "train"),
         validation=paths.CORPUS.replace("{split}", "validation"),
@@ -34,6 +36,7 @@ rule corpus:
     params:
         cfg=lambda w: of(w).corpus(w.corpus).dumps(),
         code=code("corpus"),
+        source=source_state,
     log:
         "logs/{study}/corpus/{corpus}.log",
     benchmark:

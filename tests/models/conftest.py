@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from featflow.core.config.merging import Slerp
 from featflow.core.config.models import Architecture, FinetuneTraining, Training
-from featflow.core.slices import FinetuneSlice, TrainSlice
-from featflow.models import finetune, train
+from featflow.core.slices import FinetuneSlice, MergeSlice, SweepSlice, TrainSlice
+from featflow.models import finetune, sweep, train
 
 ARCHITECTURE = Architecture(hidden=32, intermediate=48, layers=1, heads=4, kv_heads=2, context=32)
 TRAINING = Training(epochs=2, batch=8, learning_rate=3e-3, precision="float32")
@@ -66,6 +67,16 @@ def finetune_slice(corpora: list[str], **training) -> FinetuneSlice:
     )
 
 
+def merge_slice(t) -> MergeSlice:
+    return MergeSlice(
+        study="demo",
+        model="merged",
+        parents=["one", "two"],
+        corpora=[["one"], ["two"]],
+        method=Slerp(kind="slerp", t=t),
+    )
+
+
 @pytest.fixture(scope="session")
 def base(tmp_path_factory, corpora, tokenizer_file) -> Path:
     """A base model of the corpora `one` and `two`."""
@@ -88,3 +99,20 @@ def children(tmp_path_factory, corpora, base) -> list[Path]:
             cfg = finetune_slice([name], epochs=3)
             finetune.run(cfg, parent=base, tokens=[corpora[name]], output=root / name)
     return [root / "one", root / "two"]
+
+
+@pytest.fixture(scope="session")
+def swept(children, corpora, tmp_path_factory):
+    """The sweep of the children at five values of t, on their training tokens."""
+    cfg = SweepSlice(
+        study="demo",
+        model="merged",
+        parents=["one", "two"],
+        corpora=[["one"], ["two"]],
+        method=Slerp(kind="slerp"),
+        points=5,
+        tokens=3000,
+    )
+    output = tmp_path_factory.mktemp("sweep") / "merged.parquet"
+    sweep.run(cfg, parents=children, tokens=[corpora["one"], corpora["two"]], output=output)
+    return output

@@ -1,4 +1,4 @@
-"""Merging model folders, and sweeping t."""
+"""Merging model folders."""
 
 import json
 import shutil
@@ -12,21 +12,10 @@ from transformers import AutoModelForCausalLM
 
 from featflow.core.artifacts import ArtifactError, load_json
 from featflow.core.config.errors import FeatflowError
-from featflow.core.config.merging import Slerp
-from featflow.core.slices import EvaluateSlice, MergeSlice, SweepSlice
-from featflow.models import evaluate, finetune, merge, sweep, train
-from tests.models.conftest import ARCHITECTURE, finetune_slice, train_slice
+from featflow.core.slices import EvaluateSlice
+from featflow.models import evaluate, finetune, merge, train
+from tests.models.conftest import ARCHITECTURE, finetune_slice, merge_slice, train_slice
 from tests.models.test_slerp import in_numpy
-
-
-def merge_slice(t) -> MergeSlice:
-    return MergeSlice(
-        study="demo",
-        model="merged",
-        parents=["one", "two"],
-        corpora=[["one"], ["two"]],
-        method=Slerp(kind="slerp", t=t),
-    )
 
 
 def changed(folder, target, name: str, change):
@@ -111,40 +100,6 @@ def test_a_truncated_parent_is_named(children, tmp_path):
     (other / "model.safetensors").write_bytes(b"half")
     with pytest.raises(ArtifactError, match=r"other/model\.safetensors: cannot be read"):
         merge.run(merge_slice(0.5), parents=[children[0], other], output=tmp_path / "merged")
-
-
-@pytest.fixture(scope="module")
-def swept(children, corpora, tmp_path_factory):
-    """The sweep of the children at five values of t, on their training tokens."""
-    cfg = SweepSlice(
-        study="demo",
-        model="merged",
-        parents=["one", "two"],
-        corpora=[["one"], ["two"]],
-        method=Slerp(kind="slerp"),
-        points=5,
-        tokens=3000,
-    )
-    output = tmp_path_factory.mktemp("sweep") / "merged.parquet"
-    sweep.run(cfg, parents=children, tokens=[corpora["one"], corpora["two"]], output=output)
-    return output
-
-
-def test_each_row_of_a_sweep_is_that_merge_evaluated(swept, children, corpora, tmp_path):
-    table = pd.read_parquet(swept)
-    assert table.columns.tolist() == ["t", "corpus", "loss", "accuracy"]
-    assert table.t.tolist() == [t for t in (0, 0.25, 0.5, 0.75, 1) for _ in range(2)]
-    cfg = EvaluateSlice(study="demo", model="merged", corpora=["one", "two"], tokens=3000)
-    tokens = [corpora["one"], corpora["two"]]
-    for t in (0, 0.25, 1):
-        merge.run(merge_slice(t), parents=children, output=tmp_path / f"{t}")
-        evaluate.run(cfg, model=tmp_path / f"{t}", tokens=tokens, output=tmp_path / f"{t}.json")
-        expected = load_json(tmp_path / f"{t}.json")
-        for row in table[table.t == t].to_dict("records"):
-            assert row["loss"] == pytest.approx(expected[row["corpus"]]["loss"], rel=1e-6)
-            assert row["accuracy"] == expected[row["corpus"]]["accuracy"]
-    ends = table.set_index(["t", "corpus"]).accuracy
-    assert ends[0, "one"] > ends[1, "one"] and ends[1, "two"] > ends[0, "two"]
 
 
 def test_equilibrium_comes_from_the_sweep(swept, children, tmp_path):

@@ -1,0 +1,26 @@
+"""Sweeping t."""
+
+import pandas as pd
+import pytest
+
+from featflow.core.artifacts import load_json
+from featflow.core.slices import EvaluateSlice
+from featflow.models import evaluate, merge
+from tests.models.conftest import merge_slice
+
+
+def test_each_row_of_a_sweep_is_that_merge_evaluated(swept, children, corpora, tmp_path):
+    table = pd.read_parquet(swept)
+    assert table.columns.tolist() == ["t", "corpus", "loss", "accuracy"]
+    assert table.t.tolist() == [t for t in (0, 0.25, 0.5, 0.75, 1) for _ in range(2)]
+    cfg = EvaluateSlice(study="demo", model="merged", corpora=["one", "two"], tokens=3000)
+    tokens = [corpora["one"], corpora["two"]]
+    for t in (0, 0.25, 1):
+        merge.run(merge_slice(t), parents=children, output=tmp_path / f"{t}")
+        evaluate.run(cfg, model=tmp_path / f"{t}", tokens=tokens, output=tmp_path / f"{t}.json")
+        expected = load_json(tmp_path / f"{t}.json")
+        for row in table[table.t == t].to_dict("records"):
+            assert row["loss"] == pytest.approx(expected[row["corpus"]]["loss"], rel=1e-6)
+            assert row["accuracy"] == expected[row["corpus"]]["accuracy"]
+    ends = table.set_index(["t", "corpus"]).accuracy
+    assert ends[0, "one"] > ends[1, "one"] and ends[1, "two"] > ends[0, "two"]
