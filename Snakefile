@@ -18,9 +18,9 @@ include: "rules/common.smk"
 
 # The default target: every leaf of the config's study.
 rule all:
+    default_target: True
     input:
         leaves(PLAN.workflow.study),
-    default_target: True
 
 
 include: "rules/data.smk"

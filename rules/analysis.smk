@@ -2,12 +2,6 @@
 # out: the fate of every feature, the table of edges with ceilings, strata, chains
 
 
-def of_pairs(wildcards, template):
-    """A file of each pair of this SAE, in the order of its slice's pairs."""
-    pairs = of(wildcards).flow(wildcards.sae).pairs
-    return [template.at(study=wildcards.study, a=pair.a, b=pair.b) for pair in pairs]
-
-
 rule flow:
     input:
         matches=lambda w: of_pairs(w, paths.MATCHES),
@@ -17,9 +11,6 @@ rule flow:
         edges=paths.FLOW_EDGES,
         strata=paths.FLOW_STRATA,
         chains=paths.FLOW_CHAINS,
-    params:
-        cfg=lambda w: of(w).flow(w.sae).dumps(),
-        code=code("flow"),
     log:
         "logs/{study}/flow/{sae}.log",
     benchmark:
@@ -28,6 +19,9 @@ rule flow:
         ENVIRONMENT
     resources:
         mem_mb=8000,
+    params:
+        cfg=lambda w: of(w).flow(w.sae).dumps(),
+        code=code("flow"),
     shell:
         "python -m featflow flow --log {log:q} --cfg {params.cfg:q}"
         " --matches {input.matches} --matrices {input.matrices} --features {output.features}"

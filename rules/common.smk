@@ -12,17 +12,14 @@ sys.path.insert(0, str(workflow.basedir))
 from featflow.core import paths
 from featflow.core.config import FeatflowError
 from featflow.core.paths import folder
-from featflow.core.plan import code, plan
+from featflow.core.plan import code, plan, use_this_checkout
+from featflow.data.corpora import files
+from featflow.data.sources import keyed
 
 ENVIRONMENT = "../envs/featflow.yaml"
 NAME = "[a-z][a-z0-9]*"
 
-# Rules call `python -m featflow`: of the interpreter that runs Snakemake, whether its environment is
-# activated or not, and of this checkout. (conda puts its own interpreter before this one.)
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(workflow.basedir), *filter(None, [os.environ.get("PYTHONPATH")])]
-)
+use_this_checkout(workflow.basedir)
 
 
 def explained(function):
@@ -49,8 +46,8 @@ wildcard_constraints:
     split="|".join(paths.SPLITS),
     hook=r"[A-Za-z0-9_.]+",
     shard=r"\d+",
-    a=NAME + r"\." + NAME,
-    b=NAME + r"\." + NAME,
+    a=rf"{NAME}\.{NAME}",
+    b=rf"{NAME}\.{NAME}",
 
 
 def studies_with(kind):
@@ -70,9 +67,16 @@ def of(wildcards):
     return PLAN.of(wildcards.study)
 
 
+def documents_among(files):
+    """The document files among a tokenizer's inputs: none where it is pretrained."""
+    return [file for file in files if file.endswith(".parquet")]
+
+
 def tokens_of(wildcards, corpora, split):
     """The token files of some corpora."""
-    return [paths.TOKENS.at(study=wildcards.study, corpus=c, split=split) for c in corpora]
+    return [
+        paths.TOKENS.at(study=wildcards.study, corpus=c, split=split) for c in corpora
+    ]
 
 
 def models_of(wildcards, models):
@@ -89,7 +93,9 @@ def files_below(name):
     """The files of a local file or folder; none for a name on the hub."""
     if os.path.isfile(name):
         return [name]
-    return sorted(os.path.join(top, file) for top, _, found in os.walk(name) for file in found)
+    return sorted(
+        os.path.join(top, file) for top, _, found in os.walk(name) for file in found
+    )
 
 
 def state(names):
@@ -97,7 +103,9 @@ def state(names):
     digest = hashlib.sha256()
     for name in names:
         stat = os.stat(name)
-        digest.update(f"{os.path.basename(name)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        digest.update(
+            f"{os.path.basename(name)} {stat.st_size} {stat.st_mtime_ns}\n".encode()
+        )
     return digest.hexdigest()[:16] if names else None
 
 
@@ -111,6 +119,92 @@ def figure_module(study, figure):
     return importlib.import_module(f"featflow.figures.{study.drawn[figure].kind}")
 
 
+def source_state(wildcards):
+    """What stands for the files of this machine that a corpus reads, so that a new, changed or
+    deleted one rebuilds it. (As inputs, thousands of them would fill every message.)"""
+    source = of(wildcards).study.corpora[wildcards.corpus]
+    found = []
+    if source.kind == "files":
+        where = f"studies.{wildcards.study}.corpora.{wildcards.corpus}"
+        found = explained(keyed(where)(files.paths))(source)
+    elif source.kind == "hub":
+        found = files_below(source.dataset)
+    return state(found)
+
+
+def tokenizer_sources(wildcards):
+    """The documents that a tokenizer is trained on, or its files where it lies on this machine."""
+    slices = of(wildcards)
+    tokenizer = slices.study.tokenizer
+    if tokenizer.kind == "pretrained":
+        return files_below(tokenizer.name)
+    names = slices.tokenizer_corpora()
+    return [
+        paths.CORPUS.at(study=wildcards.study, corpus=c, split="train") for c in names
+    ]
+
+
+def sweep_corpora(wildcards):
+    """The corpora of a merge's parents, each once."""
+    corpora = of(wildcards).sweep(wildcards.model).corpora
+    return list(dict.fromkeys(corpus for own in corpora for corpus in own))
+
+
+def choice_of_t(wildcards):
+    """What a merge needs to choose its t, by flag: the sweep, and for `balanced` the ancestor."""
+    slices = of(wildcards)
+    t = getattr(slices.study.models[wildcards.model].method, "t", None)
+    flags = {}
+    if isinstance(t, str):
+        flags["--sweep"] = paths.SWEEP.at(study=wildcards.study, model=wildcards.model)
+    if t == "balanced":
+        ancestor = slices.lineage.common_ancestor(wildcards.model)
+        flags["--ancestor"] = paths.EVALUATE.at(study=wildcards.study, model=ancestor)
+    return flags
+
+
+def sae_data(wildcards):
+    """What an SAE is trained on, by flag: shards, or tokens where no shards are kept."""
+    slices = of(wildcards)
+    if not slices.study.activations.keep:
+        corpora = slices.lineage.activation_corpora(wildcards.model)
+        return {"--tokens": tokens_of(wildcards, corpora, "train")}
+    hook = slices.study.saes[wildcards.sae].hook
+    at = {"study": wildcards.study, "model": wildcards.model, "hook": hook}
+    return {
+        "--shards": [
+            paths.ACTIVATIONS.at(**at, shard=i) for i in slices.shards(wildcards.sae)
+        ]
+    }
+
+
+def dumps_of(wildcards, dictionary):
+    """The dumps of one side of a pair, in the order of its slice's corpora."""
+    model, sae = dictionary.split(".")
+    corpora = of(wildcards).correlation(wildcards.a, wildcards.b).corpora
+    at = {"study": wildcards.study, "model": model, "sae": sae}
+    return [paths.FEATURES.at(**at, corpus=c) for c in corpora]
+
+
+def sae_of(wildcards, dictionary):
+    """The handle of a dictionary's SAE."""
+    model, sae = dictionary.split(".")
+    return paths.SAE.at(study=wildcards.study, model=model, sae=sae)
+
+
+def of_pairs(wildcards, template):
+    """A file of each pair of this SAE, in the order of its slice's pairs."""
+    pairs = of(wildcards).flow(wildcards.sae).pairs
+    return [template.at(study=wildcards.study, a=pair.a, b=pair.b) for pair in pairs]
+
+
+def figure_inputs(wildcards):
+    """The files that a figure says it draws."""
+    study = of(wildcards).study
+    figure = study.drawn[wildcards.figure]
+    return figure_module(study, wildcards.figure).inputs(wildcards.study, study, figure)
+
+
 @explained
 def leaves(name):
     """Everything that a study makes and no other stage reads, and what people look at."""
@@ -118,10 +212,17 @@ def leaves(name):
     study, lineage = slices.study, slices.lineage
     at = {"study": name}
     return [
-        *(paths.FIGURE.at(**at, figure=f, format=x) for f in study.drawn for x in study.figures.formats),
+        *(
+            paths.FIGURE.at(**at, figure=f, format=x)
+            for f in study.drawn
+            for x in study.figures.formats
+        ),
         *(paths.EVALUATE.at(**at, model=m) for m in study.models),
         *(paths.SWEEP.at(**at, model=m) for m in study.swept),
-        *(paths.SAE_METRICS.at(**at, model=m, sae=s) for m, s in lineage.dictionaries()),
+        *(
+            paths.SAE_METRICS.at(**at, model=m, sae=s)
+            for m, s in lineage.dictionaries()
+        ),
         *(paths.SUMMARY.at(**at, model=m, sae=s) for m, s in lineage.dictionaries()),
         *(paths.MATCHES.at(**at, a=str(p.a), b=str(p.b)) for p in lineage.pairs()),
         *(paths.FLOW_EDGES.at(**at, sae=s) for s in study.flow_saes if lineage.edges()),

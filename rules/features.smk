@@ -21,11 +21,6 @@ for study, slices in PLAN.studies.items():
                 for c in slices.study.probe_corpora
             ],
             summary=paths.SUMMARY.replace("{study}", study),
-        params:
-            cfg=lambda w, slices=slices: slices.features(w.model, w.sae).dumps(),
-            code=code("features"),
-            model=lambda w, input: folder(input.model),
-            sae=lambda w, input: folder(input.sae),
         log:
             f"logs/{study}/features/{{model}}/{{sae}}.log",
         benchmark:
@@ -37,25 +32,16 @@ for study, slices in PLAN.studies.items():
             gpu=1,
             mem_mb=32000,
             runtime=120,
+        params:
+            cfg=lambda w, slices=slices: slices.features(w.model, w.sae).dumps(),
+            code=code("features"),
+            model=lambda w, input: folder(input.model),
+            sae=lambda w, input: folder(input.sae),
         shell:
             "OMP_NUM_THREADS={threads} NUMBA_NUM_THREADS={threads} python -m featflow features"
             " --log {log:q} --cfg {params.cfg:q}"
             " --model {params.model} --sae {params.sae} --tokens {input.tokens}"
             " --output {output.dumps} --summary {output.summary}"
-
-
-def dumps_of(wildcards, dictionary):
-    """The dumps of one side of a pair, in the order of its slice's corpora."""
-    model, sae = dictionary.split(".")
-    corpora = of(wildcards).correlation(wildcards.a, wildcards.b).corpora
-    at = {"study": wildcards.study, "model": model, "sae": sae}
-    return [paths.FEATURES.at(**at, corpus=c) for c in corpora]
-
-
-def sae_of(wildcards, dictionary):
-    """The handle of a dictionary's SAE."""
-    model, sae = dictionary.split(".")
-    return paths.SAE.at(study=wildcards.study, model=model, sae=sae)
 
 
 rule correlation:
@@ -68,11 +54,6 @@ rule correlation:
     output:
         matrix=paths.MATRIX,
         matches=paths.MATCHES,
-    params:
-        cfg=lambda w: of(w).correlation(w.a, w.b).dumps(),
-        code=code("correlation"),
-        sae_a=lambda w, input: folder(input.sae_a),
-        sae_b=lambda w, input: folder(input.sae_b),
     log:
         "logs/{study}/correlation/{a}-{b}.log",
     benchmark:
@@ -83,6 +64,11 @@ rule correlation:
     resources:
         mem_mb=16000,
         runtime=120,
+    params:
+        cfg=lambda w: of(w).correlation(w.a, w.b).dumps(),
+        code=code("correlation"),
+        sae_a=lambda w, input: folder(input.sae_a),
+        sae_b=lambda w, input: folder(input.sae_b),
     shell:
         "NUMBA_NUM_THREADS={threads} OMP_NUM_THREADS={threads} python -m featflow correlation"
         " --log {log:q} --cfg {params.cfg:q} --a {input.a} --b {input.b}"

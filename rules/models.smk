@@ -10,23 +10,23 @@ rule train:
         config=paths.MODEL,
         weights=paths.WEIGHTS,
         training=paths.TRAINING,
-    params:
-        cfg=lambda w: of(w).train(w.model).dumps(),
-        code=code("train"),
-        folder=lambda w, output: folder(output.config),
     log:
         "logs/{study}/train/{model}.log",
     benchmark:
         "logs/{study}/train/{model}.tsv"
-    conda:
-        ENVIRONMENT
     wildcard_constraints:
         study=studies_with("base"),
+    conda:
+        ENVIRONMENT
     threads: share_of_cores(1)
     resources:
         gpu=1,
         mem_mb=16000,
         runtime=720,
+    params:
+        cfg=lambda w: of(w).train(w.model).dumps(),
+        code=code("train"),
+        folder=lambda w, output: folder(output.config),
     shell:
         "OMP_NUM_THREADS={threads} python -m featflow train --log {log:q} --cfg {params.cfg:q}"
         " --tokens {input.tokens} --tokenizer {input.tokenizer} --output {params.folder}"
@@ -40,33 +40,27 @@ rule finetune:
         config=paths.MODEL,
         weights=paths.WEIGHTS,
         training=paths.TRAINING,
-    params:
-        cfg=lambda w: of(w).finetune(w.model).dumps(),
-        code=code("finetune"),
-        folder=lambda w, output: folder(output.config),
-        parent=lambda w, input: folders(input.parent),
     log:
         "logs/{study}/finetune/{model}.log",
     benchmark:
         "logs/{study}/finetune/{model}.tsv"
-    conda:
-        ENVIRONMENT
     wildcard_constraints:
         study=studies_with("finetune"),
+    conda:
+        ENVIRONMENT
     threads: share_of_cores(2)
     resources:
         gpu=1,
         mem_mb=16000,
         runtime=720,
+    params:
+        cfg=lambda w: of(w).finetune(w.model).dumps(),
+        code=code("finetune"),
+        folder=lambda w, output: folder(output.config),
+        parent=lambda w, input: folders(input.parent),
     shell:
         "OMP_NUM_THREADS={threads} python -m featflow finetune --log {log:q} --cfg {params.cfg:q}"
         " --parent {params.parent} --tokens {input.tokens} --output {params.folder}"
-
-
-def sweep_corpora(wildcards):
-    """The corpora of a merge's parents, each once."""
-    corpora = of(wildcards).sweep(wildcards.model).corpora
-    return list(dict.fromkeys(corpus for own in corpora for corpus in own))
 
 
 rule sweep:
@@ -75,10 +69,6 @@ rule sweep:
         tokens=lambda w: tokens_of(w, sweep_corpora(w), "selection"),
     output:
         paths.SWEEP,
-    params:
-        cfg=lambda w: of(w).sweep(w.model).dumps(),
-        code=code("sweep"),
-        parents=lambda w, input: folders(input.parents),
     log:
         "logs/{study}/sweep/{model}.log",
     benchmark:
@@ -90,22 +80,13 @@ rule sweep:
         gpu=1,
         mem_mb=16000,
         runtime=240,
+    params:
+        cfg=lambda w: of(w).sweep(w.model).dumps(),
+        code=code("sweep"),
+        parents=lambda w, input: folders(input.parents),
     shell:
         "OMP_NUM_THREADS={threads} python -m featflow sweep --log {log:q} --cfg {params.cfg:q}"
         " --parents {params.parents} --tokens {input.tokens} --output {output}"
-
-
-def choice_of_t(wildcards):
-    """What a merge needs to choose its t, by flag: the sweep, and for `balanced` the ancestor."""
-    slices = of(wildcards)
-    t = getattr(slices.study.models[wildcards.model].method, "t", None)
-    flags = {}
-    if isinstance(t, str):
-        flags["--sweep"] = paths.SWEEP.at(study=wildcards.study, model=wildcards.model)
-    if t == "balanced":
-        ancestor = slices.lineage.common_ancestor(wildcards.model)
-        flags["--ancestor"] = paths.EVALUATE.at(study=wildcards.study, model=ancestor)
-    return flags
 
 
 rule merge:
@@ -116,22 +97,22 @@ rule merge:
         config=paths.MODEL,
         weights=paths.WEIGHTS,
         merge=paths.MERGE,
+    log:
+        "logs/{study}/merge/{model}.log",
+    benchmark:
+        "logs/{study}/merge/{model}.tsv"
+    wildcard_constraints:
+        study=studies_with("merge"),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=16000,
     params:
         cfg=lambda w: of(w).merge(w.model).dumps(),
         code=code("merge"),
         folder=lambda w, output: folder(output.config),
         parents=lambda w, input: folders(input.parents),
         choice=lambda w: [word for pair in choice_of_t(w).items() for word in pair],
-    log:
-        "logs/{study}/merge/{model}.log",
-    benchmark:
-        "logs/{study}/merge/{model}.tsv"
-    conda:
-        ENVIRONMENT
-    wildcard_constraints:
-        study=studies_with("merge"),
-    resources:
-        mem_mb=16000,
     shell:
         "python -m featflow merge --log {log:q} --cfg {params.cfg:q}"
         " --parents {params.parents} --output {params.folder} {params.choice}"
@@ -143,10 +124,6 @@ rule evaluate:
         tokens=lambda w: tokens_of(w, of(w).study.corpora, "validation"),
     output:
         paths.EVALUATE,
-    params:
-        cfg=lambda w: of(w).evaluate(w.model).dumps(),
-        code=code("evaluate"),
-        model=lambda w, input: folder(input.model),
     log:
         "logs/{study}/evaluate/{model}.log",
     benchmark:
@@ -158,6 +135,10 @@ rule evaluate:
         gpu=1,
         mem_mb=16000,
         runtime=60,
+    params:
+        cfg=lambda w: of(w).evaluate(w.model).dumps(),
+        code=code("evaluate"),
+        model=lambda w, input: folder(input.model),
     shell:
         "OMP_NUM_THREADS={threads} python -m featflow evaluate --log {log:q} --cfg {params.cfg:q}"
         " --model {params.model} --tokens {input.tokens} --output {output}"

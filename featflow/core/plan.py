@@ -8,6 +8,7 @@ digest, exports that file's path, and a job that finds the path loads the snapsh
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,17 @@ def plan(config: dict[str, Any]) -> Plan:
     os.replace(temporary, snapshot)
     os.environ[VARIABLE] = str(snapshot)
     return planned
+
+
+def use_this_checkout(folder: str) -> None:
+    """Let rules call `python -m featflow` of this checkout, by the interpreter that runs Snakemake.
+
+    So an unactivated `.venv/bin/snakemake` works. Set in the environment and not in the shell text,
+    which stays the same everywhere; conda can still put its own interpreter first.
+    """
+    for variable, first in (("PATH", os.path.dirname(sys.executable)), ("PYTHONPATH", str(folder))):
+        rest = [part for part in os.environ.get(variable, "").split(os.pathsep) if part]
+        os.environ[variable] = os.pathsep.join([first, *rest])
 
 
 def code(stage: str, module: str | None = None) -> str:

@@ -1,7 +1,7 @@
 """A slice leaves defaults out, so a changed default alone would rebuild nothing.
 
-tests/core/defaults.json holds every default of a class that is cut into slices, beside the revisions
-of the stages. Who changes a default raises the revision of the stages that read it
+tests/core/defaults.json holds every default of a class that is cut into slices, beside the
+revisions of the stages. Who changes a default raises the revision of the stages that read it
 (core/stages.py), then rewrites the file: `python -m tests.core.test_defaults`.
 """
 
@@ -20,7 +20,9 @@ FILE = Path(__file__).with_name("defaults.json")
 
 def sliced() -> list[type[Config]]:
     """Every class that a slice is made of."""
-    waiting = [c for c in vars(slices).values() if isinstance(c, type) and issubclass(c, slices.Slice)]
+    waiting = [
+        c for c in vars(slices).values() if isinstance(c, type) and issubclass(c, slices.Slice)
+    ]
     found: list[type[Config]] = []
     while waiting:
         cls = waiting.pop()
@@ -38,7 +40,10 @@ def now() -> dict:
         for name, field in cls.model_fields.items()
         if not field.is_required()
     }
-    return {"revisions": {verb: stage.revision for verb, stage in STAGES.items()}, "defaults": defaults}
+    return {
+        "revisions": {verb: stage.revision for verb, stage in STAGES.items()},
+        "defaults": defaults,
+    }
 
 
 def test_a_changed_default_needs_a_raised_revision():

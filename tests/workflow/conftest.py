@@ -34,7 +34,9 @@ def copy_checkout(to: Path, config: Path) -> Path:
     return to
 
 
-def snakemake(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def snakemake(
+    folder: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the venv's snakemake, unactivated, as a user would."""
     return subprocess.run(
         [str(SNAKEMAKE), *arguments],

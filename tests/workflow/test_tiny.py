@@ -63,7 +63,9 @@ def test_the_merge_used_the_t_where_the_sweep_crosses(tiny):
     sweep = load_table(tiny / paths.SWEEP.at(study="tiny", model="merged"))
     gap = sweep.pivot(index="t", columns="corpus", values="accuracy")
     sign = (gap.lua - gap.english).pipe(lambda x: x > 0)
-    crossing = [(a, b) for a, b in zip(gap.index, gap.index[1:], strict=False) if sign[a] != sign[b]]
+    crossing = [
+        (a, b) for a, b in zip(gap.index, gap.index[1:], strict=False) if sign[a] != sign[b]
+    ]
     assert any(a <= merge["t"] <= b for a, b in crossing)
 
 
@@ -103,10 +105,11 @@ def test_a_changed_t_remakes_the_merge_and_what_follows(tiny):
 
 
 def test_a_finetunes_learning_rate_leaves_its_siblings(tiny):
-    old = "training: {epochs: 1, batch: 16, learning_rate: 3e-3, warmup_steps: 5}\n      more: {extends: lua, corpora: [english]}"
-    new = old.replace("learning_rate: 3e-3", "learning_rate: 1e-3").replace(
-        "more: {extends: lua, corpora: [english]}",
-        "more: {extends: lua, corpora: [english], training: {learning_rate: 3e-3}}",
+    lua = "training: {epochs: 1, batch: 16, learning_rate: 3e-3, warmup_steps: 5}"
+    more = "more: {extends: lua, corpora: [english]"
+    old = f"{lua}\n      {more}}}"
+    new = old.replace(lua, lua.replace("3e-3", "1e-3")).replace(
+        more, f"{more}, training: {{learning_rate: 3e-3}}"
     )
     with edited(tiny, "workflow_config.yaml", old, new):
         jobs = dry_run(tiny, "--profile", "local")
@@ -171,7 +174,9 @@ def test_a_touched_module_reruns_nothing(tiny):
 def test_one_target_of_a_second_study_lies_beside(tiny):
     config = yaml.safe_load((tiny / "workflow_config.yaml").read_text())
     config["studies"]["other"] = {"extends": "tiny", "seed": 1}
-    with edited(tiny, "workflow_config.yaml", (tiny / "workflow_config.yaml").read_text(), yaml.dump(config)):
+    with edited(
+        tiny, "workflow_config.yaml", (tiny / "workflow_config.yaml").read_text(), yaml.dump(config)
+    ):
         jobs = dry_run(tiny, paths.TOKENIZER.at(study="other"))
         assert counts(jobs) == {"corpus": 3, "tokenizer": 1}
         assert dry_run(tiny, "--profile", "local") == set()

@@ -27,7 +27,9 @@ class Merged(NamedTuple):
 class MergeFunction(Protocol):
     """What a method's module calls `merge`."""
 
-    def __call__(self, tensors: Sequence[Tensor], settings: Any) -> Merged: ...
+    def __call__(self, tensors: Sequence[Tensor], settings: Any) -> Merged:
+        """Merge the same tensor of each parent."""
+        ...
 
 
 def method(kind: str) -> MergeFunction:
