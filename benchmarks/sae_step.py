@@ -1,11 +1,12 @@
 """A training step of the ReLU SAE against the matrix-product bound, autograd and SAELens.
 
-    python benchmarks/sae_step.py [--features 1024] [--threads 1] [--l0 30] [--seconds 30]
+    PYTHONPATH=. .venv.peers/bin/python benchmarks/sae_step.py [--features 1024]
+        [--threads 1] [--l0 30] [--seconds 30]
 
 The contestants take turns step by step in one process, so that whatever else the machine does
 falls on all alike; a time is the median. The bound is the five dense products (encode, decode,
 back through the decoder, two weight gradients) and nothing else, in the same dtype. SAELens runs
-where it is installed.
+in the environment of the peers (envs/peers.txt), and is left out elsewhere.
 """
 
 import argparse

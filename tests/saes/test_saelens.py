@@ -1,15 +1,22 @@
 """What is written opens in SAELens and encodes to the same bits; what is read is checked."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from featflow.core.artifacts import ArtifactError
 from featflow.core.provenance import Provenance
 from featflow.core.slices import Slice
 from featflow.saes import saelens
 from featflow.saes.saelens import Folded, load, save
+
+PEERS = Path(sys.prefix).with_name(".venv.peers") / "bin" / "python"
+"""SAELens has an environment of its own: see envs/peers.txt."""
 
 
 @pytest.fixture
@@ -28,16 +35,33 @@ def folder(sae, tmp_path):
     return tmp_path / "main"
 
 
-def test_saelens_reads_it_and_agrees_bit_for_bit(sae, folder):
-    sae_lens = pytest.importorskip("sae_lens")
-    theirs = sae_lens.SAE.load_from_disk(str(folder), device="cpu")
+IN_SAELENS = """
+import json, sys
+import torch
+from safetensors.torch import load_file, save_file
+from sae_lens import SAE
+
+folder, x, out = sys.argv[1:]
+theirs = SAE.load_from_disk(folder, device="cpu")
+with torch.no_grad():
+    codes = theirs.encode(load_file(x)["x"])
+    save_file({"codes": codes, "decoded": theirs.decode(codes)}, out)
+print(json.dumps([theirs.cfg.metadata.hook_name, theirs.cfg.metadata.featflow["stage"]]))
+"""
+
+
+@pytest.mark.skipif(not PEERS.exists(), reason="needs .venv.peers: make test sets it up")
+def test_saelens_reads_it_and_agrees_bit_for_bit(sae, folder, tmp_path):
     x = torch.randn(50, 12, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        codes = theirs.encode(x)
-        assert torch.equal(codes, sae.encode(x)) and (codes > 0).any()
-        assert torch.equal(theirs.decode(codes), sae.decode(codes))
-    assert theirs.cfg.metadata.hook_name == "blocks.0.mlp.hook_post"
-    assert theirs.cfg.metadata.featflow["stage"] == "sae"
+    save_file({"x": x}, tmp_path / "x.safetensors")
+    files = [str(folder), str(tmp_path / "x.safetensors"), str(tmp_path / "out.safetensors")]
+    command = [str(PEERS), "-c", IN_SAELENS, *files]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout.splitlines()[-1]) == ["blocks.0.mlp.hook_post", "sae"]
+    theirs = load_file(tmp_path / "out.safetensors")
+    assert torch.equal(theirs["codes"], sae.encode(x)) and (theirs["codes"] > 0).any()
+    assert torch.equal(theirs["decoded"], sae.decode(theirs["codes"]))
 
 
 def test_it_is_read_back(sae, folder):
