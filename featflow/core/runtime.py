@@ -32,30 +32,32 @@ def set_up_logging(stage: str, file: Path | None = None) -> None:
     log.setLevel(os.environ.get("FEATFLOW_LOG_LEVEL", "INFO").upper())
 
 
-def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+def progress(
+    items: Iterable[Item], what: str, total: int | None = None, done: int = 0
+) -> Iterator[Item]:
     """Pass items on and show how far it is: a bar on a terminal, else a log line every 30 s.
 
     Args:
         items: what to iterate over.
         what: the unit, in the plural ("steps").
-        total: how many items there are, where `items` has no length.
+        total: how many items there are in all, where `items` has no length.
+        done: how many of them an earlier run has done.
     """
     if total is None and hasattr(items, "__len__"):
-        total = len(items)  # type: ignore[arg-type]
-    if sys.stderr.isatty() and "FEATFLOW_LINES" not in os.environ:
-        yield from tqdm(items, total=total, unit=f" {what}", dynamic_ncols=True)
+        total = done + len(items)  # type: ignore[arg-type]
+    if sys.stderr.isatty() and not any(isinstance(h, logging.FileHandler) for h in log.handlers):
+        yield from tqdm(items, total=total, initial=done, unit=f" {what}", dynamic_ncols=True)
         return
     start = said = time.monotonic()
-    for done, item in enumerate(items, 1):
+    for count, item in enumerate(items, 1):
         yield item
         now = time.monotonic()
         if now - said >= SECONDS_BETWEEN_LINES:
             said = now
-            log.info(_line(done, total, now - start, what))
+            log.info(_line(done + count, total, count / (now - start), what))
 
 
-def _line(done: int, total: int | None, seconds: float, what: str) -> str:
-    rate = done / seconds
+def _line(done: int, total: int | None, rate: float, what: str) -> str:
     if total is None:
         return f"{done:,} {what}, {rate:,.1f} a second"
     left = time.strftime("%H:%M:%S", time.gmtime((total - done) / rate))

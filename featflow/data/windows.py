@@ -51,7 +51,7 @@ def blocks(ids: np.ndarray, windows: Windows) -> np.ndarray:
 
 
 def positions(count: int, windows: Windows) -> np.ndarray:
-    """Where the kept tokens of the first `count` blocks lie in the stream: (count · kept,) int64."""
+    """Where the kept tokens of the first `count` blocks lie in the stream, int64."""
     shape = layout(windows)
     inside = np.arange(shape.block)[shape.kept(windows.window)]
     return (np.arange(count)[:, None] * shape.block + inside[None, :]).reshape(-1)

@@ -55,7 +55,7 @@ def train(
     if found := checkpoints.latest():
         run.restore(found)
     with _attention(run.where):
-        for step in progress(range(run.step, len(batches)), "steps"):
+        for step in progress(range(run.step, len(batches)), "steps", done=run.step):
             ids = torch.from_numpy(blocks[batches[step]].astype(np.int64))
             run.advance(ids.to(run.where, non_blocking=True))
             if len(run.losses) == run.every or run.step == len(batches):

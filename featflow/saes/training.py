@@ -73,7 +73,9 @@ class Training:
             self.sae.start_at(geometric_median(self.sample))
         stream = batches(self.shards, self.settings.batch, self.seed, self.done)
         left = range(self.done + 1, self.steps + 1)
-        for step, batch in progress(zip(left, stream, strict=False), "steps", len(left)):
+        for step, batch in progress(
+            zip(left, stream, strict=False), "steps", self.steps, self.done
+        ):
             self.step(step, batch)
             if step < self.steps and checkpoints.due():
                 checkpoints.save(step, *self.state)
