@@ -148,7 +148,7 @@ def test_another_corpus_of_the_probe_retrains_no_model(tiny):
     ("old", "new", "expected"),
     [
         ('"""', '"""Other words. ', {}),
-        ("import", "# a comment\nimport", {}),
+        ("\nORIGIN", "\n# a comment\nORIGIN", {}),
         ("\ndef draw(", "\nNEW = 1\n\n\ndef draw(", {"figure": 1}),
     ],
 )
@@ -172,11 +172,10 @@ def test_a_touched_module_reruns_nothing(tiny):
 
 
 def test_one_target_of_a_second_study_lies_beside(tiny):
-    config = yaml.safe_load((tiny / "workflow_config.yaml").read_text())
+    text = (tiny / "workflow_config.yaml").read_text()
+    config = yaml.safe_load(text)
     config["studies"]["other"] = {"extends": "tiny", "seed": 1}
-    with edited(
-        tiny, "workflow_config.yaml", (tiny / "workflow_config.yaml").read_text(), yaml.dump(config)
-    ):
+    with edited(tiny, "workflow_config.yaml", text, yaml.dump(config, sort_keys=False)):
         jobs = dry_run(tiny, paths.TOKENIZER.at(study="other"))
         assert counts(jobs) == {"corpus": 3, "tokenizer": 1}
         assert dry_run(tiny, "--profile", "local") == set()
@@ -188,6 +187,7 @@ def test_the_same_study_gives_the_same_bytes(tiny, tmp_path):
         paths.TOKENS.at(study="tiny", corpus="lua", split="train"),
         paths.WEIGHTS.at(study="tiny", model="base"),
         paths.TRAINING.at(study="tiny", model="base"),
+        paths.SAE_WEIGHTS.at(study="tiny", model="base", sae="main"),
     ]
     result = snakemake(again, *targets, "--profile", "local")
     assert result.returncode == 0, result.stderr
