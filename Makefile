@@ -71,7 +71,7 @@ schema: .venv/ready
 # uv.lock itself is not kept: it names download addresses; the constraints are all that pip needs.
 UV_EXPORT := $(BIN)/uv export --quiet --no-emit-project --no-hashes --no-annotate --no-header
 lock: .venv/ready-dev
-	$(BIN)/uv lock --quiet --upgrade
+	$(BIN)/uv lock --quiet
 	$(UV_EXPORT) --all-extras --output-file envs/constraints.txt > /dev/null
 	{ sed '/- pip:/q' envs/featflow.yaml; $(UV_EXPORT) | sed 's/.*/      - "&"/'; } > envs/featflow.new
 	mv envs/featflow.new envs/featflow.yaml

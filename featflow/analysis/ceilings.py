@@ -2,7 +2,8 @@
 
 A reseed pair is judged by the same rule as an edge of the lineage. The ceiling of a model is the
 mean, over its reseed pairs and both directions of each, of the share that persists; that of an edge
-is c = √(c_parent · c_child), since either dictionary misses some of what it could have found.
+is c = √(c_parent · c_child), since either dictionary misses some of what it could have found. An
+edge of which neither model has reseeds borrows the ceiling of those models of the study that have.
 """
 
 from collections.abc import Iterable, Mapping
@@ -47,14 +48,25 @@ def ceiling(
 ) -> tuple[float, str | None]:
     """The ceiling of an edge, and the models whose reseeds gave it ("parent+child").
 
-    √(c_parent · c_child) where both have reseeds, else that of the one that has; NaN and None where
-    neither has.
+    √(c_parent · c_child) where both have reseeds, else that of the one that has; where neither has,
+    the geometric mean of all models that have (see `borrowed`); NaN and None where none has.
     """
-    by = [model for model in (parent, child) if stratum in known.get(model, {})]
+    having = [model for model in known if stratum in known[model]]
+    by = [model for model in (parent, child) if model in having] or having
     if not by:
         return np.nan, None
     values = [known[model][stratum] for model in by]
     return float(np.prod(values) ** (1 / len(values))), "+".join(by)
+
+
+def borrowed(edge: str, ceiling_of: str | float | None) -> bool:
+    """Whether an edge's ceiling is that of other models than its two.
+
+    Args: `edge` and `ceiling_of` of edges.csv.
+    """
+    if not isinstance(ceiling_of, str):
+        return False
+    return not set(edge.split("-")) & set(ceiling_of.split("+"))
 
 
 def ratio(part: float, whole: float) -> float:

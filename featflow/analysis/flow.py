@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from featflow.analysis.ceilings import ceilings
+from featflow.analysis.ceilings import borrowed, ceilings
 from featflow.analysis.chains import chain_counts, chain_table
 from featflow.analysis.fates import Comparison, compare
 from featflow.analysis.tables import Edge, edge_table, feature_table, strata_table, traced
@@ -93,7 +93,17 @@ def table(edges: pd.DataFrame) -> str:
         "without a partner in any parent; 1:1: the largest one-to-one matching. Shares leave out\n"
         "silent and rare features, counted parent/child; rare: under "
         f"{first['min_firings']:,} firings or {first['min_documents']:,} documents."
+        f"{_stars(edges)}"
     )
+
+
+def _stars(edges: pd.DataFrame) -> str:
+    others = [row["ceiling_of"] for row in edges.to_dict("records") if _is_borrowed(row)]
+    return f"\n*: no reseed of either model; the ceiling of {others[0]}." if others else ""
+
+
+def _is_borrowed(row: dict[Hashable, Any]) -> bool:
+    return borrowed(row["edge"], row["ceiling_of"])
 
 
 def _line(row: dict[Hashable, Any]) -> dict[str, str]:
@@ -101,7 +111,7 @@ def _line(row: dict[Hashable, Any]) -> dict[str, str]:
         "edge": row["edge"],
         "parent": f"{row['parent_features']:,}",
         "persist": f"{row['persisting']:,} {percent(row['share'])}",
-        "ceiling": percent(row["ceiling"]),
+        "ceiling": percent(row["ceiling"]) + ("*" if _is_borrowed(row) else ""),
         "of it": percent(row["share_of_ceiling"]),
         "child": f"{row['child_features']:,}",
         "emerge": f"{row['emerging']:,} {percent(1 - row['traced_share'])}",

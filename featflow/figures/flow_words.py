@@ -33,26 +33,29 @@ def said(band: Band, rows: list[Row]) -> str:
     """A band in words; its share stands beside its ceiling."""
     if band.kind == "emerging":
         row = next(row for row in rows if row["child"] == band.target)
-        lost = _beside(1 - row["traced_share"], 1 - row["ceiling"], "of a reseed's features")
+        lost = _beside(1 - row["traced_share"], 1 - row["ceiling"], "of a reseed's features", row)
         return f"{band.features:,} of {row['child_features']:,} emerge in {band.target} ({lost})"
     row = next(row for row in rows if row["edge"] == band.edge)
     of = f"of {row['parent_features']:,} features of {row['parent']}"
     if band.kind == "disappearing":
-        lost = _beside(1 - row["share"], 1 - row["ceiling"], "of a reseed's features")
+        lost = _beside(1 - row["share"], 1 - row["ceiling"], "of a reseed's features", row)
         return f"{band.features:,} {of} disappear in {row['child']} ({lost})"
     origin = "from a base" if band.kind == "derived" else "emerged after it"
     persist = f"{row['persisting']:,} {of} persist into {row['child']} ({share(row)})"
     return f"{persist}<br>{band.features:,} of these {origin}"
 
 
-def _beside(part: float, ceiling: float, what: str) -> str:
+def _beside(part: float, ceiling: float, what: str, row: Row) -> str:
+    from featflow.analysis.ceilings import borrowed
+
     known = "no reseed to compare" if isnan(ceiling) else f"{what} {percent(ceiling)}"
-    return f"{percent(part)}; {known}"
+    lent = f" (of {row['ceiling_of']})" if borrowed(row["edge"], row["ceiling_of"]) else ""
+    return f"{percent(part)}; {known}{lent}"
 
 
 def share(row: Row) -> str:
     """The share of an edge that persists, and its ceiling."""
-    return _beside(row["share"], row["ceiling"], "ceiling")
+    return _beside(row["share"], row["ceiling"], "ceiling", row)
 
 
 def subtitle(sae: str, rows: list[Row]) -> str:

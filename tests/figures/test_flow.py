@@ -81,8 +81,9 @@ def test_a_share_stands_beside_its_ceiling(drawn, tables):
     labels = [label.text for label in drawn.layout.annotations]
     shares = [label for label in labels if "%" in label]
     assert len(shares) == len(edges)
-    assert all("ceiling" in label or "no reseed" in label for label in shares)
-    assert "no reseed" in bands(drawn)["lua-both", "disappearing"].text  # only the base has one
+    assert all("ceiling" in label for label in shares)
+    borrowed = bands(drawn)["lua-both", "disappearing"].text  # only the base has a reseed
+    assert borrowed.endswith("(of babypython))")
     assert f"<b>lua</b><br>{row['child_features']} living" in labels
 
 
