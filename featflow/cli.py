@@ -2,14 +2,17 @@
 
 import importlib
 import inspect
+import json
 import os
 import sys
 import typing
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import BaseModel, ValidationError
+
 from featflow import __version__
-from featflow.core.config.errors import FeatflowError
+from featflow.core.config.errors import ConfigError, FeatflowError, did_you_mean, explain
 from featflow.core.stages import STAGES
 
 EVERYDAY = {
@@ -33,8 +36,6 @@ def main(arguments: list[str] | None = None) -> None:
     elif verb in EVERYDAY:
         _guarded(lambda: _call(_function(EVERYDAY[verb][0], verb), verb, arguments[1:]))
     else:
-        from featflow.core.config.errors import did_you_mean
-
         print(
             f"featflow: no command {verb!r}; {did_you_mean(verb, [*EVERYDAY, *STAGES])}",
             file=sys.stderr,
@@ -55,7 +56,7 @@ def usage() -> str:
         "stages (what the rules call; `snakemake -p` prints the commands):",
         *(f"  {verb:<12} {stage.summary}" for verb, stage in STAGES.items()),
         "",
-        "`featflow <command> --help` lists the flags of one.",
+        "`featflow <command> --help` lists the flags of one; every stage takes --log FILE too.",
     ]
     return "\n".join(lines)
 
@@ -99,7 +100,7 @@ def _stage_function(verb: str) -> Callable[..., None]:
     slice_class = hints["cfg"]
 
     def stage(cfg: str, **paths: object) -> None:
-        run(slice_class.model_validate_json(cfg), **paths)
+        run(_slice(slice_class, cfg), **paths)
 
     parameters = list(inspect.signature(run).parameters.values())
     first = parameters[0].replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=str)
@@ -108,6 +109,22 @@ def _stage_function(verb: str) -> Callable[..., None]:
     stage.__annotations__ = {p.name: p.annotation for p in [first, *rest]}
     stage.__doc__ = run.__doc__
     return stage
+
+
+def _slice(slice_class: type[BaseModel], text: str) -> BaseModel:
+    """The slice from its JSON.
+
+    Raises:
+        ConfigError: naming the keys that are wrong.
+    """
+    try:
+        return slice_class.model_validate_json(text)
+    except ValidationError as error:
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as broken:
+            raise ConfigError(f"--cfg: not valid JSON: {broken}") from None
+        raise ConfigError(explain(error, slice_class, data, "--cfg")) from None
 
 
 def _call(function: Callable[..., None], verb: str, arguments: list[str]) -> None:

@@ -20,15 +20,17 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file; {_remedy(path)}") from None
+        raise ArtifactError(f"{path}: no such file; {_remedy(path, missing=True)}") from None
     except (SafetensorError, pa.ArrowException, ValueError, OSError) as error:
         raise ArtifactError(f"{path}: cannot be read: {error}; {_remedy(path)}") from error
 
 
-def _remedy(path: Path) -> str:
+def _remedy(path: Path, missing: bool = False) -> str:
     name = named(Path(path))
     if not name.startswith("results/"):
         return "check the path"
+    if missing:
+        return f"make it with: snakemake --profile local {name}"
     return f"rebuild it with: snakemake --profile local --forcerun {name} {name}"
 
 

@@ -47,6 +47,23 @@ def test_an_error_is_a_message_with_the_remedy_in_terminal_and_log(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("cfg", "words"),
+    [
+        ('{"corpus": "en"', "--cfg: not valid JSON"),
+        (
+            '{"corpus": "en", "splt": "train", "study": "one"}',
+            "--cfg.splt: unknown key; did you mean",
+        ),
+        ('{"corpus": "en", "study": "one"}', "--cfg.split: missing"),
+    ],
+)
+def test_a_wrong_slice_is_explained(cfg, words):
+    paths = ("--documents", "a", "--tokenizer", "b", "--output", "c")
+    result = featflow("tokens", "--cfg", cfg, *paths)
+    assert result.returncode == 1 and words in result.stderr and "Traceback" not in result.stderr
+
+
 def test_table_of_an_unknown_study():
     result = featflow("table", "dmo")
     assert result.returncode == 1 and "did you mean 'demo'" in result.stderr

@@ -14,8 +14,10 @@ def said(monkeypatch):
     handler = logging.Handler()
     handler.emit = lambda record: records.append(record.getMessage())  # type: ignore[method-assign]
     monkeypatch.setattr(runtime.log, "handlers", [handler])
-    monkeypatch.setattr(runtime.log, "level", logging.INFO)
-    return records
+    level = runtime.log.level
+    runtime.log.setLevel(logging.INFO)  # the logger caches what its level allows
+    yield records
+    runtime.log.setLevel(level)
 
 
 def test_items_pass_unchanged_and_lines_count(said):
