@@ -38,12 +38,12 @@ help:
 	@touch $@
 
 demo: .venv/ready
-	@$(SNAKEMAKE) --config study=demo
+	@$(SNAKEMAKE) --config study=demo --quiet rules
 	@$(BIN)/featflow table demo
 	@echo "Look at results/demo/figures/flow.html"
 
 desk: .venv/ready
-	@$(SNAKEMAKE) --config study=desk
+	@$(SNAKEMAKE) --config study=desk --quiet rules
 	@$(BIN)/featflow table desk
 
 test: .venv.peers/ready

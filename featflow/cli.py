@@ -70,7 +70,7 @@ def _run_stage(verb: str, arguments: list[str]) -> None:
         at = arguments.index("--log")
         log_file = Path(arguments[at + 1])
         arguments = arguments[:at] + arguments[at + 2 :]
-    set_up_logging(verb, log_file)
+    set_up_logging(_label(verb, log_file), log_file)
     try:
         _call(_stage_function(verb), verb, arguments)
     except FeatflowError as error:
@@ -79,6 +79,14 @@ def _run_stage(verb: str, arguments: list[str]) -> None:
     except Exception:
         log.exception("this is a fault of featflow, or of a library: please report it")
         raise SystemExit(1) from None
+
+
+def _label(verb: str, log_file: Path | None) -> str:
+    """What a line of the log begins with: `sae lua/main`, of logs/demo/sae/lua/main.log."""
+    if log_file is None or verb not in log_file.parts:
+        return verb
+    names = log_file.with_suffix("").parts[log_file.parts.index(verb) + 1 :]
+    return f"{verb} {'/'.join(names)}"
 
 
 def _guarded(action: Callable[[], None]) -> None:

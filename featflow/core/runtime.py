@@ -16,17 +16,21 @@ Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 30
 
 
-def set_up_logging(stage: str, file: Path | None = None) -> None:
+def set_up_logging(label: str, file: Path | None = None) -> None:
     """Log to the terminal, and to a file where Snakemake names one.
 
     FEATFLOW_LOG_LEVEL sets the level (default INFO).
+
+    Args:
+        label: what each line begins with.
+        file: the log file.
     """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(file, mode="w", encoding="utf-8"))
     for handler in handlers:
-        handler.setFormatter(logging.Formatter(f"%(asctime)s {stage}: %(message)s", "%H:%M:%S"))
+        handler.setFormatter(logging.Formatter(f"%(asctime)s {label}: %(message)s", "%H:%M:%S"))
     log.handlers = handlers
     log.propagate = False
     log.setLevel(os.environ.get("FEATFLOW_LOG_LEVEL", "INFO").upper())

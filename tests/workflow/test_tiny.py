@@ -80,7 +80,7 @@ def test_models_load_unchanged(tiny):
 
 def test_logs_and_benchmarks_lie_where_the_docs_say(tiny):
     log = (tiny / "logs/tiny/sae/base/main.log").read_text()
-    assert " sae: " in log
+    assert " sae base/main: " in log
     assert "max_rss" in pd.read_csv(tiny / "logs/tiny/sae/base/main.tsv", sep="\t").columns
 
 
