@@ -110,8 +110,10 @@ def state(names):
 
 
 def share_of_cores(parts):
-    """Threads of a rule of which `parts` run side by side on one machine; at most 16."""
-    return max(1, min(16, (workflow.cores or 16) // parts))
+    """Threads of a rule of which `parts` run side by side on one machine; at most 16. On a cluster,
+    where no number of cores is given, the profile sets the threads."""
+    cores = workflow.resource_settings.cores or 8
+    return max(1, min(16, cores // parts))
 
 
 def figure_module(study, figure):
