@@ -134,16 +134,15 @@ def _rare(firings: np.ndarray, documents: np.ndarray, flow: Flow) -> np.ndarray:
 def _counting(rows: pd.DataFrame, partners: pd.DataFrame, flow: Flow) -> np.ndarray:
     """Which features of the other side are not rare on this side's scope.
 
-    Their firings there stand beside the features that they are a best partner of; a feature that
-    is nobody's keeps the number of its own scope. In how many documents it fires is known on its
-    own scope only: that counts against it unless it fires more often here than there.
+    What they do there stands beside the features that they are a best partner of; a feature that
+    is nobody's keeps the numbers of its own scope.
     """
-    own = partners["firings"].to_numpy()
-    here = own.copy()
     listed = rows[rows["partner"] >= 0].drop_duplicates("partner")
-    here[listed["partner"].to_numpy()] = listed["partner_firings"].to_numpy()
-    few_documents = (partners["documents"].to_numpy() < flow.min_documents) & (here <= own)
-    return (here >= flow.min_firings) & ~few_documents
+    here = {}
+    for what in ("firings", "documents"):
+        here[what] = partners[what].to_numpy().copy()
+        here[what][listed["partner"].to_numpy()] = listed[f"partner_{what}"].to_numpy()
+    return ~_rare(here["firings"], here["documents"], flow)
 
 
 def _judged(

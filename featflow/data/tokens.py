@@ -101,5 +101,7 @@ def read(path: Path) -> Tokens:
         with open(path, "rb") as file:
             size = int.from_bytes(file.read(8), "little")
             entry = json.loads(file.read(size))["input_ids"]
+        if entry["dtype"] != "I32":
+            raise ValueError(f"its input_ids are {entry['dtype']}, not I32")
         shape, offset = tuple(entry["shape"]), 8 + size + entry["data_offsets"][0]
         return Tokens(np.memmap(path, np.int32, "c", offset, shape), starts)

@@ -136,6 +136,7 @@ class _Side(NamedTuple):
     rows: int
     tokens: int
     documents: np.ndarray
+    other_documents: np.ndarray
     lookup: np.ndarray
 
     def table(self, ranked: Ranked, cosines: Directions | None) -> pd.DataFrame:
@@ -147,8 +148,10 @@ class _Side(NamedTuple):
         partner, r = found[feature, rank], best[feature, rank].astype(np.float64)
         has = partner >= 0
         pairs = feature[has], partner[has]
-        firings, partner_firings, both = self.own.firings[feature], *np.zeros((2, len(has)), int)
+        firings = self.own.firings[feature]
+        partner_firings, partner_documents, both = np.zeros((3, len(has)), int)
         partner_firings[has] = self.other.firings[pairs[1]]
+        partner_documents[has] = self.other_documents[pairs[1]]
         both[has] = cofirings(self.own, self.other, self.rows, *pairs)
         cosine = np.full(len(has), np.nan)
         if cosines is not None:
@@ -168,15 +171,16 @@ class _Side(NamedTuple):
                 "decoder_cosine": cosine,
                 "lookup_r": self.lookup[feature],
                 "documents": self.documents[feature],
+                "partner_documents": partner_documents,
                 "tokens": self.tokens,
             }
         )
 
 
 def _side(name: str, own: Columns, other: Columns, scope: range, source: Source) -> _Side:
-    found = documents(own, source.documents)
+    found, there = documents(own, source.documents), documents(other, source.documents)
     lookup = lookup_r(own, scope, source.tokens, source.folds)
-    return _Side(name, own, other, len(source.tokens), len(scope), found, lookup)
+    return _Side(name, own, other, len(source.tokens), len(scope), found, there, lookup)
 
 
 def _cosines(sae_a: Path, sae_b: Path) -> Directions:

@@ -103,6 +103,8 @@ def d_sae(sae: Path) -> int:
 
 
 def _check(indptr, indices, values, positions, d_sae: int) -> None:
+    if values.dtype not in (np.float32, np.float64):
+        raise ValueError(f"its values are {values.dtype}, not float32")
     if len(indptr) != len(positions) + 1:
         raise ValueError(f"indptr has {len(indptr)} entries for {len(positions)} positions")
     if indptr[0] != 0 or (np.diff(indptr) < 0).any():

@@ -127,7 +127,7 @@ def _flat(name: str, part: _Part, positions: np.ndarray) -> pd.DataFrame:
 def marked(ids: np.ndarray, at: np.ndarray, tokenizer: Tokenizer) -> Iterator[tuple[str, str]]:
     """The token at each position, and the text around it with the token marked.
 
-    A character may be spread over several tokens: each is shown by what it adds to the text.
+    A character may be spread over several tokens: each of them is shown as the whole character.
 
     Args:
         ids: the stream (N,).
@@ -143,9 +143,10 @@ def marked(ids: np.ndarray, at: np.ndarray, tokenizer: Tokenizer) -> Iterator[tu
         for end in ends
     )
     for before, upto, whole in zip(*decoded, strict=True):
-        start = len(_shared(before, upto))
-        token, rest = upto[start:], whole[len(upto) :]
-        yield token, f"{upto[:start]}{MARKS[0]}{token}{MARKS[1]}{rest}"
+        start, stop = len(_shared(before, whole)), len(_shared(upto, whole))
+        stop = min(max(stop, start + 1), len(whole))
+        token = whole[start:stop]
+        yield token, f"{whole[:start]}{MARKS[0]}{token}{MARKS[1]}{whole[stop:]}"
 
 
 def _shared(first: str, second: str) -> str:

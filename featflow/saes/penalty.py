@@ -54,6 +54,6 @@ class Penalty:
 def starting_penalty(width: int, scale: float) -> float:
     """λ that takes half a typical element off every active feature: λ n / 2 = scale / 2.
 
-    Args: n; the root mean square of the elements in the scale trained in.
+    Args: n; mean‖x‖/√n in the scale trained in (start.typical_element).
     """
     return scale / width

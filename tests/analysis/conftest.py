@@ -25,11 +25,17 @@ class Counts(NamedTuple):
     documents: np.ndarray
     there: np.ndarray
     """Firings on the other side's scope."""
+    documents_there: np.ndarray | None = None
+    """Documents on the other side's scope, where they differ."""
 
 
 def many(size: int) -> Counts:
     """Features that are neither silent nor rare anywhere."""
     return Counts(*(np.full(size, count) for count in (100, 50, 100)))
+
+
+def _there(side: Counts) -> np.ndarray:
+    return side.documents if side.documents_there is None else side.documents_there
 
 
 def side_rows(side: str, r: np.ndarray, own: Counts, other: Counts, lookup, partners, tokens):
@@ -51,6 +57,7 @@ def side_rows(side: str, r: np.ndarray, own: Counts, other: Counts, lookup, part
                 "decoder_cosine": np.nan,
                 "lookup_r": lookup[feature],
                 "documents": own.documents[feature],
+                "partner_documents": 0 if partner < 0 else _there(other)[partner],
                 "tokens": tokens,
             }
 

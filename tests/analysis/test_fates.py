@@ -48,12 +48,21 @@ def test_each_side_is_judged_on_its_own_scope(tmp_path):
     r = matrix({(1, 1): 0.9})
     r[0] = np.nan  # silent on the parent's scope
     r_b = matrix({(0, 0): 0.95, (1, 1): 0.7, (2, 2): 0.9})
-    a = Counts(np.array([0, 100, 100]), np.array([0, 9, 9]), np.array([60, 100, 3]))
+    a = Counts(
+        *(np.array([0, 100, 100]), np.array([0, 9, 9]), np.array([60, 100, 3])), np.array([9, 9, 2])
+    )
     pair = compare(*write_pair(tmp_path, r, r_b, a=a), FLOW)
     assert pair.a.silent.tolist() == [True, False, False]
     assert pair.a.matched.tolist() == [False, True, False]
     # 0: its partner fires here; 1: r is too small here; 2: its partner is rare here
     assert pair.b.matched.tolist() == [True, False, False]
+
+
+def test_a_partner_in_too_few_documents_here_does_not_count(tmp_path):
+    """However often, and in however many documents, it fires on its own scope."""
+    r = matrix({(0, 0): 0.99})
+    b = many(3)._replace(there=np.array([25, 100, 100]), documents_there=np.array([3, 50, 50]))
+    assert not compare(*write_pair(tmp_path, r, b=b), FLOW).a.matched[0]
 
 
 def test_a_rare_partner_is_rare_however_many_partners_are_listed(tmp_path):

@@ -157,6 +157,7 @@ def test_every_column_of_the_matches(pair, side, scope):
             partner = other[:, match.partner] > 0
             assert match.r == r[feature, match.partner]
             assert match.partner_firings == partner.sum()
+            assert match.partner_documents == len(set(documents[partner]))
             assert match.cofirings == (firing & partner).sum()
             assert match.jaccard == (firing & partner).sum() / (firing | partner).sum()
             w, v = W[feature], V[match.partner]

@@ -108,11 +108,12 @@ def test_a_special_token_is_shown():
 
 
 def test_a_character_of_several_tokens(tokenizer):
-    """é is two bytes, and this tokenizer has no token for both."""
-    ids = np.array(tokenizer.encode("a é b").ids)
-    text = [context for _, context in marked(ids, np.arange(len(ids)), tokenizer)]
-    assert len(ids) > 4
-    whole = [context for context in text if "é" in context]
-    assert whole and all(context.replace("⟦", "").replace("⟧", "") == "a é b" for context in whole)
-    for context in text:
-        assert context.count("⟦") == context.count("⟧") == 1
+    """é is two bytes and 世 three, and this tokenizer has no token for them."""
+    ids = np.array(tokenizer.encode("a é 世界 b").ids)
+    found = list(marked(ids, np.arange(len(ids)), tokenizer))
+    assert len(ids) > 10
+    for token, context in found:
+        assert context.replace("⟦", "").replace("⟧", "") == "a é 世界 b"
+        assert f"⟦{token}⟧" in context and token
+    assert sum(token == "é" for token, _ in found) == 2
+    assert sum(token == "世" for token, _ in found) == 3
