@@ -63,8 +63,10 @@ def studies_with(kind):
 
 @explained
 def of(wildcards):
-    """The slices of the wildcards' study."""
-    return PLAN.of(wildcards.study)
+    """The slices of the wildcards' study, the names in the target checked."""
+    slices = PLAN.of(wildcards.study)
+    slices.check(dict(wildcards.items()))
+    return slices
 
 
 def documents_among(files):
@@ -91,6 +93,7 @@ def folders(handles):
 
 def files_below(name):
     """The files of a local file or folder; none for a name on the hub."""
+    name = os.path.expanduser(os.path.expandvars(name))
     if os.path.isfile(name):
         return [name]
     return sorted(

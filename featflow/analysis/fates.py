@@ -25,6 +25,12 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from featflow.core.artifacts import ArtifactError, load_table, load_tensors
 from featflow.core.config.study import Flow
 
+COLUMNS = (
+    *("side", "feature", "rank", "partner", "firings", "documents", "tokens", "lookup_r"),
+    *("partner_firings", "partner_documents"),
+)
+"""What is read of matches.parquet."""
+
 ROWS = 256
 """Rows of a matrix that are looked through at once: bounds the memory beside the matrix."""
 
@@ -45,7 +51,7 @@ class Side:
     documents: np.ndarray
     lookup_r: np.ndarray
     density: np.ndarray
-    """The share of the scope's tokens on which it fires; NaN where the matches lack `tokens`."""
+    """The share of the scope's tokens on which it fires."""
     silent: np.ndarray
     rare: np.ndarray
     partner: np.ndarray
@@ -102,7 +108,7 @@ def compare(matches: Path, matrix: Path, flow: Flow) -> Comparison:
     Raises:
         ArtifactError: when the two files do not belong together.
     """
-    table, r = load_table(matches), load_tensors(matrix)
+    table, r = load_table(matches, *COLUMNS), load_tensors(matrix)
     r_a, r_b = r["r"], r.get("r_b", r["r"])
     rows_a, rows_b = (table[table["side"] == side] for side in "ab")
     a, b = _features(rows_a, r_a.shape[0], matches), _features(rows_b, r_a.shape[1], matches)
@@ -159,9 +165,7 @@ def _judged(
         firings=firings,
         documents=documents,
         lookup_r=features["lookup_r"].to_numpy(dtype=np.float64, na_value=np.nan),
-        density=firings / features["tokens"].to_numpy()
-        if "tokens" in features
-        else firings * np.nan,
+        density=firings / features["tokens"].to_numpy(),
         silent=silent,
         rare=rare,
         partner=partner,

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Literal, NamedTuple
 
+from featflow.core.config.checks import has, parents_of
 from featflow.core.config.models import Base, Finetune, Merge
-from featflow.core.config.study import Study, parents_of
+from featflow.core.config.study import Study
 
 Role = Literal["edge", "span", "control", "extra"]
 
@@ -100,8 +101,7 @@ class Lineage:
 
     def sae_models(self, sae: str) -> list[str]:
         """The models that have this SAE."""
-        named = self.study.saes[sae].models
-        return [m for m in self.study.models if named is None or m in named]
+        return [m for m in self.study.models if has(self.study, m, sae)]
 
     def dictionaries(self) -> list[Dictionary]:
         """Every SAE on every model that has it."""

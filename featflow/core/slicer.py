@@ -1,7 +1,9 @@
 """From a study to the slices of its stages (core/slices.py says what each holds)."""
 
 import hashlib
+from collections.abc import Collection
 
+from featflow.core.config.errors import ConfigError, did_you_mean
 from featflow.core.config.models import Base, Finetune, Merge
 from featflow.core.config.study import Study
 from featflow.core.config.tokenizers import Bpe
@@ -26,6 +28,9 @@ from featflow.core.slices import (
     Windows,
 )
 
+WHAT = {"sae": "SAE", "a": "dictionary (model.sae)", "b": "dictionary (model.sae)"}
+"""How a wildcard is called in a message."""
+
 
 def seed_from(*parts: object) -> int:
     """A seed from the study's seed and the names involved; the same on every machine."""
@@ -38,6 +43,34 @@ class Slices:
 
     def __init__(self, name: str, study: Study):
         self.name, self.study, self.lineage = name, study, Lineage(study)
+
+    def check(self, names: dict[str, str]) -> None:
+        """Check the names that a target is asked for with (model, sae, corpus, a, b, …).
+
+        Raises:
+            ConfigError: for a name that the study does not have, with the closest one.
+        """
+        study = self.study
+        dictionaries = [str(d) for d in self.lineage.dictionaries()]
+        known: dict[str, Collection[str]] = {
+            "corpus": study.corpora,
+            "model": study.models,
+            "sae": study.saes,
+            "figure": study.drawn,
+            "a": dictionaries,
+            "b": dictionaries,
+        }
+        if "sae" in names and "model" in names:
+            known["sae"] = [s for s in study.saes if names["model"] in self.lineage.sae_models(s)]
+        elif "sae" in names:
+            known["sae"] = study.flow_saes
+        if "shard" in names:
+            count = -(-study.activations.tokens // study.activations.shard_tokens)
+            known["shard"] = [str(i) for i in range(count)]
+        for what, name in names.items():
+            if what in known and name not in known[what]:
+                hint = did_you_mean(name, known[what])
+                raise ConfigError(f"study {self.name}: no {WHAT.get(what, what)} {name!r}; {hint}")
 
     def _seed(self, *parts: object) -> int:
         return seed_from(self.study.seed, *parts)
@@ -83,6 +116,9 @@ class Slices:
         )
 
     def sweep(self, model: str) -> SweepSlice:
+        if model not in self.study.swept:
+            hint = did_you_mean(model, self.study.swept)
+            raise ConfigError(f"study {self.name}: {model!r} is no merge with a t; {hint}")
         merge = self._merge(model)
         fields = type(merge.method).model_fields
         method = merge.method.model_copy(update={"t": fields["t"].default})
@@ -176,9 +212,14 @@ class Slices:
         )
 
     def correlation(self, a: str, b: str) -> CorrelationSlice:
-        """Raises ValueError where the two models have no probe corpus in common scope."""
+        """Raises ConfigError where the two models have no probe corpus in their scope."""
         first, second = Dictionary(*a.split(".")), Dictionary(*b.split("."))
         scope_a, scope_b = self.scopes(first.model, second.model)
+        if not (scope_a and scope_b):
+            raise ConfigError(
+                f"study {self.name}: flow.scope {self.study.flow.scope} leaves no corpus of the "
+                f"probe for {a} and {b}; use home or union, or add a corpus of both to the probe"
+            )
         saes = self.study.saes
         related = {first.model, *self.lineage.ancestors(first.model)} & {
             second.model,

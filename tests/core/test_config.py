@@ -77,6 +77,20 @@ def test_a_right_config_loads_and_extends_resolve():
         ("saes/reseed/seed", 0, ["saes.reseed.seed", "another seed"]),
         ("saes/reseed/control_of", "mian", ["saes.reseed.control_of", "'main'"]),
         ("saes/main/models", ["nobody"], ["saes.main.models", "no model named"]),
+        ("models/root/corpora", ["en", "en"], ["models.root.corpora", "named twice"]),
+        (
+            "models/root/training",
+            {"betas": [0.9, 1.5]},
+            ["root.training.betas", "less than 1"],
+        ),
+        ("saes/main/hook", "blocks.7.mlp.hook_post", ["saes.main.hook", "last block of root is 0"]),
+        ("saes/main/hook", "blocks/0", ["saes.main.hook", "pattern"]),
+        ("saes/reseed/expansion", 4, ["saes.reseed.expansion", "in its seed alone"]),
+        ("activations/window", 200, ["activations.window", "do not fit", "smaller window"]),
+        ("probe/corpora", [], ["probe.corpora", "at least 1"]),
+        ("pairs", [["root.main"]], ["pairs"]),
+        ("pairs", [["lua.reseed", "root.main"]], ["pairs", "lua.reseed"]),
+        ("models/more/extends", ["lua"], ["models.more.extends", "nothing named"]),
         ("flow/threshold", 1.0, ["flow.threshold", "less than 1"]),
         ("pairs", [["root.main", "lua.mian"]], ["pairs", "lua.mian"]),
         ("models/Root", {"kind": "base", "corpora": ["en"]}, ["models", "Root"]),
@@ -109,6 +123,20 @@ def test_merge_of_different_architectures_is_refused():
     )
     with pytest.raises(ConfigError, match="different architectures"):
         load(wrong)
+
+
+def test_balanced_needs_a_common_ancestor():
+    wrong = set_at(config(), "models/other", {"kind": "base", "corpora": ["en"]})
+    wrong = set_at(wrong, "models/both/parents", ["lua", "other"])
+    load(wrong)
+    with pytest.raises(ConfigError, match="balanced needs a common ancestor of lua and other"):
+        load(set_at(wrong, "models/both/method/t", "balanced"))
+
+
+@pytest.mark.parametrize("study", [None, ["x"], "demo"])
+def test_a_study_that_is_no_mapping(study):
+    with pytest.raises(ConfigError, match=r"studies\.a: expected a mapping"):
+        load({"study": "a", "studies": {"a": study}})
 
 
 def test_merged_follows_the_rules_of_extends():

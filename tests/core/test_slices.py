@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from featflow.core.config import load
+from featflow.core.config import ConfigError, load
 from featflow.core.slicer import Slices, seed_from
 from tests.core.test_config import config, set_at
 
@@ -82,6 +82,32 @@ def test_init_shared_gives_every_model_the_same_seed():
     shared = slices(set_at(config(), "saes/main/init", "shared"))
     assert shared.sae("root", "main").seed == shared.sae("lua", "main").seed
     assert slices().sae("root", "main").seed != slices().sae("lua", "main").seed
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ({"model": "lau"}, "no model 'lau'; did you mean 'lua'?"),
+        ({"model": "root", "sae": "mian"}, "no SAE 'mian'; did you mean 'main'?"),
+        ({"model": "lua", "sae": "reseed"}, "no SAE 'reseed'; there are: main"),
+        ({"sae": "reseed"}, "no SAE 'reseed'"),
+        ({"a": "root.main", "b": "lau.main"}, "no dictionary (model.sae) 'lau.main'"),
+        ({"figure": "flwo"}, "no figure 'flwo'; did you mean 'flow'?"),
+        ({"model": "lua", "shard": "3"}, "no shard '3'; there are: 0, 1, 2"),
+    ],
+)
+def test_a_misspelt_name_of_a_target(names, words):
+    with pytest.raises(ConfigError) as error:
+        slices().check(names)
+    assert words in str(error.value)
+    slices().check({"model": "root", "sae": "reseed", "shard": "2", "corpus": "en"})
+
+
+def test_an_empty_scope_is_found_before_any_job():
+    split = set_at(config(), "flow/scope", "intersection")
+    split = set_at(split, "models/other", {"kind": "base", "corpora": ["lu"]})
+    with pytest.raises(ConfigError, match=r"flow\.scope intersection leaves no corpus"):
+        slices(split).correlation("more.main", "other.main")
 
 
 def test_seeds_are_the_same_on_every_machine():

@@ -37,9 +37,10 @@ class Files(Source):
     paths: list[str] = Field(min_length=1)
     """Globs (`**` for any depth). `${VAR}` is the environment's, `{stdlib}` Python's library."""
     include: list[str] = []
-    """Keep only files whose path matches one of these globs (empty: all)."""
+    """Keep only files that match one of these globs (empty: all). A glob is compared with the path
+    below the fixed part of `paths`, and with the whole path; one without a slash with the name."""
     exclude: list[str] = []
-    """Leave out files whose path matches one of these globs."""
+    """Leave out files that match one of these globs, compared as for `include`."""
     text: str = "text"
     """The field (.jsonl) or column (.parquet) that holds a document."""
     min_bytes: PositiveInt = 1

@@ -62,7 +62,10 @@ def _written(loc: tuple[int | str, ...], data: Any, missing: bool) -> list[str]:
     """The path without what pydantic adds to it: the tags of unions, the names of types."""
     path = []
     for i, part in enumerate(loc):
-        present = part in data if isinstance(data, dict) else isinstance(part, int)
+        if isinstance(data, dict):
+            present = part in data
+        else:
+            present = isinstance(part, int) and isinstance(data, list) and part < len(data)
         if present:
             data = data[part]
         if present or (missing and i == len(loc) - 1):

@@ -39,6 +39,9 @@ def load(source: Path | dict[str, Any]) -> Workflow:
     studies = data.get("studies")
     if not isinstance(studies, dict) or not studies:
         raise ConfigError("studies: name at least one study")
+    for name, study in studies.items():
+        if not isinstance(study, dict):
+            raise ConfigError(f"studies.{name}: expected a mapping, found {study!r}")
     resolved = {
         name: _families(name, study) for name, study in _extended(studies, "studies").items()
     }
@@ -90,7 +93,7 @@ def _extended(entries: dict[str, Any], where: str) -> dict[str, Any]:
             entry = entries[name]
             if isinstance(entry, dict) and "extends" in entry:
                 parent = entry["extends"]
-                if parent not in entries:
+                if not isinstance(parent, str) or parent not in entries:
                     hint = did_you_mean(str(parent), entries)
                     raise ConfigError(f"{where}.{name}.extends: nothing named {parent!r}; {hint}")
                 rest = {key: value for key, value in entry.items() if key != "extends"}

@@ -15,6 +15,7 @@ from featflow.core.config.base import Config, Name
 from featflow.core.config.merging import Method
 
 Precision = Literal["auto", "float32", "bfloat16"]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Architecture(Config):
@@ -50,7 +51,7 @@ class Training(Config):
     learning_rate: PositiveFloat = 6e-4
     warmup_steps: NonNegativeInt = 0
     weight_decay: NonNegativeFloat = 0.1
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     gradient_clip: PositiveFloat | None = 1.0
     """Largest norm of the gradient (null: no clipping)."""
     precision: Precision = "auto"

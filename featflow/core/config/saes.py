@@ -5,10 +5,10 @@ One class an architecture, one file in `saes/architectures/`.
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, StringConstraints, model_validator
 
 from featflow.core.config.base import Config, Name
-from featflow.core.config.models import Precision
+from featflow.core.config.models import Beta, Precision
 
 
 class Activations(Config):
@@ -61,7 +61,7 @@ class Relu(Config):
     """The paper's ReLU autoencoder with an L1 penalty (Horn & Elliott 2024, Eq. 1 to 4)."""
 
     kind: Literal["relu"]
-    hook: str = "blocks.0.mlp.hook_post"
+    hook: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.]+$")] = "blocks.0.mlp.hook_post"
     """A TransformerLens hook name."""
     expansion: PositiveInt = 16
     """Features an input: m = expansion · n."""
@@ -75,7 +75,7 @@ class Relu(Config):
     """Share of the run over which the learning rate rises linearly from 0."""
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the run, at its end, over which the learning rate falls linearly to 0."""
-    betas: tuple[float, float] = (0.9, 0.9999)
+    betas: tuple[Beta, Beta] = (0.9, 0.9999)
     centering: Literal["element", "none"] = "element"
     """element: subtract the mean over a vector's elements (the paper's Eq. 1). none: Bricken's."""
     init: Literal["independent", "shared"] = "independent"

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from featflow.core.config.base import Config, Name
+from featflow.core.config.checks import edges, problems_of
 from featflow.core.config.corpora import Corpus
-from featflow.core.config.errors import did_you_mean
 from featflow.core.config.figures import Figure, Figures, FlowFigure, LineageFigure, SweepFigure
-from featflow.core.config.models import Base, Finetune, Merge, Model
+from featflow.core.config.models import Merge, Model
 from featflow.core.config.saes import Activations, Sae
-from featflow.core.config.tokenizers import Bpe, Tokenizer
+from featflow.core.config.tokenizers import Tokenizer
 
 
 class Evaluation(Config):
@@ -25,7 +25,7 @@ class Evaluation(Config):
 class Probe(Config):
     """The tokens on which features are compared: the same rows for every model of the study."""
 
-    corpora: list[Name] | Literal["all"] = "all"
+    corpora: Annotated[list[Name], Field(min_length=1)] | Literal["all"] = "all"
     tokens_per_corpus: PositiveInt = 1_500_000
     split: Literal["validation"] = "validation"
 
@@ -65,8 +65,7 @@ class Study(Config):
 
     @model_validator(mode="after")
     def _names_and_graph(self) -> "Study":
-        problems = [*_unknown_names(self), *_sae_problems(self)]
-        problems = problems or _cycles(self) or [*_graph_problems(self)]
+        problems = problems_of(self)
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -82,8 +81,9 @@ class Study(Config):
         if self.figures.draw is not None:
             return dict(self.figures.draw)
         figures: dict[Name, Figure] = {"lineage": LineageFigure(kind="lineage")}
-        if self.flow_saes and any(not isinstance(m, Base) for m in self.models.values()):
-            figures["flow"] = FlowFigure(kind="flow")
+        if with_edges := [sae for sae in self.flow_saes if edges(self, sae)]:
+            first = with_edges[0] == self.flow_saes[0]
+            figures["flow"] = FlowFigure(kind="flow", sae=None if first else with_edges[0])
         if self.swept:
             figures["sweep"] = SweepFigure(kind="sweep")
         return figures
@@ -101,98 +101,3 @@ class Study(Config):
             for name, model in self.models.items()
             if isinstance(model, Merge) and hasattr(model.method, "t")
         ]
-
-
-def parents_of(model: Model) -> list[Name]:
-    """The models that this one is made from, in order."""
-    if isinstance(model, Base):
-        return []
-    return [model.parent] if isinstance(model, Finetune) else list(model.parents)
-
-
-def _unknown_names(study: Study):
-    def check(key: str, name: str, known, what: str):
-        if name not in known:
-            yield f"{key}: no {what} named {name!r}; {did_you_mean(name, known)}"
-
-    if isinstance(study.tokenizer, Bpe):
-        for name in study.tokenizer.corpora:
-            yield from check("tokenizer.corpora", name, study.corpora, "corpus")
-    for key, model in study.models.items():
-        for name in getattr(model, "corpora", []):
-            yield from check(f"models.{key}.corpora", name, study.corpora, "corpus")
-        for name in parents_of(model):
-            field = "parent" if isinstance(model, Finetune) else "parents"
-            yield from check(f"models.{key}.{field}", name, study.models, "model")
-    for key, sae in study.saes.items():
-        for name in sae.models or []:
-            yield from check(f"saes.{key}.models", name, study.models, "model")
-        if sae.control_of:
-            yield from check(f"saes.{key}.control_of", sae.control_of, study.saes, "SAE")
-    if study.probe.corpora != "all":
-        for name in study.probe.corpora:
-            yield from check("probe.corpora", name, study.corpora, "corpus")
-    dictionaries = [f"{m}.{s}" for m in study.models for s in study.saes]
-    for pair in study.pairs:
-        for name in pair:
-            yield from check("pairs", name, dictionaries, "dictionary (model.sae)")
-    for key, figure in (study.figures.draw or {}).items():
-        if isinstance(figure, FlowFigure) and figure.sae:
-            yield from check(
-                f"figures.draw.{key}.sae", figure.sae, study.flow_saes, "SAE with a flow"
-            )
-        if isinstance(figure, SweepFigure) and figure.model:
-            yield from check(
-                f"figures.draw.{key}.model", figure.model, study.swept, "merge with a t"
-            )
-
-
-def _sae_problems(study: Study):
-    for key, sae in study.saes.items():
-        main = study.saes.get(sae.control_of or "")
-        if main is None:
-            continue
-        if main.control_of is not None:
-            yield f"saes.{key}.control_of: {sae.control_of!r} is itself a control"
-        elif sae.seed == main.seed:
-            yield f"saes.{key}.seed: a control needs another seed than {sae.control_of!r} has"
-        elif main.models is not None and not set(sae.models or study.models) <= set(main.models):
-            yield f"saes.{key}.models: {sae.control_of!r} is not trained on all of these models"
-
-
-def _cycles(study: Study) -> list[str]:
-    done: set[str] = set()
-
-    def visit(name: str, path: list[str]) -> list[str]:
-        if name in path:
-            return [f"models: a cycle, {' → '.join([*path[path.index(name) :], name])}"]
-        if name in done:
-            return []
-        for parent in parents_of(study.models[name]):
-            if found := visit(parent, [*path, name]):
-                return found
-        done.add(name)
-        return []
-
-    for name in study.models:
-        if found := visit(name, []):
-            return found
-    return []
-
-
-def _graph_problems(study: Study):
-    architectures = {name: _architecture(study, name) for name in study.models}
-    for key, model in study.models.items():
-        if isinstance(model, Merge):
-            shapes = {parent: architectures[parent] for parent in model.parents}
-            if len({a.model_dump_json() for a in shapes.values()}) > 1:
-                yield f"models.{key}.parents: {', '.join(shapes)} have different architectures"
-
-
-def _architecture(study: Study, name: str):
-    model = study.models[name]
-    return (
-        model.architecture
-        if isinstance(model, Base)
-        else _architecture(study, parents_of(model)[0])
-    )

@@ -75,18 +75,23 @@ def paths(source: Files) -> list[Path]:
 
 
 def _files(source: Files) -> list[File]:
-    keep = [_matcher(pattern) for pattern in source.include]
-    drop = [_matcher(pattern) for pattern in source.exclude]
+    keep = [_matcher(_expanded(pattern, "include")) for pattern in source.include]
+    drop = [_matcher(_expanded(pattern, "exclude")) for pattern in source.exclude]
     found: dict[Path, File] = {}
     for i, pattern in enumerate(source.paths):
         for file in _matched(pattern, f"paths.{i}"):
             found.setdefault(file.path, file)
-    wanted = [f for f in found.values() if not keep or any(p.fullmatch(f.name) for p in keep)]
-    wanted = [f for f in wanted if not any(p.fullmatch(f.name) for p in drop)]
+    wanted = [file for file in found.values() if not keep or _matches(file, keep)]
+    wanted = [file for file in wanted if not _matches(file, drop)]
     if not wanted:
         key = "exclude" if drop else "include"
         raise SourceError(f"{key}: nothing is left of the {len(found):,} files of `paths`")
     return wanted
+
+
+def _matches(file: File, patterns: list[re.Pattern[str]]) -> bool:
+    """By the name below the glob's root, or by the path as the glob gives it."""
+    return any(p.fullmatch(name) for p in patterns for name in (file.name, file.path.as_posix()))
 
 
 def _matched(pattern: str, key: str) -> list[File]:
@@ -108,13 +113,16 @@ def _split(pattern: str, key: str) -> tuple[str, str]:
 
     A variable's value is taken literally, even with a `*` in it.
     """
-    library = glob.escape(sysconfig.get_path("stdlib"))
-    expanded = expand(pattern, key, quote=glob.escape).replace(STDLIB, library)
-    parts = Path(os.path.expanduser(expanded)).parts
+    parts = Path(_expanded(pattern, key)).parts
     magic = [glob.has_magic(ESCAPED.sub("", part)) for part in parts]
     fixed = magic.index(True) if True in magic else len(parts) - 1
     root = ESCAPED.sub(lambda match: match[0][1], str(Path(*parts[:fixed])))
     return root, str(Path(*parts[fixed:]))
+
+
+def _expanded(pattern: str, key: str) -> str:
+    library = glob.escape(sysconfig.get_path("stdlib"))
+    return os.path.expanduser(expand(pattern, key, quote=glob.escape).replace(STDLIB, library))
 
 
 def _installed(path: Path) -> bool:

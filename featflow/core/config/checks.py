@@ -1,0 +1,171 @@
+"""What is wrong with a study as a whole: names, SAEs, the graph of models.
+
+Each problem begins with the path of the key, as the user wrote it.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from featflow.core.config.base import Name
+from featflow.core.config.errors import did_you_mean
+from featflow.core.config.figures import FlowFigure, SweepFigure
+from featflow.core.config.models import Architecture, Base, Finetune, Merge, Model
+from featflow.core.config.tokenizers import Bpe
+
+if TYPE_CHECKING:
+    from featflow.core.config.study import Study
+
+
+def problems_of(study: "Study") -> list[str]:
+    """Everything that is wrong; the graph is looked at once its names are right."""
+    problems = [*_unknown_names(study), *_sae_problems(study)]
+    return problems or _cycles(study) or [*_graph_problems(study)]
+
+
+def parents_of(model: Model) -> list[Name]:
+    """The models that this one is made from, in order."""
+    if isinstance(model, Base):
+        return []
+    return [model.parent] if isinstance(model, Finetune) else list(model.parents)
+
+
+def _unknown_names(study: "Study") -> Iterator[str]:
+    def check(key: str, name: str, known, what: str):
+        if name not in known:
+            yield f"{key}: no {what} named {name!r}; {did_you_mean(name, known)}"
+
+    if isinstance(study.tokenizer, Bpe):
+        for name in study.tokenizer.corpora:
+            yield from check("tokenizer.corpora", name, study.corpora, "corpus")
+    for key, model in study.models.items():
+        named = getattr(model, "corpora", [])
+        if len(set(named)) < len(named):
+            yield f"models.{key}.corpora: a corpus is named twice"
+        for name in named:
+            yield from check(f"models.{key}.corpora", name, study.corpora, "corpus")
+        for name in parents_of(model):
+            field = "parent" if isinstance(model, Finetune) else "parents"
+            yield from check(f"models.{key}.{field}", name, study.models, "model")
+    for key, sae in study.saes.items():
+        for name in sae.models or []:
+            yield from check(f"saes.{key}.models", name, study.models, "model")
+        if sae.control_of:
+            yield from check(f"saes.{key}.control_of", sae.control_of, study.saes, "SAE")
+    if study.probe.corpora != "all":
+        for name in study.probe.corpora:
+            yield from check("probe.corpora", name, study.corpora, "corpus")
+    dictionaries = [f"{m}.{s}" for m in study.models for s in study.saes if has(study, m, s)]
+    for pair in study.pairs:
+        for name in pair:
+            yield from check("pairs", name, dictionaries, "dictionary (model.sae)")
+    for key, figure in (study.figures.draw or {}).items():
+        if isinstance(figure, FlowFigure) and figure.sae:
+            yield from check(
+                f"figures.draw.{key}.sae", figure.sae, study.flow_saes, "SAE with a flow"
+            )
+        if isinstance(figure, SweepFigure) and figure.model:
+            yield from check(
+                f"figures.draw.{key}.model", figure.model, study.swept, "merge with a t"
+            )
+
+
+def _sae_problems(study: "Study") -> Iterator[str]:
+    for key, sae in study.saes.items():
+        main = study.saes.get(sae.control_of or "")
+        if main is None:
+            continue
+        if main.control_of is not None:
+            yield f"saes.{key}.control_of: {sae.control_of!r} is itself a control"
+        elif sae.seed == main.seed:
+            yield f"saes.{key}.seed: a control needs another seed than {sae.control_of!r} has"
+        elif main.models is not None and not set(sae.models or study.models) <= set(main.models):
+            yield f"saes.{key}.models: {sae.control_of!r} is not trained on all of these models"
+        else:
+            same = {"seed": 0, "models": None, "control_of": None}
+            mine, theirs = (s.model_copy(update=same).model_dump() for s in (sae, main))
+            for name in mine:
+                if mine[name] != theirs[name]:
+                    yield (
+                        f"saes.{key}.{name}: a control differs from {sae.control_of!r} in its "
+                        "seed alone"
+                    )
+
+
+def _cycles(study: "Study") -> list[str]:
+    done: set[str] = set()
+
+    def visit(name: str, path: list[str]) -> list[str]:
+        if name in path:
+            return [f"models: a cycle, {' → '.join([*path[path.index(name) :], name])}"]
+        if name in done:
+            return []
+        for parent in parents_of(study.models[name]):
+            if found := visit(parent, [*path, name]):
+                return found
+        done.add(name)
+        return []
+
+    for name in study.models:
+        if found := visit(name, []):
+            return found
+    return []
+
+
+def _graph_problems(study: "Study") -> Iterator[str]:
+    architectures = {name: _architecture(study, name) for name in study.models}
+    for key, model in study.models.items():
+        if isinstance(model, Merge):
+            shapes = {parent: architectures[parent] for parent in model.parents}
+            if len({a.model_dump_json() for a in shapes.values()}) > 1:
+                yield f"models.{key}.parents: {', '.join(shapes)} have different architectures"
+            lines = [{parent, *_ancestors(study, parent)} for parent in model.parents]
+            if model.method.t == "balanced" and not set.intersection(*lines):
+                yield (
+                    f"models.{key}.method.t: balanced needs a common ancestor of "
+                    f"{' and '.join(model.parents)}; use equilibrium, or a number"
+                )
+    yield from _hook_problems(study, architectures)
+    window, context = study.activations.window, min(a.context for a in architectures.values())
+    if study.saes and study.activations.context == "full" and context // window < 2:
+        yield (
+            f"activations.window: {window} tokens do not fit behind the first {window} of a block "
+            f"of {context}; use a smaller window, or context: truncated"
+        )
+
+
+def _hook_problems(study: "Study", architectures: dict[str, Architecture]) -> Iterator[str]:
+    for key, sae in study.saes.items():
+        block = re.match(r"blocks\.(\d+)\.", sae.hook)
+        for model in study.models:
+            layers = architectures[model].layers
+            if block and has(study, model, key) and int(block[1]) >= layers:
+                last = layers - 1
+                yield f"saes.{key}.hook: {sae.hook}, but the last block of {model} is {last}"
+                break
+
+
+def has(study: "Study", model: str, sae: str) -> bool:
+    """Whether this SAE is trained on this model."""
+    models = study.saes[sae].models
+    return models is None or model in models
+
+
+def edges(study: "Study", sae: str) -> list[tuple[str, str]]:
+    """(parent, child) of the lineage where both have this SAE."""
+    pairs = [(p, child) for child, model in study.models.items() for p in parents_of(model)]
+    return [pair for pair in pairs if all(has(study, model, sae) for model in pair)]
+
+
+def _ancestors(study: "Study", name: str) -> set[str]:
+    parents = parents_of(study.models[name])
+    return {found for parent in parents for found in (parent, *_ancestors(study, parent))}
+
+
+def _architecture(study: "Study", name: str) -> Architecture:
+    model = study.models[name]
+    return (
+        model.architecture
+        if isinstance(model, Base)
+        else _architecture(study, parents_of(model)[0])
+    )
