@@ -58,7 +58,12 @@ def update_rows(
     if weight.device.type == "cpu":
         w, g, first, second, t = (x.numpy() for x in (weight, gradient, *moments, steps))
         beta1, beta2 = rule.betas
-        _sweep(w, g, first, second, t, rule.learning_rate, beta1, beta2, rule.scale, unit)
+        rates = (rule.learning_rate / (1 - beta1**t)).astype(np.float32)
+        corrections = (1 / (1 - beta2**t)).astype(np.float32)
+        along = (gradient * weight).sum(1).numpy() if unit else np.zeros(len(w), np.float32)
+        _sweep(w, g, first, second, along, rates, corrections, beta1, beta2, rule.scale)
+        if unit:
+            weight.div_(weight.norm(dim=1, keepdim=True))
     else:
         update_rows_torch(weight, gradient, moments, steps, rule, unit)
 
@@ -85,33 +90,19 @@ def update_rows_torch(
         weight.div_(weight.norm(dim=1, keepdim=True))
 
 
-@numba.njit(inline="always", fastmath=True, error_model="numpy")
-def _row(w, g, first, second, steps, learning_rate, beta1, beta2, scale, unit):
-    """The step of one row: all arrays (n,) float32, `steps` counts this step too."""
+# No fastmath: what it allows is decided differently in code that was just compiled and in the same
+# code out of numba's cache, and a run would not repeat to the bit.
+@numba.njit(parallel=True, cache=True, error_model="numpy")
+def _sweep(w, g, first, second, along, rates, corrections, beta1, beta2, scale):
     b1, b2, eps = np.float32(beta1), np.float32(beta2), np.float32(EPSILON)
     c1, c2, factor = np.float32(1 - beta1), np.float32(1 - beta2), np.float32(scale)
-    rate = np.float32(learning_rate / (1 - beta1**steps))
-    correction = np.float32(1 / (1 - beta2**steps))
-    along, norm = np.float32(0), np.float32(0)
-    if unit:
-        for k in range(w.shape[0]):
-            along += g[k] * w[k]
-    for k in range(w.shape[0]):
-        slope = (g[k] - along * w[k]) * factor
-        first[k] = b1 * first[k] + c1 * slope
-        second[k] = b2 * second[k] + c2 * slope * slope
-        w[k] -= rate * first[k] / (np.sqrt(second[k] * correction) + eps)
-        norm += w[k] * w[k]
-    if unit:
-        shrink = np.float32(1) / np.sqrt(norm)
-        for k in range(w.shape[0]):
-            w[k] *= shrink
-
-
-@numba.njit(parallel=True, fastmath=True, cache=True, error_model="numpy")
-def _sweep(w, g, first, second, steps, learning_rate, beta1, beta2, scale, unit):
     for i in numba.prange(w.shape[0]):
-        _row(w[i], g[i], first[i], second[i], steps[i], learning_rate, beta1, beta2, scale, unit)
+        rate, correction, component = rates[i], corrections[i], along[i]
+        for k in range(w.shape[1]):
+            slope = (g[i, k] - component * w[i, k]) * factor
+            first[i, k] = b1 * first[i, k] + c1 * slope
+            second[i, k] = b2 * second[i, k] + c2 * slope * slope
+            w[i, k] -= rate * first[i, k] / (np.sqrt(second[i, k] * correction) + eps)
 
 
 def match_threads() -> None:
