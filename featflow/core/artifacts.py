@@ -5,7 +5,6 @@ A reader that meets a missing, truncated or foreign file says which, and which t
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +29,7 @@ __all__ = [
     "save_json",
     "save_table",
     "save_tensors",
+    "settle",
     "written",
 ]
 
@@ -42,20 +42,20 @@ def written(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        if temporary.is_file():  # some writers make files that the rest of the group cannot read
-            temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
+        settle(temporary, path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
+def settle(temporary: Path, path: Path) -> None:
+    """Rename a finished file to its name, with the permissions that the user's umask gives.
+
+    (safetensors makes files that the rest of a group cannot read.)
+    """
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    temporary.chmod(0o666 & ~mask)
+    os.replace(temporary, path)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, np.ndarray], provenance: Provenance) -> None:

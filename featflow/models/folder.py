@@ -11,7 +11,7 @@ from torch.nn import Parameter
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-from featflow.core.artifacts import ArtifactError, readable
+from featflow.core.artifacts import ArtifactError, readable, settle
 from featflow.core.provenance import KEY, Provenance
 from featflow.data.tokenizer import document_token, load
 
@@ -32,7 +32,7 @@ def written_folder(folder: Path, handle: str = HANDLE) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / handle).unlink(missing_ok=True)
         for file in sorted(temporary.iterdir(), key=lambda file: file.name == handle):
-            os.replace(file, folder / file.name)
+            settle(file, folder / file.name)
     finally:
         shutil.rmtree(temporary)
 

@@ -1,6 +1,7 @@
 """Writing is atomic and repeatable; reading says what is wrong and what to do."""
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,15 @@ def test_tables_and_json_round_trip(tmp_path, provenance):
     assert KEY.encode() in pq.read_schema(tmp_path / "t.parquet").metadata
     artifacts.save_json(tmp_path / "t.json", {"loss": 1.5}, provenance)
     assert artifacts.load_json(tmp_path / "t.json") == {"loss": 1.5}
+
+
+def test_the_users_umask_decides_who_may_read(tmp_path, provenance):
+    before = os.umask(0o027)
+    try:
+        artifacts.save_tensors(tmp_path / "x", {"a": np.ones(3)}, provenance)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

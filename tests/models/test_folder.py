@@ -84,6 +84,11 @@ def test_the_handle_comes_last_and_an_interrupted_write_leaves_none(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["m"]
 
 
+def test_the_group_may_read_what_the_umask_lets_it(base):
+    modes = {file.name: file.stat().st_mode & 0o777 for file in base.iterdir()}
+    assert len(set(modes.values())) == 1, modes  # safetensors alone would give 0600
+
+
 def test_missing_and_truncated_models_are_named(base, tmp_path):
     with pytest.raises(ArtifactError, match=r"nowhere/config\.json: no such file"):
         load_model(tmp_path / "nowhere")
