@@ -15,6 +15,7 @@ from featflow.core.paths import folder
 from featflow.core.plan import code, plan, use_this_checkout
 from featflow.data.corpora import files
 from featflow.data.sources import keyed
+from featflow.report.inputs import inputs as inputs_of_report
 
 ENVIRONMENT = "../envs/featflow.yaml"
 NAME = "[a-z][a-z0-9]*"
@@ -43,6 +44,7 @@ wildcard_constraints:
     model=NAME,
     sae=NAME,
     figure=NAME,
+    format="|".join(paths.FORMATS),
     split="|".join(paths.SPLITS),
     hook=r"[A-Za-z0-9_.]+",
     shard=r"\d+",
@@ -168,6 +170,17 @@ def choice_of_t(wildcards):
     return flags
 
 
+def base_of_merge(wildcards):
+    """The handle of the model that a merge's task vectors are measured from, if any."""
+    base = of(wildcards).merge_base(wildcards.model)
+    return models_of(wildcards, [base] if base else [])
+
+
+def model_files(wildcards):
+    """The files of a pretrained model where it is a folder of this machine."""
+    return files_below(of(wildcards).study.models[wildcards.model].name)
+
+
 def sae_data(wildcards):
     """What an SAE is trained on, by flag: shards, or tokens where no shards are kept."""
     slices = of(wildcards)
@@ -210,6 +223,11 @@ def figure_inputs(wildcards):
     return figure_module(study, wildcards.figure).inputs(wildcards.study, study, figure)
 
 
+def report_inputs(wildcards):
+    """All that the report shows."""
+    return inputs_of_report(of(wildcards))
+
+
 @explained
 def leaves(name):
     """Everything that a study makes and no other stage reads, and what people look at."""
@@ -217,6 +235,7 @@ def leaves(name):
     study, lineage = slices.study, slices.lineage
     at = {"study": name}
     return [
+        paths.REPORT.at(**at),
         *(
             paths.FIGURE.at(**at, figure=f, format=x)
             for f in study.drawn

@@ -1,16 +1,16 @@
 # in:  tables, as each figure declares them
-# out: figures that open without a network
+# out: figures that open without a network, and as svg, png, pdf where the study asks for them
 
 
 rule figure:
     input:
         figure_inputs,
     output:
-        paths.FIGURE.replace("{format}", "html"),
+        paths.FIGURE,
     log:
-        "logs/{study}/figure/{figure}.log",
+        "logs/{study}/figure/{figure}.{format}.log",
     benchmark:
-        "logs/{study}/figure/{figure}.tsv"
+        "logs/{study}/figure/{figure}.{format}.tsv"
     conda:
         ENVIRONMENT
     resources:

@@ -32,6 +32,34 @@ rule train:
         " --tokens {input.tokens} --tokenizer {input.tokenizer} --output {params.folder}"
 
 
+# The model's files come from the hub: on a login node, not on compute nodes without a network.
+rule pretrained:
+    localrule: True
+    input:
+        sources=lambda w: model_files(w),
+        tokenizer=paths.TOKENIZER,
+    output:
+        config=paths.MODEL,
+        weights=paths.WEIGHTS,
+    log:
+        "logs/{study}/pretrained/{model}.log",
+    benchmark:
+        "logs/{study}/pretrained/{model}.tsv"
+    wildcard_constraints:
+        study=studies_with("pretrained"),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=16000,
+    params:
+        cfg=lambda w: of(w).pretrained(w.model).dumps(),
+        code=code("pretrained"),
+        folder=lambda w, output: folder(output.config),
+    shell:
+        "python -m featflow pretrained --log {log:q} --cfg {params.cfg:q}"
+        " --tokenizer {input.tokenizer} --output {params.folder}"
+
+
 rule finetune:
     input:
         parent=lambda w: models_of(w, of(w).lineage.parents(w.model)),
@@ -93,6 +121,7 @@ rule merge:
     input:
         parents=lambda w: models_of(w, of(w).lineage.parents(w.model)),
         choice=lambda w: list(choice_of_t(w).values()),
+        base=lambda w: base_of_merge(w),
     output:
         config=paths.MODEL,
         weights=paths.WEIGHTS,
@@ -113,9 +142,10 @@ rule merge:
         folder=lambda w, output: folder(output.config),
         parents=lambda w, input: folders(input.parents),
         choice=lambda w: [word for pair in choice_of_t(w).items() for word in pair],
+        base=lambda w, input: [f"--base {folder(handle)}" for handle in input.base],
     shell:
         "python -m featflow merge --log {log:q} --cfg {params.cfg:q}"
-        " --parents {params.parents} --output {params.folder} {params.choice}"
+        " --parents {params.parents} --output {params.folder} {params.choice} {params.base}"
 
 
 rule evaluate:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Literal, NamedTuple
 
-from featflow.core.config.checks import has, parents_of
-from featflow.core.config.models import Base, Finetune, Merge
+from featflow.core.config.checks import context_of, has, parents_of
+from featflow.core.config.models import Merge
 from featflow.core.config.study import Study
 
 Role = Literal["edge", "span", "control", "extra"]
@@ -63,7 +63,7 @@ class Lineage:
 
     def roots(self) -> list[str]:
         """The models without a parent."""
-        return [name for name, model in self.study.models.items() if isinstance(model, Base)]
+        return [name for name in self.study.models if not self.parents(name)]
 
     def order(self) -> list[str]:
         """All models, parents before children."""
@@ -83,7 +83,7 @@ class Lineage:
     def own_corpora(self, model: str) -> list[str]:
         """What the model itself was trained on last; a merge's are its parents' together."""
         named = self.study.models[model]
-        if isinstance(named, (Base, Finetune)):
+        if not isinstance(named, Merge):
             return list(named.corpora)
         found = {c for p in self.parents(model) for c in self.own_corpora(p)}
         return [name for name in self.study.corpora if name in found]
@@ -96,8 +96,7 @@ class Lineage:
 
     def context(self) -> int:
         """Tokens of a block that every model of the study can read."""
-        models = self.study.models.values()
-        return min(model.architecture.context for model in models if isinstance(model, Base))
+        return context_of(self.study)
 
     def sae_models(self, sae: str) -> list[str]:
         """The models that have this SAE."""

@@ -51,3 +51,7 @@ FLOW_EDGES = Template("results/{study}/flow/{sae}/edges.csv")
 FLOW_STRATA = Template("results/{study}/flow/{sae}/strata.csv")
 FLOW_CHAINS = Template("results/{study}/flow/{sae}/chains.parquet")
 FIGURE = Template("results/{study}/figures/{figure}.{format}")
+REPORT = Template("results/{study}/report/index.html")
+
+FORMATS = ("html", "svg", "png", "pdf", "json")
+"""What a figure is drawn as; the JSON is plotly's own, which the report shows."""

@@ -3,10 +3,13 @@
 import hashlib
 from collections.abc import Collection
 
+from featflow.core.config.checks import root_of
 from featflow.core.config.errors import ConfigError, did_you_mean
-from featflow.core.config.models import Base, Finetune, Merge
+from featflow.core.config.merging import TaskVectors
+from featflow.core.config.models import Base, Finetune, Merge, Pretrained
 from featflow.core.config.study import Study
 from featflow.core.config.tokenizers import Bpe
+from featflow.core.differences import differences
 from featflow.core.lineage import Dictionary, Lineage
 from featflow.core.slices import (
     ActivationsSlice,
@@ -20,6 +23,8 @@ from featflow.core.slices import (
     FlowSlice,
     MergeSlice,
     Node,
+    PretrainedSlice,
+    ReportSlice,
     SaeSlice,
     SweepSlice,
     TokenizerSlice,
@@ -104,6 +109,21 @@ class Slices:
             training=base.training,
         )
 
+    def pretrained(self, model: str) -> PretrainedSlice:
+        found = self.study.models[model]
+        assert isinstance(found, Pretrained)
+        return PretrainedSlice(
+            study=self.name,
+            model=model,
+            name=found.name,
+            revision=found.revision,
+            context=found.context,
+        )
+
+    def _context(self, model: str) -> int | None:
+        root = root_of(self.study, model)
+        return root.context if isinstance(root, Pretrained) else None
+
     def finetune(self, model: str) -> FinetuneSlice:
         child = self.study.models[model]
         assert isinstance(child, Finetune)
@@ -113,6 +133,7 @@ class Slices:
             seed=self._seed("finetune", model, child.seed),
             corpora=child.corpora,
             training=child.training,
+            context=self._context(model),
         )
 
     def sweep(self, model: str) -> SweepSlice:
@@ -130,6 +151,7 @@ class Slices:
             method=method,
             points=self.study.evaluation.sweep_points,
             tokens=self.study.evaluation.tokens,
+            context=self._context(model),
         )
 
     def merge(self, model: str) -> MergeSlice:
@@ -140,7 +162,15 @@ class Slices:
             parents=merge.parents,
             corpora=[self.lineage.own_corpora(p) for p in merge.parents],
             method=merge.method,
+            base=self.merge_base(model),
         )
+
+    def merge_base(self, model: str) -> str | None:
+        """The model that a merge's task vectors are measured from (None: its method has none)."""
+        method = self._merge(model).method
+        if not isinstance(method, TaskVectors):
+            return None
+        return method.base or self.lineage.common_ancestor(model)
 
     def _merge(self, model: str) -> Merge:
         merge = self.study.models[model]
@@ -153,6 +183,7 @@ class Slices:
             model=model,
             corpora=list(self.study.corpora),
             tokens=self.study.evaluation.tokens,
+            context=self._context(model),
         )
 
     def windows(self) -> Windows:
@@ -252,7 +283,32 @@ class Slices:
         return FlowSlice(study=self.name, sae=sae, flow=self.study.flow, pairs=pairs)
 
     def figure(self, figure: str) -> FigureSlice:
-        nodes = {
+        return FigureSlice(
+            study=self.name,
+            figure=figure,
+            settings=self.study.drawn[figure],
+            models=self._nodes(),
+            corpora=self._kinds(),
+        )
+
+    def report(self, paper: Study | None = None) -> ReportSlice:
+        """Args: paper: the study that settings are compared with."""
+        study = self.study
+        compared = paper is not None and paper != study
+        return ReportSlice(
+            study=self.name,
+            models=self._nodes(),
+            corpora=self._kinds(),
+            saes=study.saes,
+            controls={n: s.control_of for n, s in study.saes.items() if s.control_of},
+            figures=list(study.drawn),
+            flow=study.flow,
+            compared_with="paper" if compared else None,
+            differences=differences(study, paper) if compared and paper else [],
+        )
+
+    def _nodes(self) -> dict[str, Node]:
+        return {
             name: Node(
                 kind=model.kind,
                 parents=self.lineage.parents(name),
@@ -261,10 +317,6 @@ class Slices:
             )
             for name, model in self.study.models.items()
         }
-        return FigureSlice(
-            study=self.name,
-            figure=figure,
-            settings=self.study.drawn[figure],
-            models=nodes,
-            corpora={name: corpus.kind for name, corpus in self.study.corpora.items()},
-        )
+
+    def _kinds(self) -> dict[str, str]:
+        return {name: corpus.kind for name, corpus in self.study.corpora.items()}

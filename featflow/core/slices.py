@@ -54,11 +54,20 @@ class TrainSlice(Slice):
     training: Training
 
 
+class PretrainedSlice(Slice):
+    model: Name
+    name: str
+    revision: str | None = None
+    context: int
+
+
 class FinetuneSlice(Slice):
     model: Name
     seed: int
     corpora: list[Name]
     training: FinetuneTraining
+    context: int | None = None
+    """Tokens of a block (None: the model's longest input, which is what featflow trained it on)."""
 
 
 class SweepSlice(Slice):
@@ -71,6 +80,8 @@ class SweepSlice(Slice):
     method: Method
     points: int
     tokens: int
+    context: int | None = None
+    """As for FinetuneSlice."""
 
 
 class MergeSlice(Slice):
@@ -78,12 +89,16 @@ class MergeSlice(Slice):
     parents: list[Name]
     corpora: list[list[Name]]
     method: Method
+    base: Name | None = None
+    """The model that task vectors are measured from, for methods that have them."""
 
 
 class EvaluateSlice(Slice):
     model: Name
     corpora: list[Name]
     tokens: int
+    context: int | None = None
+    """As for FinetuneSlice."""
 
 
 class Windows(Config):
@@ -157,7 +172,7 @@ class FlowSlice(Slice):
 
 
 class Node(Config):
-    kind: Literal["base", "finetune", "merge"]
+    kind: Literal["base", "pretrained", "finetune", "merge"]
     parents: list[Name] = []
     corpora: list[Name] = []
     method: str | None = None
@@ -169,3 +184,26 @@ class FigureSlice(Slice):
     models: dict[Name, Node]
     corpora: dict[Name, str]
     """Each corpus and the kind of its source."""
+
+
+class Difference(Config):
+    """A setting that differs between this study and another."""
+
+    key: str
+    here: str
+    there: str
+
+
+class ReportSlice(Slice):
+    models: dict[Name, Node]
+    corpora: dict[Name, str]
+    """Each corpus and the kind of its source."""
+    saes: dict[Name, Sae]
+    controls: dict[Name, Name]
+    """Each SAE that is a second seed of another, and that one."""
+    figures: list[Name]
+    """In the order in which the page shows them."""
+    flow: Flow
+    compared_with: Name | None = None
+    """The study that the differences are from: `paper`, where the config has it."""
+    differences: list[Difference] = []

@@ -20,6 +20,7 @@ STAGES = {
     "tokenizer": Stage("featflow.data.tokenizer", 1, "train or fetch the study's tokenizer"),
     "tokens": Stage("featflow.data.tokens", 1, "token ids of a corpus's split"),
     "train": Stage("featflow.models.train", 1, "train a base model"),
+    "pretrained": Stage("featflow.models.pretrained", 1, "fetch a model that exists"),
     "finetune": Stage("featflow.models.finetune", 1, "train a model further on other data"),
     "sweep": Stage("featflow.models.sweep", 1, "a merge at every t, on its parents' data"),
     "merge": Stage("featflow.models.merge", 1, "merge models tensor by tensor"),
@@ -34,4 +35,5 @@ STAGES = {
     ),
     "flow": Stage("featflow.analysis.flow", None, "which features persist, vanish and emerge"),
     "figure": Stage("featflow.figures.figure", None, "draw a figure"),
+    "report": Stage("featflow.report.report", None, "one page that shows the whole study"),
 }

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from featflow.core.config.base import Name
 from featflow.core.config.errors import did_you_mean
-from featflow.core.config.figures import FlowFigure, SweepFigure
-from featflow.core.config.models import Architecture, Base, Finetune, Merge, Model
+from featflow.core.config.figures import DensityFigure, FlowFigure, SweepFigure, TrainingFigure
+from featflow.core.config.merging import TaskVectors
+from featflow.core.config.models import Architecture, Base, Finetune, Merge, Model, Pretrained
 from featflow.core.config.tokenizers import Bpe
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def problems_of(study: "Study") -> list[str]:
 
 def parents_of(model: Model) -> list[Name]:
     """The models that this one is made from, in order."""
-    if isinstance(model, Base):
+    if isinstance(model, (Base, Pretrained)):
         return []
     return [model.parent] if isinstance(model, Finetune) else list(model.parents)
 
@@ -44,6 +45,9 @@ def _unknown_names(study: "Study") -> Iterator[str]:
             yield f"models.{key}.corpora: a corpus is named twice"
         for name in named:
             yield from check(f"models.{key}.corpora", name, study.corpora, "corpus")
+        base = getattr(getattr(model, "method", None), "base", None)
+        if base is not None:
+            yield from check(f"models.{key}.method.base", base, study.models, "model")
         for name in parents_of(model):
             field = "parent" if isinstance(model, Finetune) else "parents"
             yield from check(f"models.{key}.{field}", name, study.models, "model")
@@ -64,6 +68,8 @@ def _unknown_names(study: "Study") -> Iterator[str]:
             yield from check(
                 f"figures.draw.{key}.sae", figure.sae, study.flow_saes, "SAE with a flow"
             )
+        if isinstance(figure, (TrainingFigure, DensityFigure)) and figure.sae:
+            yield from check(f"figures.draw.{key}.sae", figure.sae, study.saes, "SAE")
         if isinstance(figure, SweepFigure) and figure.model:
             yield from check(
                 f"figures.draw.{key}.model", figure.model, study.swept, "merge with a t"
@@ -116,17 +122,9 @@ def _graph_problems(study: "Study") -> Iterator[str]:
     architectures = {name: _architecture(study, name) for name in study.models}
     for key, model in study.models.items():
         if isinstance(model, Merge):
-            shapes = {parent: architectures[parent] for parent in model.parents}
-            if len({a.model_dump_json() for a in shapes.values()}) > 1:
-                yield f"models.{key}.parents: {', '.join(shapes)} have different architectures"
-            lines = [{parent, *_ancestors(study, parent)} for parent in model.parents]
-            if model.method.t == "balanced" and not set.intersection(*lines):
-                yield (
-                    f"models.{key}.method.t: balanced needs a common ancestor of "
-                    f"{' and '.join(model.parents)}; use equilibrium, or a number"
-                )
+            yield from _merge_problems(study, key, model, architectures)
     yield from _hook_problems(study, architectures)
-    window, context = study.activations.window, min(a.context for a in architectures.values())
+    window, context = study.activations.window, context_of(study)
     if study.saes and study.activations.context == "full" and context // window < 2:
         yield (
             f"activations.window: {window} tokens do not fit behind the first {window} of a block "
@@ -134,13 +132,43 @@ def _graph_problems(study: "Study") -> Iterator[str]:
         )
 
 
-def _hook_problems(study: "Study", architectures: dict[str, Architecture]) -> Iterator[str]:
+def _merge_problems(
+    study: "Study", key: str, model: Merge, architectures: dict[str, Architecture | None]
+) -> Iterator[str]:
+    known = {p: a for p in model.parents if (a := architectures[p]) is not None}
+    if len({a.model_dump_json() for a in known.values()}) > 1:
+        yield f"models.{key}.parents: {', '.join(known)} have different architectures"
+    parents = " and ".join(model.parents)
+    shared = set.intersection(*({p, *_ancestors(study, p)} for p in model.parents))
+    if getattr(model.method, "t", None) == "balanced" and not shared:
+        yield (
+            f"models.{key}.method.t: balanced needs a common ancestor of {parents}; "
+            "use equilibrium, or a number"
+        )
+    if not isinstance(model.method, TaskVectors):
+        return
+    if model.method.base is None and not shared:
+        yield (
+            f"models.{key}.method: {model.method.kind} adds up differences from a common ancestor, "
+            f"and {parents} have none; use linear, or slerp"
+        )
+    elif model.method.base is not None and model.method.base not in shared:
+        hint = f"there are: {', '.join(n for n in study.models if n in shared)}" if shared else ""
+        yield (
+            f"models.{key}.method.base: {model.method.base!r} is no ancestor of {parents}"
+            f"{'; ' + hint if hint else ''}"
+        )
+
+
+def _hook_problems(study: "Study", architectures: dict[str, Architecture | None]) -> Iterator[str]:
     for key, sae in study.saes.items():
         block = re.match(r"blocks\.(\d+)\.", sae.hook)
         for model in study.models:
-            layers = architectures[model].layers
-            if block and has(study, model, key) and int(block[1]) >= layers:
-                last = layers - 1
+            architecture = architectures[model]
+            if architecture is None or not block or not has(study, model, key):
+                continue
+            if int(block[1]) >= architecture.layers:
+                last = architecture.layers - 1
                 yield f"saes.{key}.hook: {sae.hook}, but the last block of {model} is {last}"
                 break
 
@@ -162,10 +190,21 @@ def _ancestors(study: "Study", name: str) -> set[str]:
     return {found for parent in parents for found in (parent, *_ancestors(study, parent))}
 
 
-def _architecture(study: "Study", name: str) -> Architecture:
+def root_of(study: "Study", name: str) -> Base | Pretrained:
+    """The model without a parent at the end of the line of first parents."""
     model = study.models[name]
-    return (
-        model.architecture
-        if isinstance(model, Base)
-        else _architecture(study, parents_of(model)[0])
-    )
+    if isinstance(model, (Base, Pretrained)):
+        return model
+    return root_of(study, parents_of(model)[0])
+
+
+def context_of(study: "Study") -> int:
+    """Tokens of a block that every model of the study can read."""
+    roots = [model for model in study.models.values() if isinstance(model, (Base, Pretrained))]
+    return min(m.architecture.context if isinstance(m, Base) else m.context for m in roots)
+
+
+def _architecture(study: "Study", name: str) -> Architecture | None:
+    """None for what is known only when the model is loaded."""
+    root = root_of(study, name)
+    return root.architecture if isinstance(root, Base) else None

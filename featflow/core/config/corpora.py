@@ -72,6 +72,11 @@ class Hub(Source):
     """A branch, tag or commit of the data set, so that the study can be repeated."""
     text: str = "text"
     """The column that holds a document."""
+    sample: Fraction | None = None
+    """Take this share of the rows, chosen by the study's seed (null: all)."""
+    streaming: bool = True
+    """true: read only as much as the limits ask. false: download the whole split first, which a
+    second study then finds in the hub's cache."""
 
 
 Corpus = Annotated[Files | Generated | Hub, Field(discriminator="kind")]

@@ -31,12 +31,32 @@ class SweepFigure(Config):
     """Which merge (null: the study's first whose method has a t)."""
 
 
-Figure = Annotated[LineageFigure | FlowFigure | SweepFigure, Field(discriminator="kind")]
+class TrainingFigure(Config):
+    """How each SAE was trained: loss, L0, dead features and variance explained over the tokens."""
+
+    kind: Literal["training"]
+    sae: Name | None = None
+    """Which SAE, on every model that has it (null: the study's first that is no control)."""
+
+
+class DensityFigure(Config):
+    """How often features fire: a histogram of log10 density, a curve a model."""
+
+    kind: Literal["density"]
+    sae: Name | None = None
+    """Which SAE, on every model that has it (null: the study's first that is no control)."""
+
+
+Figure = Annotated[
+    LineageFigure | FlowFigure | SweepFigure | TrainingFigure | DensityFigure,
+    Field(discriminator="kind"),
+]
 
 
 class Figures(Config):
     """Which figures to draw, and as what."""
 
-    formats: list[Literal["html"]] = ["html"]
+    formats: list[Literal["html", "svg", "png", "pdf"]] = ["html"]
+    """html opens in any browser; svg, png and pdf need a Chromium to draw them."""
     draw: dict[Name, Figure] | None = None
     """Name to figure (null: one of each kind that the study has something for)."""

@@ -76,6 +76,20 @@ class Base(Config):
     seed: int = 0
 
 
+class Pretrained(Config):
+    """A language model that exists: a folder in Hugging Face's format, or a name on the hub."""
+
+    kind: Literal["pretrained"]
+    name: str
+    """`owner/name`, or a folder."""
+    revision: str | None = None
+    """A branch, tag or commit on the hub."""
+    corpora: list[Name] = Field(min_length=1)
+    """The study's corpora that stand for what it was trained on: its features are judged there."""
+    context: PositiveInt = 256
+    """Tokens of the blocks that it and its descendants read; at most its longest input."""
+
+
 class Finetune(Config):
     """A model trained further, on other data."""
 
@@ -101,7 +115,12 @@ class Merge(Config):
             raise ValueError(
                 f"{self.method.kind} merges exactly 2 parents, not {len(self.parents)}"
             )
+        weights = getattr(self.method, "weights", None)
+        if weights is not None and len(weights) != len(self.parents):
+            raise ValueError(
+                f"method.weights: {len(weights)} weights for {len(self.parents)} parents"
+            )
         return self
 
 
-Model = Annotated[Base | Finetune | Merge, Field(discriminator="kind")]
+Model = Annotated[Base | Pretrained | Finetune | Merge, Field(discriminator="kind")]

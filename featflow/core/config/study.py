@@ -7,7 +7,15 @@ from pydantic import Field, PositiveInt, model_validator
 from featflow.core.config.base import Config, Name
 from featflow.core.config.checks import edges, problems_of
 from featflow.core.config.corpora import Corpus
-from featflow.core.config.figures import Figure, Figures, FlowFigure, LineageFigure, SweepFigure
+from featflow.core.config.figures import (
+    DensityFigure,
+    Figure,
+    Figures,
+    FlowFigure,
+    LineageFigure,
+    SweepFigure,
+    TrainingFigure,
+)
 from featflow.core.config.models import Merge, Model
 from featflow.core.config.saes import Activations, Sae
 from featflow.core.config.tokenizers import Tokenizer
@@ -86,6 +94,9 @@ class Study(Config):
             figures["flow"] = FlowFigure(kind="flow", sae=None if first else with_edges[0])
         if self.swept:
             figures["sweep"] = SweepFigure(kind="sweep")
+        if self.flow_saes:
+            figures["training"] = TrainingFigure(kind="training")
+            figures["density"] = DensityFigure(kind="density")
         return figures
 
     @property

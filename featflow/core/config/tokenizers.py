@@ -20,7 +20,8 @@ class Bpe(Config):
 
 
 class Pretrained(Config):
-    """A tokenizer that exists: a folder, a tokenizer.json, or a name on the hub."""
+    """A tokenizer that exists: a name on the hub, a folder, a tokenizer.json, or a SentencePiece
+    .model file."""
 
     kind: Literal["pretrained"]
     name: str

@@ -1,0 +1,1 @@
+"""The static site: one page that shows a whole study."""
