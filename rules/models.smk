@@ -34,7 +34,6 @@ rule train:
 
 # The model's files come from the hub: on a login node, not on compute nodes without a network.
 rule pretrained:
-    localrule: True
     input:
         sources=lambda w: model_files(w),
         tokenizer=paths.TOKENIZER,
@@ -47,6 +46,7 @@ rule pretrained:
         "logs/{study}/pretrained/{model}.tsv"
     wildcard_constraints:
         study=studies_with("pretrained"),
+    localrule: True
     conda:
         ENVIRONMENT
     resources:
