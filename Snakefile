@@ -3,6 +3,7 @@
 #   snakemake --profile local                              the config's study, to its figures
 #   snakemake --profile local --config study=desk          another study
 #   snakemake --profile local results/demo/sae/lua/main/cfg.json      one target
+#   snakemake --profile local fetch                        what needs a network, on a login node
 #   snakemake --profile slurm                              on a cluster
 
 from snakemake.utils import min_version
@@ -23,6 +24,7 @@ rule all:
         leaves(PLAN.workflow.study),
 
 
+include: "rules/fetch.smk"
 include: "rules/data.smk"
 include: "rules/models.smk"
 include: "rules/saes.smk"
@@ -30,3 +32,6 @@ include: "rules/features.smk"
 include: "rules/analysis.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
+
+
+check_requests()

@@ -6,21 +6,27 @@ import os
 import sys
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 sys.path.insert(0, str(workflow.basedir))
 
-from featflow.core import paths
+from featflow.core import paths, requests, runs
 from featflow.core.config import FeatflowError
+from featflow.core.hints import MissingRule
 from featflow.core.paths import folder
 from featflow.core.plan import code, plan, use_this_checkout
 from featflow.data.corpora import files
-from featflow.data.sources import keyed
+from featflow.data.sources import expand, keyed
+from featflow.figures.chromium import drawable
 from featflow.report.inputs import inputs as inputs_of_report
 
 ENVIRONMENT = "../envs/featflow.yaml"
 NAME = "[a-z][a-z0-9]*"
 
 use_this_checkout(workflow.basedir)
+
+# A signal that ends a job must reach the stage, which saves its state: no shell stays in between.
+shell.prefix("set -euo pipefail; exec env ")
 
 
 def explained(function):
@@ -37,6 +43,17 @@ def explained(function):
 
 PLAN = explained(plan)(config)
 
+if workflow.is_main_process:
+    explained(runs.begin)()
+else:
+    explained(runs.check)()
+
+for name in ("overwrite_resources", "overwrite_threads"):
+    asked = getattr(workflow.resource_settings, name)
+    setattr(workflow.resource_settings, name, requests.spread(asked, PLAN.studies))
+
+logger.addFilter(MissingRule(PLAN.studies))
+
 
 wildcard_constraints:
     study="|".join(PLAN.studies),
@@ -52,15 +69,46 @@ wildcard_constraints:
     b=rf"{NAME}\.{NAME}",
 
 
-def studies_with(kind):
-    """Constrain {study} to those where {model} is of this kind: train, finetune and merge write the
-    same pattern, and a name may be of one kind here and of another there."""
+def studies_where(folder, names):
+    """Constrain {study} to those where the name below this folder is one of `names(study)`: rules
+    that write the same pattern share it so, and a name may be of one kind here, another there.
+    """
     found = []
     for study, slices in PLAN.studies.items():
-        names = [n for n, model in slices.study.models.items() if model.kind == kind]
-        if names:
-            found.append(f"{study}(?=/models/(?:{'|'.join(names)})/)")
+        if own := names(slices.study):
+            found.append(f"{study}(?=/{folder}/(?:{'|'.join(own)})(?:/|$))")
     return "|".join(found) or "(?!)"
+
+
+def studies_with(kind):
+    """Constrain {study} to those where {model} is of this kind."""
+    return studies_where(
+        "models", lambda study: [n for n, m in study.models.items() if m.kind == kind]
+    )
+
+
+def on_the_hub(name):
+    """Whether a name is the hub's: no file or folder of this machine."""
+    return not os.path.exists(os.path.expanduser(os.path.expandvars(name)))
+
+
+def hub_corpora(study):
+    """The corpora of a study that come from the hub."""
+    found = {n: s for n, s in study.corpora.items() if s.kind == "hub"}
+    return [name for name, source in found.items() if on_the_hub(source.dataset)]
+
+
+def hub_tokenizer(study):
+    """The file of a study's tokenizer, if that comes from the hub."""
+    tokenizer = study.tokenizer
+    pretrained = tokenizer.kind == "pretrained" and on_the_hub(tokenizer.name)
+    return ["tokenizer.json"] if pretrained else []
+
+
+def hub_models(study):
+    """The models of a study that come from the hub."""
+    found = {n: m for n, m in study.models.items() if m.kind == "pretrained"}
+    return [name for name, model in found.items() if on_the_hub(model.name)]
 
 
 @explained
@@ -130,12 +178,12 @@ def source_state(wildcards):
     """What stands for the files of this machine that a corpus reads, so that a new, changed or
     deleted one rebuilds it. (As inputs, thousands of them would fill every message.)"""
     source = of(wildcards).study.corpora[wildcards.corpus]
+    where = f"studies.{wildcards.study}.corpora.{wildcards.corpus}"
     found = []
     if source.kind == "files":
-        where = f"studies.{wildcards.study}.corpora.{wildcards.corpus}"
         found = explained(keyed(where)(files.paths))(source)
     elif source.kind == "hub":
-        found = files_below(source.dataset)
+        found = files_below(explained(keyed(where)(expand))(source.dataset, "dataset"))
     return state(found)
 
 
@@ -229,17 +277,26 @@ def report_inputs(wildcards):
 
 
 @explained
+def check_requests():
+    """A misspelt rule or resource in the profile or on the command line asks for nothing."""
+    settings = workflow.resource_settings
+    rules = [rule.name for rule in workflow.rules]
+    requests.check(settings.overwrite_resources, settings.overwrite_threads, rules)
+
+
+@explained
 def leaves(name):
     """Everything that a study makes and no other stage reads, and what people look at."""
     slices = PLAN.of(name)
     study, lineage = slices.study, slices.lineage
+    formats = drawable(study.figures.formats, warn=workflow.is_main_process)
     at = {"study": name}
     return [
         paths.REPORT.at(**at),
         *(
             paths.FIGURE.at(**at, figure=f, format=x)
             for f in study.drawn
-            for x in study.figures.formats
+            for x in formats
         ),
         *(paths.EVALUATE.at(**at, model=m) for m in study.models),
         *(paths.SWEEP.at(**at, model=m) for m in study.swept),
@@ -251,3 +308,31 @@ def leaves(name):
         *(paths.MATCHES.at(**at, a=str(p.a), b=str(p.b)) for p in lineage.pairs()),
         *(paths.FLOW_EDGES.at(**at, sae=s) for s in study.flow_saes if lineage.edges()),
     ]
+
+
+@explained
+def from_the_hub(name):
+    """Everything of a study that needs a network."""
+    study = PLAN.of(name).study
+    at = {"study": name}
+    return [
+        *(
+            paths.CORPUS.at(**at, corpus=c, split=s)
+            for c in hub_corpora(study)
+            for s in paths.SPLITS
+        ),
+        *(paths.TOKENIZER.at(**at) for _ in hub_tokenizer(study)),
+        *(paths.MODEL.at(**at, model=m) for m in hub_models(study)),
+    ]
+
+
+@explained
+def words_on_fetching(name):
+    """What `fetch` is about, in a line."""
+    study = PLAN.of(name).study
+    found = [f"corpus {corpus}" for corpus in hub_corpora(study)]
+    found += ["the tokenizer" for _ in hub_tokenizer(study)]
+    found += [f"model {model}" for model in hub_models(study)]
+    if not found:
+        return f"Study {name} needs no network: there is nothing to fetch."
+    return f"Study {name}: from the hub come {', '.join(found)}."

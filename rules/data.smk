@@ -24,6 +24,17 @@ rule corpus:
         " --train {output.train} --validation {output.validation} --selection {output.selection}"
 
 
+# What comes from the hub is made on the machine where Snakemake runs: a login node has a network,
+# a compute node often has none.
+use rule corpus as corpus_hub with:
+    wildcard_constraints:
+        study=studies_where("corpus", hub_corpora),
+    localrule: True
+
+
+ruleorder: corpus_hub > corpus
+
+
 rule tokenizer:
     input:
         tokenizer_sources,
@@ -45,6 +56,15 @@ rule tokenizer:
     shell:
         "RAYON_NUM_THREADS={threads} python -m featflow tokenizer --log {log:q} --cfg {params.cfg:q}"
         " --corpora {params.corpora} --output {output}"
+
+
+use rule tokenizer as tokenizer_hub with:
+    wildcard_constraints:
+        study=studies_where("tokenizer", hub_tokenizer),
+    localrule: True
+
+
+ruleorder: tokenizer_hub > tokenizer
 
 
 rule tokens:

@@ -49,6 +49,8 @@ def run(cfg: CorpusSlice, *, train: Path, validation: Path, selection: Path) -> 
         for kept in select(progress(documents, "documents"), cfg.source, dropped):
             files[kept.split].add(kept.document, kept.size)
         _check(files, cfg.source)
+        for file in files.values():  # all are whole before the first gets its name
+            file.close()
     counts = [f"{s} {file.documents:,} ({file.bytes:,} bytes)" for s, file in files.items()]
     log.info("%s: %s", cfg.corpus, ", ".join(counts))
     if dropped:

@@ -4,7 +4,7 @@ Both directions go in batches, so that a corpus may be larger than memory.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -51,10 +51,12 @@ class Writer:
         self._group, self._group_bytes = [], 0
 
     def close(self) -> None:
-        """Write what is left, and the footer."""
-        if self._group:
-            self._flush()
-        self._file.close()
+        """Write what is left, and the footer; once closed, it stays so."""
+        try:
+            if self._group:
+                self._flush()
+        finally:
+            self._file.close()
 
 
 @contextmanager
@@ -64,8 +66,11 @@ def writer(path: Path, provenance: Provenance) -> Iterator[Writer]:
         file = Writer(temporary, provenance)
         try:
             yield file
-        finally:
             file.close()
+        except BaseException:
+            with suppress(Exception):  # what went wrong first is what is told
+                file.close()
+            raise
 
 
 def batches(path: Path) -> Iterator[list[str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from featflow.core.config.errors import FeatflowError
+from featflow.core.writing import writable
 from featflow.data.sources import SourceError, text_of
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
@@ -77,8 +78,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 def _on_disk(file: BinaryIO) -> Iterator[BinaryIO]:
     """Decompressed: a parquet is read from its end, and may not fit in memory."""
     with tempfile.TemporaryFile() as whole:
-        shutil.copyfileobj(file, whole)
-        whole.seek(0)
+        room = Path(tempfile.gettempdir(), "a decompressed .parquet")
+        with writable(room, "free some, or let TMPDIR name a folder on a larger disk"):
+            shutil.copyfileobj(file, whole)
+            whole.seek(0)
         yield cast(BinaryIO, whole)
 
 
@@ -116,7 +119,7 @@ def _field(record: Any, field: str, where: str) -> object:
 def _rows(path: Path, file: BinaryIO | Path, field: str) -> Iterator[tuple[int, str]]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(file) as table:
+    with pq.ParquetFile(file, page_checksum_verification=True) as table:
         names = table.schema_arrow.names
         if field not in names:
             raise SourceError(f"text: {path} has no column {field!r}; it has: {', '.join(names)}")

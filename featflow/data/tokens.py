@@ -100,8 +100,18 @@ def read(path: Path) -> Tokens:
     with readable(path):
         with open(path, "rb") as file:
             size = int.from_bytes(file.read(8), "little")
-            entry = json.loads(file.read(size))["input_ids"]
-        if entry["dtype"] != "I32":
-            raise ValueError(f"its input_ids are {entry['dtype']}, not I32")
+            entry = json.loads(file.read(size)).get("input_ids")
+        if entry is None:
+            raise ValueError("it has no tensor input_ids")
         shape, offset = tuple(entry["shape"]), 8 + size + entry["data_offsets"][0]
+        if entry["dtype"] != "I32" or len(shape) != 1 or not shape[0]:
+            raise ValueError(f"its input_ids are {entry['dtype']} {shape}, not I32 (N,)")
+        _check_starts(starts, shape[0])
         return Tokens(np.memmap(path, np.int32, "c", offset, shape), starts)
+
+
+def _check_starts(starts: np.ndarray, count: int) -> None:
+    if starts.dtype != np.int64 or starts.ndim != 1:
+        raise ValueError(f"its document_starts are {starts.dtype} {starts.shape}, not int64 (D,)")
+    if not len(starts) or starts[0] != 0 or starts[-1] >= count or (np.diff(starts) <= 0).any():
+        raise ValueError(f"its document_starts do not ascend from 0 to below {count:,}")

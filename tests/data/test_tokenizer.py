@@ -165,32 +165,6 @@ def test_an_existing_tokenizer_is_taken_whole_and_cuts_nothing(existing, file, t
     assert len(tokenizer.load(tmp_path / "tokenizer.json").encode(CODE * 5).ids) > 100
 
 
-def test_a_name_is_looked_up_on_the_hub(existing, tmp_path, monkeypatch):
-    from featflow.data.tokenizers import pretrained as module
-
-    asked = []
-
-    def download(*arguments, **options):
-        asked.append((arguments, options))
-        return str(existing / "tokenizer.json")
-
-    monkeypatch.setattr(module, "hf_hub_download", download)
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    pretrained("owner/name", tmp_path / "tokenizer.json", revision="v1")
-    assert asked == [(("owner/name", "tokenizer.json"), {"revision": "v1", "token": "hf_secret"})]
-    assert b"hf_secret" not in (tmp_path / "provenance.json").read_bytes()
-
-
-def test_a_hub_without_network_is_named(tmp_path, monkeypatch):
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(
-        ConfigError, match=r"^studies\.desk\.tokenizer\.name: 'owner/none' is no folder"
-    ):
-        pretrained("owner/none", tmp_path / "tokenizer.json")
-
-
 def test_what_is_no_tokenizer_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.json").write_text('{"model": 1}')

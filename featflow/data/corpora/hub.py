@@ -1,47 +1,120 @@
-"""A data set of the Hugging Face hub, or a local folder in the hub's layout; read as a stream.
+"""A data set of the Hugging Face hub, or a local folder in the hub's layout.
 
-Gated data sets take their token from HF_TOKEN alone. No code of a data set is ever run.
+Rows are read in the data set's order: over the network as they are asked for, or from the hub's
+cache, into which the files of the split are downloaded first. No code of a data set is ever run.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import datasets
+from huggingface_hub.errors import HTTPError
 
 from featflow.core.config.corpora import Hub
+from featflow.core.runtime import log, progress
+from featflow.data import hub
+from featflow.data.hub import Repository
 from featflow.data.sources import Document, SourceError, expand, text_of
+
+datasets.disable_progress_bars()
+datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # a request that serves nobody here
+datasets.config.STREAMING_OPEN_MAX_RETRIES = 3  # half a minute each
+datasets.config.STREAMING_READ_MAX_RETRIES = 3
+
+UNREADABLE = (datasets.exceptions.DatasetsError, HTTPError, OSError, ValueError)
+"""What datasets, pyarrow and the hub's client raise for data that they cannot get or read."""
 
 
 def documents(source: Hub, seed: int) -> Iterator[Document]:
-    """The documents of the data set's split, in its order.
+    """The documents of the data set's split, in its order; with `sample`, a share of them.
+
+    Args:
+        source: the data set; what is read beyond the caller's last document is little.
+        seed: chooses the sample.
 
     Raises:
         SourceError: when the data set cannot be opened or read, or lacks the column.
     """
-    name = expand(source.dataset, "dataset")
-    label = Path(name).resolve().name if Path(name).is_dir() else name
-    for i, row in enumerate(_rows(source, name)):
-        if source.text not in row:
-            found = ", ".join(row)
-            raise SourceError(f"text: {label} has no column {source.text!r}; it has: {found}")
-        text = text_of(row[source.text], "text", f"column {source.text!r} of {label}")
-        yield Document(text, f"{label}/{source.split}:{i}")
-
-
-def _rows(source: Hub, name: str) -> Iterator[dict]:
-    datasets.disable_progress_bars()
+    name = os.path.expanduser(expand(source.dataset, "dataset"))
+    local = Path(name).is_dir()
+    if local and source.revision:
+        raise SourceError(f"revision: {source.dataset!r} is a folder, which has none; leave it out")
+    label = Path(name).resolve().name if local else name
+    repository = Repository("dataset", name, source.revision, "dataset")
     try:
-        yield from datasets.load_dataset(
-            name,
-            name=source.config,
-            split=source.split,
-            revision=source.revision,
-            token=os.environ.get("HF_TOKEN") or False,
-            streaming=True,
-        )
-    except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
+        for i, row in enumerate(_rows(source, repository, label, local)):
+            if source.sample is None or drawn(i, seed, source.sample):
+                text = text_of(row[source.text], "text", f"column {source.text!r} of {label}")
+                yield Document(text, f"{label}/{source.split}:{i}")
+    except UNREADABLE as error:
+        message = None if local else hub.explain(error, repository)
         raise SourceError(
-            f"dataset: {source.dataset!r} cannot be read: {error}; check dataset, config, split "
-            f"and revision, the network, and HF_TOKEN if it is gated"
+            message or f"dataset: {label} cannot be read: {hub.first_line(error)}; check its files"
         ) from error
+
+
+def drawn(row: int, seed: int, share: float) -> bool:
+    """Whether a row is in the sample: its own draw, whatever else is read.
+
+    A hash of the seed and the row's number, read as a number in [0, 1), is below the share; so a
+    larger share holds a smaller one.
+    """
+    digest = hashlib.sha256(f"{seed}/{row}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
+
+
+def _rows(source: Hub, repository: Repository, label: str, local: bool) -> Iterator[dict[str, Any]]:
+    builder = _builder(source, repository, local)
+    found = {str(split): files for split, files in (builder.config.data_files or {}).items()}
+    if source.split not in found:
+        raise SourceError(f"split: {label} has no split {source.split!r}; it has: {_list(found)}")
+    files = found[source.split]
+    if not (local or source.streaming):
+        files = _downloaded(files, repository, label)
+    builder.config.data_files = {source.split: files}
+    rows = builder.as_streaming_dataset(source.split)
+    if rows.features is not None:  # lines of JSON tell their fields only row by row
+        _check_column(source, label, rows.features)
+    if hasattr(builder.config, "columns"):  # parquet: the other columns stay where they are
+        builder.config.columns = [source.text]
+        rows = builder.as_streaming_dataset(source.split)
+    for row in rows:
+        _check_column(source, label, row)
+        yield row
+
+
+def _check_column(source: Hub, label: str, columns: dict[str, Any]) -> None:
+    if source.text not in columns:
+        raise SourceError(f"text: {label} has no column {source.text!r}; it has: {_list(columns)}")
+
+
+def _builder(source: Hub, repository: Repository, local: bool) -> datasets.DatasetBuilder:
+    """The data set's reader, at one commit, for the config asked for."""
+    options: dict[str, Any] = {}
+    if not local:
+        revision = hub.commit(repository)
+        log.info("%s: commit %s of %s", source.dataset, revision, hub.constants.ENDPOINT)
+        options = {"revision": revision, "token": hub.token("dataset")}
+    try:
+        return datasets.load_dataset_builder(repository.name, name=source.config, **options)
+    except ValueError as error:
+        names = datasets.get_dataset_config_names(repository.name, **options)
+        if source.config in names or (source.config is None and len(names) < 2):
+            raise
+        asked = f"no config {source.config!r}; it has" if source.config else "several configs"
+        raise SourceError(f"config: {source.dataset!r} has {asked}: {_list(names)}") from error
+
+
+def _downloaded(urls: list[str], repository: Repository, label: str) -> list[str]:
+    """The files of a split, from the hub's cache or fresh: their paths there."""
+    options = datasets.DownloadConfig(token=hub.token("dataset"), disable_tqdm=True)
+    manager = datasets.DownloadManager(dataset_name=label, download_config=options)
+    log.info("%s: %s files, into %s", label, f"{len(urls):,}", hub.constants.HF_HUB_CACHE)
+    return [manager.download(url) for url in progress(urls, "files", len(urls))]
+
+
+def _list(names: Any) -> str:
+    return ", ".join(map(str, names)) or "none"

@@ -1,15 +1,22 @@
-"""A tokenizer that exists: a folder, a tokenizer.json, or a name on the Hugging Face hub."""
+"""A tokenizer that exists: a folder, a file, or a name on the Hugging Face hub.
+
+A tokenizer.json is taken as it is. A SentencePiece model is converted (featflow/data/spm.py), so
+that its ids are those of the `sentencepiece` library. Anything else that a folder may hold
+(vocab.json and merges.txt, vocab.txt, ...) is read by transformers.
+"""
 
 import os
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download
 from tokenizers import Tokenizer
 
 from featflow.core.config.tokenizers import Pretrained
 from featflow.data.sources import SourceError, expand
 
 FILE = "tokenizer.json"
+SENTENCEPIECE = "tokenizer.model"
+NEEDED = ["tokenizer*", "*tokens*.json", "vocab*", "merges.txt", "*.model", "config.json"]
+"""The files of a repository that a tokenizer may be made of: its weights are left alone."""
 
 
 def build(cfg: Pretrained, corpora: list[Path]) -> Tokenizer:
@@ -18,29 +25,60 @@ def build(cfg: Pretrained, corpora: list[Path]) -> Tokenizer:
     Raises:
         SourceError: when it cannot be found or read.
     """
-    path = _file(expand(cfg.name, "name"), cfg.revision)
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises no narrower class
-        raise SourceError(f"name: {path} is no tokenizer.json: {error}") from error
+    name = os.path.expanduser(expand(cfg.name, "name"))
+    path = Path(name)
+    if path.exists() and cfg.revision:
+        raise SourceError(f"revision: {cfg.name!r} lies here and has none; leave it out")
+    if path.is_file():
+        tokenizer = _of_file(path)
+    elif path.is_dir():
+        tokenizer = _of_folder(path, f"the folder {name!r}")
+    else:
+        tokenizer = _of_folder(_fetched(name, cfg.revision), f"{name!r} on the hub")
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
 
 
-def _file(name: str, revision: str | None) -> Path:
-    path = Path(name).expanduser()
-    if path.is_file():
-        return path
-    if path.is_dir():
-        if not (path / FILE).is_file():
-            raise SourceError(f"name: the folder {name!r} has no {FILE}")
-        return path / FILE
+def _fetched(name: str, revision: str | None) -> Path:
+    from featflow.data.hub import Repository, folder
+
+    return folder(Repository("model", name, revision, "name"), NEEDED)
+
+
+def _of_folder(folder: Path, label: str) -> Tokenizer:
+    for name in (FILE, SENTENCEPIECE):
+        if (folder / name).is_file():
+            return _of_file(folder / name)
+    return _by_transformers(folder, label)
+
+
+def _of_file(path: Path) -> Tokenizer:
+    with open(path, "rb") as file:
+        is_json = file.read(64).lstrip().startswith(b"{") or path.suffix == ".json"
     try:
-        token = os.environ.get("HF_TOKEN") or False
-        return Path(hf_hub_download(name, FILE, revision=revision, token=token))
-    except (OSError, ValueError) as error:
+        if is_json:
+            return Tokenizer.from_file(str(path))
+        from featflow.data.spm import convert
+
+        return convert(path)
+    except Exception as error:  # the library raises no narrower class
+        kind = FILE if is_json else "SentencePiece model that can be used"
+        raise SourceError(f"name: {path} is no {kind}: {error}") from error
+
+
+def _by_transformers(folder: Path, label: str) -> Tokenizer:
+    """What transformers makes of a folder's other files."""
+    from transformers import AutoTokenizer
+
+    try:
+        found = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        return Tokenizer.from_str(found.backend_tokenizer.to_str())
+    except Exception as error:  # of every class, by what is missing
+        names = ", ".join(sorted(p.name for p in folder.iterdir() if p.is_file())) or "no file"
         raise SourceError(
-            f"name: {name!r} is no folder or file here, and the hub gives no {FILE} of it: "
-            f"{error}; check name, revision and network, and HF_TOKEN if it is gated"
+            f"name: {label} has no {FILE}, no {SENTENCEPIECE}, and nothing else that transformers "
+            f"reads as a tokenizer; it has: {names}"
         ) from error
