@@ -8,8 +8,18 @@ rule flow:
         matrices=lambda w: of_pairs(w, paths.MATRIX),
     output:
         features=paths.FLOW_FEATURES,
-        edges=paths.FLOW_EDGES,
-        strata=paths.FLOW_STRATA,
+        edges=report(
+            paths.FLOW_EDGES,
+            caption="captions/edges.rst",
+            category="Flow",
+            labels={"SAE": "{sae}", "table": "edges"},
+        ),
+        strata=report(
+            paths.FLOW_STRATA,
+            caption="captions/strata.rst",
+            category="Flow",
+            labels={"SAE": "{sae}", "table": "strata"},
+        ),
         chains=paths.FLOW_CHAINS,
     log:
         "logs/{study}/flow/{sae}.log",

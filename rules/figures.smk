@@ -6,11 +6,18 @@ rule figure:
     input:
         figure_inputs,
     output:
-        paths.FIGURE,
+        report(
+            paths.FIGURE,
+            caption="captions/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}", "format": "{format}"},
+        ),
     log:
         "logs/{study}/figure/{figure}.{format}.log",
     benchmark:
         "logs/{study}/figure/{figure}.{format}.tsv"
+    wildcard_constraints:
+        format="|".join(x for x in paths.FORMATS if x != "json"),
     conda:
         ENVIRONMENT
     resources:
@@ -21,3 +28,11 @@ rule figure:
     shell:
         "python -m featflow figure --log {log:q} --cfg {params.cfg:q}"
         " --inputs {input} --output {output}"
+
+
+# The same as JSON, which the study's page shows: nothing for `snakemake --report`.
+use rule figure as figure_json with:
+    output:
+        paths.FIGURE,
+    wildcard_constraints:
+        format="json",

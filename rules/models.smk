@@ -153,7 +153,12 @@ rule evaluate:
         model=paths.MODEL,
         tokens=lambda w: tokens_of(w, of(w).study.corpora, "validation"),
     output:
-        paths.EVALUATE,
+        report(
+            paths.EVALUATE,
+            caption="captions/evaluate.rst",
+            category="Models",
+            labels={"model": "{model}"},
+        ),
     log:
         "logs/{study}/evaluate/{model}.log",
     benchmark:

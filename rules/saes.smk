@@ -41,7 +41,12 @@ rule sae:
         cfg=paths.SAE,
         weights=paths.SAE_WEIGHTS,
         training=paths.SAE_TRAINING,
-        metrics=paths.SAE_METRICS,
+        metrics=report(
+            paths.SAE_METRICS,
+            caption="captions/sae.rst",
+            category="Sparse autoencoders",
+            labels={"model": "{model}", "SAE": "{sae}"},
+        ),
     log:
         "logs/{study}/sae/{model}/{sae}.log",
     benchmark:

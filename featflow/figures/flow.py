@@ -50,6 +50,8 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     features = load_table(matching(files, paths.FLOW_FEATURES, "sae")[sae])
     chains = load_table(matching(files, paths.FLOW_CHAINS, "sae")[sae])
     rows = [_row(row) for row in load_table(file).to_dict("records")]
+    if not rows:
+        return _nothing(sae)
     bands = bands_of(rows, features, chains)
     drawn = {row[end] for row in rows for end in ("parent", "child")}
     columns = [[name for name in column if name in drawn] for column in ordered(cfg.models)]
@@ -65,6 +67,19 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
         meta={**texts(rows, chains, _colours()), "min_width": COLUMN * len(columns)},
     )
     return figure
+
+
+def _nothing(sae: str) -> "Figure":
+    """A figure that says why it is empty: every edge needs the SAE on both of its sides."""
+    from plotly import graph_objects as go
+
+    from featflow.figures.style import TITLE
+
+    layout = {**_layout(120), "height": TITLE + 120}
+    text = f"Nothing to draw: no model and its parent both have the SAE {sae}."
+    said = {"x": 0.5, "y": 60, "text": text, "showarrow": False}
+    title = {"text": "Where every feature went", "subtitle": {"text": subtitle(sae, [])}}
+    return go.Figure(layout={**layout, "annotations": [said], "title": title})
 
 
 def _row(row: dict[Any, Any]) -> Row:

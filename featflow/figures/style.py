@@ -2,12 +2,13 @@
 
 A figure sets no colour of text, ground or grid itself: those come from a template, of which the
 page puts the light or the dark one in place. Titles and notes are the page's, so that they wrap on
-a phone.
+a phone; where there is no page, figures/static.py draws them.
 """
 
 import html
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -56,34 +57,64 @@ def template(scheme: str) -> dict[str, Any]:
     }
 
 
+def series(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name, the same in every figure; they come round again after six."""
+    return {name: SERIES[i % len(SERIES)] for i, name in enumerate(names)}
+
+
 def percent(share: float) -> str:
     """A share for a label, with a thin space that does not break; a dash where there is none."""
     return "–" if share != share else f"{share:.0%}".replace("%", "\u202f%")
 
 
-def page(figure: "Figure", name: str, provenance: str) -> str:
-    """A figure as an HTML page that needs no network.
+class Words(NamedTuple):
+    """What stands around a plot; the layout's `meta` holds all but the titles."""
 
-    The layout's `meta` may hold `legend` ([colour, text] pairs), `notes` (a list) and `footnote`:
-    like the title, they become text of the page; and `min_width`, the pixels under which the plot
-    scrolls rather than shrinks.
+    title: str
+    subtitle: str
+    legend: list[tuple[str, str]]
+    """A colour and what it stands for."""
+    notes: list[str]
+    footnote: str
+    min_width: int
+    """Pixels under which the plot scrolls rather than shrinks."""
+
+
+def words(figure: "Figure", name: str) -> Words:
+    """A figure's words, as text without markup."""
+    layout = figure.layout
+    meta = layout.meta or {}
+    return Words(
+        title=layout.title.text or name,
+        subtitle=layout.title.subtitle.text or "",
+        legend=[(colour, text) for colour, text in meta.get("legend", [])],
+        notes=list(meta.get("notes", [])),
+        footnote=meta.get("footnote", ""),
+        min_width=meta.get("min_width", 0),
+    )
+
+
+def bare(figure: "Figure") -> "Figure":
+    """The plot without its words, and without their room."""
+    return type(figure)(figure).update_layout(
+        template=template("light"),
+        title=None,
+        meta=None,
+        height=figure.layout.height - TITLE,
+        margin_t=12,
+    )
+
+
+def page(figure: "Figure", name: str, provenance: str) -> str:
+    """A figure as an HTML page that needs no network; its words become text of the page.
 
     Args:
         figure: what to show.
         name: makes the id of the plot's element, so that the same figure gives the same bytes.
         provenance: JSON, kept in the page.
     """
-    layout = figure.layout
-    title, subtitle = layout.title.text or name, layout.title.subtitle.text or ""
-    meta = layout.meta or {}
-    shown = type(figure)(figure).update_layout(
-        template=template("light"),
-        title=None,
-        meta=None,
-        height=layout.height - TITLE,
-        margin_t=12,
-    )
-    plot = shown.to_html(
+    said = words(figure, name)
+    plot = bare(figure).to_html(
         full_html=False,
         include_plotlyjs=True,
         div_id=f"featflow-{name}",
@@ -92,17 +123,17 @@ def page(figure: "Figure", name: str, provenance: str) -> str:
     )
     legend = "".join(
         f'<li><span style="background:{html.escape(colour)}"></span>{html.escape(text)}</li>'
-        for colour, text in meta.get("legend", [])
+        for colour, text in said.legend
     )
-    notes = "".join(f"<li>{html.escape(note)}</li>" for note in meta.get("notes", []))
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in said.notes)
     return _PAGE % {
-        "title": html.escape(title),
-        "subtitle": html.escape(subtitle),
+        "title": html.escape(said.title),
+        "subtitle": html.escape(said.subtitle),
         "legend": f'<ul class="legend">{legend}</ul>' if legend else "",
         "plot": plot,
-        "min_width": meta.get("min_width", 0),
+        "min_width": said.min_width,
         "notes": f'<ul class="notes">{notes}</ul>' if notes else "",
-        "footnote": html.escape(meta.get("footnote", "")),
+        "footnote": html.escape(said.footnote),
         "provenance": provenance.replace("<", "\\u003c"),
         "css": _CSS % {f"{s}_{k}": v[s] for s in INK for k, v in _COLOURS.items()},
     }

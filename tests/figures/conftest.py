@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from featflow.core import paths
+from featflow.core.artifacts import save_table
 from featflow.core.config.study import Study
+from featflow.core.provenance import Provenance
 from featflow.core.slicer import Slices
 
 from ..analysis.conftest import Counts, write_pair
@@ -20,6 +22,8 @@ NAME = "planted"
 def corpus(language: str) -> dict:
     return {"kind": "generated", "language": language, "documents": 10}
 
+
+SPARSITY = {"l0": 20, "l1": None}
 
 SETTINGS = {
     "corpora": {
@@ -36,13 +40,26 @@ SETTINGS = {
         "both": {"kind": "merge", "parents": ["lua", "stories"], "method": {"kind": "slerp"}},
     },
     "saes": {
-        "main": {"kind": "relu"},
-        "reseed": {"kind": "relu", "seed": 1, "control_of": "main", "models": ["babypython"]},
+        "main": {"kind": "relu", "sparsity": SPARSITY},
+        "reseed": {
+            **{"kind": "relu", "seed": 1, "sparsity": SPARSITY},
+            **{"control_of": "main", "models": ["babypython"]},
+        },
     },
 }
 
 CROSSING = 0.4
 """The planted sweep: lua falls as 0.5 − 0.2 t, tinystories rises as 0.3 + 0.3 t."""
+
+
+TOKENS = 1000
+"""Tokens of the planted probe."""
+
+DENSITIES = {"babypython": [0.0, 0.0, 0.001, 0.01, 0.01, 0.2], "lua": [0.004, 0.01, 0.02, 0.05]}
+"""Of the planted features; `stories` and `both` have one silent and one living feature each."""
+
+RUN = {"l0": [200.0, 100.0, 30.0, 20.0], "revived": [0, 0, 3, 0], "dead": [0.0, 0.1, 0.25, 0.05]}
+"""The planted training of every SAE: lua's is revived too, the others' are not."""
 
 
 class Planted(NamedTuple):
@@ -98,6 +115,27 @@ def _write_models(planted: Planted) -> None:
     pd.concat([lua, stories]).to_parquet(sweep)
 
 
+def _write_saes(planted: Planted) -> None:
+    for model in planted.study.models:
+        cfg = planted.slices.sae(model, "main")
+        training = pd.DataFrame(
+            {
+                **{"step": [1, 2, 3, 4], "tokens": [100, 200, 300, 400], "loss": 1.0, "l1": 1.0},
+                **{"mse": [0.4, 0.3, 0.2, 0.1], "lambda": [0.01, 0.02, 0.03, 0.04]},
+                **RUN,
+                "learning_rate": 1e-3,
+            }
+        )
+        if model != "lua":
+            training["revived"] = 0
+        file = planted.path(paths.SAE_TRAINING, model=model, sae="main")
+        save_table(file, training, Provenance("sae", cfg))
+        density = np.array(DENSITIES.get(model, [0.0, 0.1]))
+        summary = pd.DataFrame({"density": density, "firings": np.round(density * TOKENS)})
+        file = planted.path(paths.SUMMARY, model=model, sae="main")
+        save_table(file, summary.astype({"firings": int}), Provenance("features", cfg))
+
+
 def _write_flow(planted: Planted) -> None:
     from featflow.analysis import flow
 
@@ -134,4 +172,5 @@ def planted(tmp_path_factory) -> Planted:
     made = Planted(tmp_path_factory.mktemp("figures"), study, Slices(NAME, study))
     _write_models(made)
     _write_flow(made)
+    _write_saes(made)
     return made

@@ -20,7 +20,7 @@ from featflow.figures.style import page
 
 from .conftest import NAME, SETTINGS
 
-KINDS = ("lineage", "flow", "sweep")
+KINDS = ("lineage", "flow", "sweep", "training", "density")
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,8 @@ def test_every_kind_has_its_module():
 
 def test_naming_inputs_needs_no_heavy_import():
     code = (
-        "import sys, featflow.figures.lineage, featflow.figures.flow, featflow.figures.sweep;"
+        "import sys; from importlib import import_module;"
+        f"[import_module('featflow.figures.' + kind) for kind in {KINDS}];"
         "sys.exit(any(m in sys.modules for m in ('plotly', 'pandas', 'numpy', 'torch')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -53,7 +54,7 @@ def rule_outputs() -> list[str]:
     """The patterns that rules write, read from the rules' text."""
     names = set()
     for file in Path(stage.__file__).parents[2].glob("rules/*.smk"):
-        for block in re.findall(r"\n    output:\n((?:        .*\n)+)", file.read_text()):
+        for _, block in re.findall(r"\n( +)output:\n((?:\1    .*\n)+)", file.read_text()):
             names.update(re.findall(r"paths\.([A-Z_]+)", block))
     return [getattr(paths, name) for name in names]
 
@@ -126,6 +127,27 @@ def test_same_inputs_same_bytes(pages, planted, tmp_path, kind):
     inputs = [Path(file) for file in planted.inputs(kind)]
     stage.run(planted.slices.figure(kind), inputs=inputs, output=tmp_path / "again.html")
     assert (tmp_path / "again.html").read_bytes() == pages[kind].read_bytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_json_is_the_same_plot_with_its_words(planted, tmp_path, kind):
+    from plotly import graph_objects as go
+
+    inputs = [Path(file) for file in planted.inputs(kind)]
+    files = [tmp_path / f"{i}.json" for i in range(2)]
+    for file in files:
+        stage.run(planted.slices.figure(kind), inputs=inputs, output=file)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    content = json.loads(files[0].read_text())
+    assert content.pop("featflow")["study"] == NAME
+    assert "template" not in content["layout"]
+    figure, said = planted.draw(kind), content["layout"]["meta"]
+    assert set(said) == {"title", "subtitle", "legend", "notes", "footnote", "min_width"}
+    assert said["title"] == figure.layout.title.text
+    assert said["notes"] == list((figure.layout.meta or {}).get("notes", []))
+    again = go.Figure(content)
+    assert json.loads(again.to_json())["data"] == json.loads(figure.to_json())["data"]
+    assert again.layout.height == figure.layout.height
 
 
 def test_text_is_escaped():

@@ -112,3 +112,22 @@ def test_a_flow_without_edges(planted, tmp_path):
         files.append(str(empty))
     figure = flow.draw(planted.slices.figure("flow"), files)
     assert len(figure.data) == 0 and "no edge" in figure.layout.title.subtitle.text
+
+
+def test_without_an_edge_the_page_says_so(planted, tmp_path):
+    from featflow.analysis import flow as analysis
+    from featflow.core.slices import FlowSlice
+    from featflow.figures import flow
+
+    files = [
+        tmp_path / "results/planted/flow/main" / name
+        for name in ("edges.csv", "features.parquet", "chains.parquet", "strata.csv")
+    ]
+    cfg = FlowSlice(study="planted", sae="main", flow=planted.study.flow, pairs=[])
+    named = dict(zip(("edges", "features", "chains", "strata"), files, strict=True))
+    analysis.run(cfg, matches=[], matrices=[], **named)
+    figure = flow.draw(planted.slices.figure("flow"), [str(file) for file in files[:3]])
+    assert len(figure.data) == 0 and figure.layout.height < 250
+    (said,) = figure.layout.annotations
+    assert said.text.startswith("Nothing to draw") and "main" in said.text
+    assert "no edge" in figure.layout.title.subtitle.text
