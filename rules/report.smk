@@ -2,6 +2,9 @@
 # out: one page that shows them
 
 
+from featflow.report.inputs import page_digest
+
+
 rule report:
     input:
         report_inputs,
@@ -17,7 +20,7 @@ rule report:
         mem_mb=4000,
     params:
         cfg=lambda w: of(w).report(PLAN.workflow.studies.get("paper")).dumps(),
-        code=code("report"),
+        code=f"{code('report')}-{page_digest()}",
     shell:
         "python -m featflow report --log {log:q} --cfg {params.cfg:q}"
         " --inputs {input} --output {output}"

@@ -5,8 +5,9 @@ A reader that meets a missing, truncated or foreign file says which, and which t
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ from safetensors.numpy import save_file
 
 from featflow.core.provenance import KEY, Provenance
 from featflow.core.reading import ArtifactError, readable
+from featflow.core.writing import writable
 
 __all__ = [
     "ArtifactError",
     "load_json",
+    "load_provenance",
     "load_table",
     "load_tensors",
     "readable",
@@ -36,15 +39,21 @@ __all__ = [
 
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, renamed to it when the block ends well, else deleted."""
+    """A temporary name beside `path`, renamed to it when the block ends well, else deleted.
+
+    Raises:
+        WriteError: when the disk is full, or the folder may not be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        settle(temporary, path)
+        with writable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            settle(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where not even the folder could be made, nothing is there
+            temporary.unlink()
 
 
 def settle(temporary: Path, path: Path) -> None:
@@ -119,3 +128,38 @@ def load_json(path: Path) -> dict[str, Any]:
         if not isinstance(content, dict):
             raise ValueError("it is not a JSON object")
     return {key: value for key, value in content.items() if key != KEY}
+
+
+def load_provenance(path: Path) -> dict[str, Any] | None:
+    """Where a file came from, as its own metadata say; None where it says nothing.
+
+    Of safetensors, parquet, JSON (cfg.json of an SAE has it among its `metadata`) and HTML. CSV has
+    no place for it, other libraries' files (a tokenizer, the weights of a model) have none.
+
+    Raises:
+        ArtifactError: when the file is missing, truncated or foreign.
+    """
+    path = Path(path)
+    with readable(path):
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="numpy") as file:
+                return _object((file.metadata() or {}).get(KEY))
+        if path.suffix == ".parquet":
+            return _object((pq.read_schema(path).metadata or {}).get(KEY.encode()))
+        if path.suffix == ".html":
+            found = _IN_A_PAGE.search(path.read_text(encoding="utf-8"))
+            return _object(found and found[1])
+        if path.suffix != ".json":
+            return None
+        content = json.loads(path.read_text(encoding="utf-8"))
+    for place in (content, content.get("metadata")) if isinstance(content, dict) else ():
+        if isinstance(place, dict) and isinstance(place.get(KEY), dict):
+            return place[KEY]
+    return None
+
+
+_IN_A_PAGE = re.compile(rf'<script type="application/json" id="{KEY}-provenance">(.*?)</script>')
+
+
+def _object(text: str | bytes | None) -> dict[str, Any] | None:
+    return json.loads(text) if text else None

@@ -1,10 +1,87 @@
-"""Stage `report`: one static page that shows a whole study."""
+"""Stage `report`: one static page that shows a whole study.
+
+The page opens from disk and asks the network for nothing: its style, its scripts, plotly.js and the
+figures are all in it. Tables are the tables' own numbers; the shares are those of stage `flow`.
+"""
 
 from pathlib import Path
+from typing import Any
 
+from featflow.core.artifacts import written
+from featflow.core.provenance import KEY, Provenance
+from featflow.core.runtime import log
 from featflow.core.slices import ReportSlice
+from featflow.report.inputs import PAGE, page_files
 
 
 def run(cfg: ReportSlice, *, inputs: list[Path], output: Path) -> None:
-    """Write the report of a study."""
-    raise NotImplementedError
+    """Write the report of a study.
+
+    Args:
+        inputs: every file that it shows something of (report/inputs.py names them).
+        output: the HTML page.
+
+    Raises:
+        ArtifactError: when one of them is missing, truncated or foreign.
+    """
+    provenance = Provenance("report", cfg, [*inputs, *page_files()])
+    content = render(contents(cfg, inputs, provenance))
+    with written(output) as temporary:
+        temporary.write_text(content, encoding="utf-8")
+    log.info("%s: %.1f MB, open it in a browser", output, len(content) / 1e6)
+
+
+def contents(cfg: ReportSlice, files: list[Path], provenance: Provenance) -> dict[str, Any]:
+    """All that the page's template names."""
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    from featflow import __version__
+    from featflow.figures import style
+    from featflow.report import models, saes, study
+    from featflow.report.drawn import figures, in_script
+    from featflow.report.flow import flows
+    from featflow.report.listing import artifacts
+    from featflow.report.summary import summary
+    from featflow.report.tables import LINE
+
+    return {
+        "cfg": cfg,
+        "summary": summary(cfg, files),
+        "corpora": study.corpora_table(cfg, files),
+        "differences": study.differences_table(cfg),
+        "models": models.models_table(cfg, files),
+        "scores": models.scores_table(cfg, files),
+        "chosen": models.chosen_t(files),
+        "saes": saes.metrics_table(cfg, files),
+        "saecorpora": saes.corpora_table(cfg, files),
+        "flows": flows(cfg, files),
+        "figures": figures(cfg, files),
+        "artifacts": artifacts(cfg, files, provenance.fields["inputs"]),
+        "line": LINE,
+        "ink": style.INK,
+        "ground": style.GROUND,
+        "grid": style.GRID,
+        "font": Markup(style.FONT),
+        "look": in_script(
+            {"config": style.CONFIG, "templates": {s: style.template(s) for s in style.INK}}
+        ),
+        "plotlyjs": Markup(get_plotlyjs()),
+        "key": KEY,
+        "provenance": in_script(provenance.fields),
+        "version": __version__,
+    }
+
+
+def render(content: dict[str, Any]) -> str:
+    """The page; every text in it is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(PAGE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html").render(content)

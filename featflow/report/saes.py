@@ -1,0 +1,127 @@
+"""The sparse autoencoders: how well each rebuilds its model's activations."""
+
+from pathlib import Path
+from typing import Any
+
+from featflow.core import paths
+from featflow.core.artifacts import load_json, load_table
+from featflow.core.slices import ReportSlice
+from featflow.figures.graph import own_corpora
+from featflow.report.files import among
+from featflow.report.study import corpora_in_order, models_in_order
+from featflow.report.tables import Column, Table, count, number, share, small, text
+
+LEAST_GAP = 0.05
+"""Nats that the LM's loss must rise when its activations are zeroed, for explained loss to mean
+something: below, it is a ratio to nearly nothing, or to less than nothing."""
+
+Metrics = dict[str, Any]
+
+
+def explained_loss(parts: list[Metrics]) -> float | None:
+    """(L_zero − L_sae) / (L_zero − L_clean) over some corpora, each with its tokens.
+
+    Returns:
+        None where the LM hardly does worse without these activations.
+    """
+    total = sum(part["tokens"] for part in parts)
+    if not total:
+        return None
+    zero, sae, clean = (
+        sum(part["tokens"] * part[f"loss_{what}"] for part in parts) / total
+        for what in ("zero", "sae", "clean")
+    )
+    return (zero - sae) / (zero - clean) if zero - clean >= LEAST_GAP else None
+
+
+def dictionaries(cfg: ReportSlice, files: list[Path]) -> list[tuple[str, str]]:
+    """(model, SAE) of every SAE, second seeds last."""
+    names = sorted(cfg.saes, key=lambda sae: (sae in cfg.controls, sae))
+    having = {sae: among(files, paths.SAE, "model", sae=sae) for sae in names}
+    order = models_in_order(cfg.models)
+    return [(model, sae) for sae in names for model in order if model in having[sae]]
+
+
+def sizes(cfg: ReportSlice, files: list[Path]) -> list[int]:
+    """The numbers of features that the SAEs have, each once."""
+    found = set()
+    for sae in cfg.saes:
+        found |= {load_json(f)["d_sae"] for f in among(files, paths.SAE, "model", sae=sae).values()}
+    return sorted(found)
+
+
+def metrics_table(cfg: ReportSlice, files: list[Path]) -> Table:
+    """A row an SAE, over all the corpora that it is measured on."""
+    rows = []
+    for model, sae in dictionaries(cfg, files):
+        metrics = _metrics(files, model, sae)
+        handle = load_json(among(files, paths.SAE, "model", sae=sae)[model])
+        steps = load_table(among(files, paths.SAE_TRAINING, "model", sae=sae)[model], "tokens")
+        parts = metrics["corpora"]
+        own = [parts[c] for c in own_corpora(cfg.models, model) if c in parts]
+        control = cfg.controls.get(sae)
+        rows.append(
+            [
+                text(model),
+                text(sae if control is None else f"{sae} (second seed of {control})"),
+                count(handle["d_sae"]),
+                count(steps["tokens"].iloc[-1]),
+                number(metrics["l0"], 1),
+                small(metrics["mse"]),
+                number(metrics["fve"]),
+                number(explained_loss(own or list(parts.values()))),
+                share(metrics["dead_fraction"]),
+            ]
+        )
+    columns = [
+        *(Column(name, is_text=True) for name in ("model", "SAE")),
+        *(Column(name) for name in ("features", "tokens seen", "L0", "MSE")),
+        *(Column(name) for name in ("variance explained", "loss explained", "dead")),
+    ]
+    note = (
+        "Measured on validation tokens of all corpora that the SAE was trained on; loss explained "
+        "on those that the model was trained on last. L0: features that fire at a token. MSE: on "
+        "raw activations. Dead: features that never fire there."
+    )
+    return Table("saes", "How well each rebuilds its model’s activations", columns, rows, note)
+
+
+def corpora_table(cfg: ReportSlice, files: list[Path]) -> Table:
+    """A row an SAE and corpus."""
+    rows = []
+    for model, sae in dictionaries(cfg, files):
+        parts = _metrics(files, model, sae)["corpora"]
+        own = own_corpora(cfg.models, model)
+        for corpus in (c for c in corpora_in_order(cfg) if c in parts):
+            part = parts[corpus]
+            rows.append(
+                [
+                    text(model),
+                    text(sae),
+                    text(corpus, "own" if corpus in own else ""),
+                    number(part["l0"], 1),
+                    small(part["mse"]),
+                    number(part["fve"]),
+                    share(part["dead_fraction"]),
+                    *(number(part[f"loss_{what}"]) for what in ("clean", "sae", "zero")),
+                    number(explained_loss([part])),
+                ]
+            )
+    columns = [
+        *(Column(name, is_text=True) for name in ("model", "SAE", "corpus")),
+        *(Column(name) for name in ("L0", "MSE", "variance explained", "dead")),
+        *(Column(name, "loss of the model") for name in ("as it is", "rebuilt", "zeroed")),
+        Column("loss explained"),
+    ]
+    note = (
+        "The loss with the activations as they are, rebuilt by the SAE, and zeroed; loss explained "
+        "is (zeroed − rebuilt) / (zeroed − as it is). It has no meaning on a corpus that the model "
+        "cannot model, where zeroing its activations costs it next to nothing, or helps: a dash "
+        f"where it costs less than {LEAST_GAP} nats. Bold: corpora that the model was trained on "
+        "last."
+    )
+    return Table("saecorpora", "The same by corpus", columns, rows, note)
+
+
+def _metrics(files: list[Path], model: str, sae: str) -> Metrics:
+    return load_json(among(files, paths.SAE_METRICS, "model", sae=sae)[model])

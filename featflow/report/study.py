@@ -1,0 +1,115 @@
+"""What the study is: its corpora, and the settings in which it differs from the paper's."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from safetensors import safe_open
+
+from featflow.core import paths
+from featflow.core.artifacts import readable
+from featflow.core.slices import Difference, Node, ReportSlice
+from featflow.figures.graph import ordered
+from featflow.report.files import among
+from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, number, text
+
+
+def models_in_order(models: dict[str, Node]) -> list[str]:
+    """The models by generation (a slice has them by name)."""
+    return [name for generation in ordered(models) for name in generation] if models else []
+
+
+def corpora_in_order(cfg: ReportSlice) -> list[str]:
+    """The corpora as the models meet them, then those that no model is trained on."""
+    met = [c for name in models_in_order(cfg.models) for c in cfg.models[name].corpora]
+    return list(dict.fromkeys([*met, *cfg.corpora]))
+
+
+def documents(file: Path) -> int:
+    """Rows of a parquet file, from its footer."""
+    with readable(file):
+        return pq.read_metadata(file).num_rows
+
+
+def text_bytes(file: Path) -> int:
+    """About how long the texts of a corpus are: the column's bytes before compression."""
+    with readable(file):
+        footer = pq.read_metadata(file)
+        at = footer.schema.names.index("text")
+        groups = range(footer.num_row_groups)
+        return sum(footer.row_group(i).column(at).total_uncompressed_size for i in groups)
+
+
+def tokens(file: Path) -> int:
+    """Token ids in a file, from its header."""
+    with readable(file), safe_open(file, framework="numpy") as opened:
+        return opened.get_slice("input_ids").get_shape()[0]
+
+
+def corpora_table(cfg: ReportSlice, files: list[Path]) -> Table:
+    """The corpora: kind, models, documents, text and tokens by split."""
+    parquet = {s: among(files, paths.CORPUS, "corpus", split=s) for s in paths.SPLITS}
+    ids = {s: among(files, paths.TOKENS, "corpus", split=s) for s in ("train", "validation")}
+    rows = []
+    for name in corpora_in_order(cfg):
+        users = [
+            model for model in models_in_order(cfg.models) if name in cfg.models[model].corpora
+        ]
+        rows.append(
+            [
+                text(name),
+                text(cfg.corpora[name]),
+                text(", ".join(users) or UNKNOWN),
+                *(count(documents(parquet[split][name])) for split in paths.SPLITS),
+                number(text_bytes(parquet["train"][name]) / 1e6, 1),
+                *(count(tokens(of[name])) for of in ids.values()),
+            ]
+        )
+    columns = [
+        *(Column(name, is_text=True) for name in ("corpus", "source", "trains")),
+        *(Column(split, "documents") for split in paths.SPLITS),
+        Column("train, MB", "text"),
+        *(Column(split, "tokens") for split in ids),
+    ]
+    note = (
+        "Exact duplicates are dropped, then documents are dealt to the splits by a hash of their "
+        "text. The validation split is what models are evaluated and features compared on; "
+        "selection chooses a merge’s t and nothing else. The text is as long as its column of "
+        "the file before compression."
+    )
+    return Table("corpora", "Corpora", columns, rows, note)
+
+
+def differences_table(cfg: ReportSlice) -> Table | None:
+    """The settings that differ from the study it is compared with; None where none is."""
+    if cfg.compared_with is None:
+        return None
+    columns = [Column(name, is_text=True) for name in ("key", "here", cfg.compared_with)]
+    rows = [_difference(difference) for difference in cfg.differences]
+    caption = f"Settings that differ from the study {cfg.compared_with}"
+    return Table("differences", caption, columns, rows)
+
+
+def _difference(difference: Difference) -> list[Cell]:
+    values = (difference.here, difference.there)
+    return [text(difference.key, "code"), *(_setting(value) for value in values)]
+
+
+def _setting(value: str) -> Cell:
+    """A setting as the config has it; of a mapping what is set, a line a key."""
+    try:
+        found = json.loads(value)
+    except ValueError:
+        return text(value, "code")
+    if isinstance(found, dict):
+        lines = [f"{k}: {_scalar(v)}" for k, v in found.items() if v not in (None, [], {})]
+        return text("\n".join(lines), "code")
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        return Cell(_scalar(found), key=float(found), look="code")
+    return text(value, "code")
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

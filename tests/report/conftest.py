@@ -1,0 +1,252 @@
+"""A planted study with every file that the report reads, and a reader of its page."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import save_file
+
+from featflow.core import paths
+from featflow.core.artifacts import save_json, save_table, save_tensors
+from featflow.core.config.study import Study
+from featflow.core.provenance import Provenance
+from featflow.core.slicer import Slices
+from featflow.core.slices import ReportSlice
+from featflow.report.inputs import inputs
+
+from ..analysis.conftest import write_pair
+
+NAME = "planted"
+EVIL = "</script><img src=x onerror=alert(1)>"
+
+SETTINGS = {
+    "corpora": {
+        "prose": {"kind": "files", "paths": [EVIL]},
+        "code": {"kind": "generated", "language": "lua", "documents": 10},
+    },
+    "tokenizer": {"kind": "bpe", "corpora": ["prose", "code"]},
+    "models": {
+        "base": {"kind": "base", "corpora": ["prose"]},
+        "tuned": {"kind": "finetune", "parent": "base", "corpora": ["code"]},
+        "again": {"kind": "finetune", "parent": "base", "corpora": ["prose"]},
+        "both": {"kind": "merge", "parents": ["tuned", "again"], "method": {"kind": "slerp"}},
+    },
+    "saes": {
+        "main": {"kind": "relu"},
+        "reseed": {"kind": "relu", "seed": 1, "control_of": "main", "models": ["base"]},
+    },
+    "figures": {"draw": {"lineage": {"kind": "lineage"}, "where": {"kind": "flow"}}},
+}
+
+DOCUMENTS = {"train": 7, "validation": 3, "selection": 2}
+IDS = {"train": 1234, "validation": 567}
+FEATURES = 100
+FOUND = {"base-tuned": 30, "base-again": 60, "tuned-both": 50, "again-both": 40, "reseed": 80}
+"""How many of the 100 features match, by edge; feature i matches feature i."""
+
+
+class Planted(NamedTuple):
+    """The study in a folder of its own."""
+
+    root: Path
+    slices: Slices
+
+    @property
+    def cfg(self) -> ReportSlice:
+        return ReportSlice.model_validate_json(self.slices.report(OTHER).dumps())
+
+    @property
+    def files(self) -> list[Path]:
+        return [self.root / file for file in inputs(self.slices)]
+
+    def path(self, template: paths.Template, **names: str) -> Path:
+        file = self.root / template.at(study=NAME, **names)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file
+
+
+OTHER = Study.model_validate(
+    {**SETTINGS, "seed": 7, "tokenizer": {"kind": "pretrained", "name": EVIL}}
+)
+
+
+def _write_data(it: Planted) -> None:
+    for corpus in it.slices.study.corpora:
+        made = Provenance("corpus", it.slices.corpus(corpus))
+        for split, count in DOCUMENTS.items():
+            table = pd.DataFrame({"text": [f"{corpus} {i}" for i in range(count)], "source": EVIL})
+            save_table(it.path(paths.CORPUS, corpus=corpus, split=split), table, made)
+        for split, count in IDS.items():
+            source = it.path(paths.CORPUS, corpus=corpus, split=split)
+            cfg = it.slices.tokens(corpus, split)
+            ids = {"input_ids": np.zeros(count, np.int32), "document_starts": np.zeros(1, np.int64)}
+            file = it.path(paths.TOKENS, corpus=corpus, split=split)
+            save_tensors(file, ids, Provenance("tokens", cfg, [source]))
+    it.path(paths.TOKENIZER).write_text("{}")
+    beside = it.path(paths.TOKENIZER).with_name("provenance.json")
+    save_json(beside, {}, Provenance("tokenizer", it.slices.tokenizer()))
+
+
+def _write_models(it: Planted) -> None:
+    for model, settings in it.slices.study.models.items():
+        stage = {"base": "train"}.get(settings.kind, settings.kind)
+        made = Provenance(stage, getattr(it.slices, stage)(model))
+        weights = {"a": np.zeros((3, 5), np.float32), "b": np.zeros(7, np.float32)}
+        save_file(weights, it.path(paths.WEIGHTS, model=model))
+        save_json(it.path(paths.MODEL, model=model), {"vocab_size": 300}, made)
+        if settings.kind == "merge":
+            report = {"method": "slerp", "parents": ["tuned", "again"], "t": 0.4}
+            report["t_from"] = "equilibrium"
+            save_json(it.path(paths.MERGE, model=model), report, made)
+            rows = pd.DataFrame({"t": [0.0, 1.0], "corpus": "code", "loss": 3.0, "accuracy": 0.2})
+            sweep = Provenance("sweep", it.slices.sweep(model))
+            save_table(it.path(paths.SWEEP, model=model), rows, sweep)
+        else:
+            loss = np.r_[np.full(95, 9.0), np.full(5, 2.5)]
+            table = pd.DataFrame(
+                {"step": np.arange(100), "tokens": np.arange(100) * 8, "loss": loss}
+            )
+            save_table(it.path(paths.TRAINING, model=model), table, made)
+        scores = {
+            "prose": {"loss": 3.0, "accuracy": 0.25, "perplexity": 20.1, "tokens": 9},
+            "code": {"loss": 4.0, "accuracy": 0.125, "perplexity": 54.6, "tokens": 9},
+        }
+        evaluated = Provenance("evaluate", it.slices.evaluate(model))
+        save_json(it.path(paths.EVALUATE, model=model), scores, evaluated)
+
+
+def _part(l0: float, clean: float, sae: float, zero: float) -> dict[str, float]:
+    losses = {"loss_clean": clean, "loss_sae": sae, "loss_zero": zero, "explained_loss": 99.0}
+    return {"l0": l0, "mse": 0.001, "fve": 0.75, "dead_fraction": 0.01, "tokens": 50, **losses}
+
+
+def _write_saes(it: Planted) -> None:
+    for model, sae in it.slices.lineage.dictionaries():
+        shard = it.path(paths.ACTIVATIONS, model=model, hook="h", shard="0")
+        shard.write_bytes(b"activations")
+        made = Provenance("sae", it.slices.sae(model, sae), [shard])
+        at = {"model": model, "sae": sae}
+        handle = {"d_sae": FEATURES, "metadata": {"featflow": made.fields, "scale": 1.0}}
+        it.path(paths.SAE, **at).write_text(json.dumps(handle))
+        save_tensors(
+            it.path(paths.SAE_WEIGHTS, **at), {"W_dec": np.zeros((2, 2), np.float32)}, made
+        )
+        parts = {"prose": _part(20, 3.0, 3.2, 4.0), "code": _part(30, 8.0, 7.5, 8.01)}
+        whole = {**_part(25, 5.5, 5.6, 6.0), "corpora": parts}
+        save_json(it.path(paths.SAE_METRICS, **at), whole, made)
+        steps = pd.DataFrame({"step": [1, 2], "tokens": [4000, 8000], "l0": 20.0})
+        save_table(it.path(paths.SAE_TRAINING, **at), steps, made)
+        summary = pd.DataFrame({"feature": [0, 1], "density": [0.1, 0.2]})
+        features = Provenance("features", it.slices.features(model, sae))
+        save_table(it.path(paths.SUMMARY, **at), summary, features)
+
+
+def _write_flow(it: Planted) -> None:
+    from featflow.analysis import flow
+
+    cfg = it.slices.flow("main")
+    matches, matrices = [], []
+    for pair in cfg.pairs:
+        models = "-".join(name.split(".")[0] for name in (pair.a, pair.b))
+        count = FOUND.get("reseed" if pair.role == "control" else models, 10)
+        r = np.diag(np.where(np.arange(FEATURES) < count, 0.9, 0.1)).astype(np.float32)
+        lookup = np.where(np.arange(FEATURES) < 20, 0.9, 0.3)
+        folder = it.path(paths.MATRIX, a=pair.a, b=pair.b).parent
+        written = write_pair(folder, r, lookup_a=lookup, lookup_b=lookup, partners=2)
+        correlation = Provenance("correlation", it.slices.correlation(pair.a, pair.b))
+        save_table(written.matches, pd.read_parquet(written.matches), correlation)
+        matches.append(written.matches)
+        matrices.append(written.matrix)
+    names = ("FEATURES", "EDGES", "STRATA", "CHAINS")
+    tables = {n.lower(): it.path(getattr(paths, f"FLOW_{n}"), sae="main") for n in names}
+    flow.run(cfg, matches=matches, matrices=matrices, **tables)
+
+
+def _write_figures(it: Planted) -> None:
+    from plotly import graph_objects as go
+
+    from featflow.figures.figure import as_json
+
+    for name in it.slices.study.drawn:
+        figure = go.Figure(go.Scatter(x=[1, 2], y=[3, 4]))
+        figure.update_layout(title={"text": f"Title of {name}", "subtitle": {"text": EVIL}})
+        figure.update_layout(height=300, meta={"notes": [EVIL], "legend": [["#ffffff", EVIL]]})
+        made = Provenance("figure", it.slices.figure(name))
+        it.path(paths.FIGURE, figure=name, format="json").write_text(as_json(figure, name, made))
+
+
+def plant(root: Path, settings: dict) -> Planted:
+    """Write every file of a study that the report reads."""
+    made = Planted(root, Slices(NAME, Study.model_validate(settings)))
+    for write in (_write_data, _write_models, _write_saes, _write_figures):
+        write(made)
+    if made.slices.study.saes:
+        _write_flow(made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory) -> Planted:
+    return plant(tmp_path_factory.mktemp("report"), SETTINGS)
+
+
+@pytest.fixture(scope="session")
+def report(planted) -> Path:
+    from featflow.report import report
+
+    output = planted.root / "results" / NAME / "report" / "index.html"
+    report.run(planted.cfg, inputs=planted.files, output=output)
+    return output
+
+
+class Page(HTMLParser):
+    """What a page holds: its elements with their attributes, its tables, its text."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.tables: dict[str, list[list[str]]] = {}
+        self.text = ""
+        self.scripts: dict[str, str] = {}
+        self._table: list[list[str]] | None = None
+        self._in_cell, self._script, self._silent = False, "", False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attrs = dict(attributes)
+        self.elements.append((tag, attrs))
+        if tag == "table":
+            self._table = self.tables[attrs["id"]] = []
+        elif tag == "tr" and self._table is not None:
+            self._table.append([])
+        elif tag in ("td", "th"):
+            self._in_cell = True
+            self._table[-1].append("")
+        self._silent = tag in ("script", "style")
+        self._script = attrs.get("id", "") if tag == "script" else ""
+
+    def handle_endtag(self, tag):
+        self._in_cell &= tag not in ("td", "th")
+        self._silent &= tag not in ("script", "style")
+
+    def handle_data(self, data):
+        if self._silent:
+            self.scripts[self._script] = self.scripts.get(self._script, "") + data
+            return
+        self.text += data
+        if self._in_cell:
+            self._table[-1][-1] += data.strip()
+
+    def row(self, table: str, *first: str) -> list[str]:
+        """The row whose first cells are these."""
+        (found,) = (r for r in self.tables[table] if r[: len(first)] == list(first))
+        return found
+
+
+@pytest.fixture(scope="session")
+def page(report) -> Page:
+    return Page(report.read_text(encoding="utf-8"))
