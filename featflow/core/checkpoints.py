@@ -9,17 +9,21 @@
             ...one step...
             if checkpoints.due():                # time is up, or SIGTERM came
                 checkpoints.save(step, tensors, meta)   # raises Stop after a SIGTERM
+        checkpoints.save(steps, tensors, meta)   # the last state: only the outputs are missing
         ...write the outputs...
-        checkpoints.clear()
+        checkpoints.clear(handle)                # the output that is written last
 
 `step` counts the steps that are done. `tensors` is a flat mapping of names to torch tensors (any
 device, any dtype, no two sharing memory, a generator's `get_state()` too), `meta` anything that
-JSON can hold. A checkpoint is one safetensors file in `core.runtime.checkpoint_folder(identity)`,
+JSON can hold. A checkpoint is one safetensors file in `core.runtime.checkpoints_root()`/identity,
 written to a temporary name and renamed; the newest two are kept, and an unreadable one is passed
 over for the one before it.
+
+Under Snakemake `clear` keeps the last state until the run has ended and Snakemake has recorded the
+job (core/runs.py): where Snakemake is killed in between, it deletes the outputs and starts the job
+again, which then has only to write them again.
 """
 
-import fcntl
 import json
 import os
 import signal
@@ -37,7 +41,10 @@ from torch import Tensor
 
 from featflow.core.artifacts import written
 from featflow.core.config.errors import FeatflowError
-from featflow.core.runtime import checkpoint_folder, checkpoint_seconds, log
+from featflow.core.locking import lock
+from featflow.core.runs import FINISHED, VARIABLE
+from featflow.core.runtime import checkpoint_seconds, checkpoints_root, log
+from featflow.core.writing import writable
 
 KEPT = 2
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -45,10 +52,6 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 class Stop(FeatflowError):
     """A signal asked for an end, and the state is in a checkpoint: the same command resumes."""
-
-
-class Locked(FeatflowError):
-    """Another process does this very work."""
 
 
 class Checkpoint(NamedTuple):
@@ -64,19 +67,20 @@ class Checkpoints:
 
     def __init__(self, identity: str):
         """Args: identity: names exactly this work: its settings, inputs and code revision."""
-        self.folder = checkpoint_folder(identity)
+        self.folder = checkpoints_root() / identity
         self._lock: IO[str] | None = None
         self._signal: str | None = None
         self._handlers: dict[int, Any] = {}
         self._saved = time.monotonic()
 
     def __enter__(self) -> Self:
-        """Take the lock and listen for signals.
+        """Take the lock, waiting for whoever does this very work, and listen for signals.
 
         Raises:
-            Locked: when another process holds the lock.
+            NoLocks: when the file system of the checkpoints keeps no locks.
         """
-        self._lock = _locked(self.folder / "lock")
+        with writable(self.folder / "lock"):
+            self._lock = lock(self.folder / "lock")
         if threading.current_thread() is threading.main_thread():
             self._handlers = {number: signal.signal(number, self._asked) for number in SIGNALS}
         self._saved = time.monotonic()
@@ -107,6 +111,13 @@ class Checkpoints:
         """The file of the newest checkpoint (None: there is none)."""
         return next(iter(self._files()), None)
 
+    def told(self) -> str:
+        """Where the last good state lies: for the message of a run that has gone wrong."""
+        newest = self.newest()
+        if newest is None:
+            return "there is no good checkpoint yet"
+        return f"the last good checkpoint is that after step {int(newest.stem)}, {newest}"
+
     def due(self) -> bool:
         """Whether to save now: `checkpoint_seconds()` have passed, or a signal asks for the end."""
         return self._signal is not None or time.monotonic() - self._saved >= checkpoint_seconds()
@@ -131,48 +142,34 @@ class Checkpoints:
                 f"the state is in {path}, and running the same again resumes from it"
             )
 
-    def clear(self) -> None:
-        """Delete every checkpoint: the outputs are written."""
+    def clear(self, output: Path | None = None) -> None:
+        """Delete what is no longer needed, now that the outputs are written.
+
+        Args:
+            output: the one that is written last, where the last state is worth keeping until
+                Snakemake has noted it (None: it is not, since the work is short).
+        """
+        last = self.newest() if output and VARIABLE in os.environ else None
         for path in self.folder.iterdir():  # what a killed process left half-written, too
-            if path.name != "lock":
+            if path not in (last, self.folder / "lock"):
                 path.unlink()
+        if last is not None:
+            (self.folder / FINISHED).write_text(str(output), encoding="utf-8")
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.safetensors"), reverse=True)
 
     def _asked(self, number: int, frame: FrameType | None) -> None:
-        self._signal = signal.Signals(number).name
-        log.info("%s received: stopping after this step", self._signal)
-        self._unhook()  # a second signal ends the process at once
+        if self._signal is None:
+            self._signal = signal.Signals(number).name
+            log.info("%s received: stopping after this step", self._signal)
+        if number == signal.SIGINT:
+            self._unhook()  # a second Ctrl-C ends the process at once; SLURM may send SIGTERM twice
 
     def _unhook(self) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
-
-
-def _locked(path: Path) -> IO[str]:
-    """An open file that holds the lock; the kernel frees it when the process dies, even killed."""
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (it stays open as long as the lock)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            file.close()
-            raise Locked(
-                f"{path}: {holder} is doing this very work; wait until it is done or end it, "
-                "then run this again: it resumes from the checkpoint"
-            ) from None
-        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            break
-        file.close()  # its holder finished and deleted it between our open and our lock
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {os.uname().nodename}")
-    file.flush()
-    return file
 
 
 def _read(path: Path) -> Checkpoint:

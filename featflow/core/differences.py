@@ -8,9 +8,12 @@ from featflow.core.slices import Difference
 
 ABSENT = "–"
 
+BY_NAME = ("corpora", "models", "saes", "figures.draw")
+"""Mappings of names, whose order in the config means nothing."""
+
 
 def differences(here: Study, there: Study) -> list[Difference]:
-    """The keys on which two studies differ, in the config's order, values written as JSON.
+    """The keys on which two studies differ, in the schema's order, values written as JSON.
 
     A mapping that only one of them has, or whose `kind` differs, is one line.
     """
@@ -24,7 +27,8 @@ def _compare(key: str, here: Any, there: Any, found: list[Difference]) -> None:
         return
     both = isinstance(here, dict) and isinstance(there, dict)
     if both and here.get("kind") == there.get("kind"):
-        for name in dict.fromkeys([*here, *there]):
+        names = dict.fromkeys([*here, *there])
+        for name in sorted(names) if key in BY_NAME else names:
             below = f"{key}.{name}".lstrip(".")
             _compare(below, here.get(name, ABSENT), there.get(name, ABSENT), found)
     else:

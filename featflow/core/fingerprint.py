@@ -11,7 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-LEFT_OUT = ("featflow.core.config", "featflow.core.paths", "featflow.core.stages")
+LEFT_OUT = (
+    *("featflow.core.config", "featflow.core.paths", "featflow.core.slices"),
+    "featflow.core.stages",
+)
 
 
 def fingerprint(module: str) -> str:

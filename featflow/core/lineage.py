@@ -38,7 +38,11 @@ class Pair:
 
 
 class Lineage:
-    """Questions about a study's graph of models. Names come back in the config's order."""
+    """Questions about a study's graph of models.
+
+    Models come back by generation and name, corpora by name: the order of the config's keys means
+    nothing, so that no stage reruns when it changes.
+    """
 
     def __init__(self, study: Study):
         self.study = study
@@ -49,12 +53,12 @@ class Lineage:
 
     def children(self, model: str) -> list[str]:
         """The models made from this one."""
-        return [name for name in self.study.models if model in self.parents(name)]
+        return [name for name in self.order() if model in self.parents(name)]
 
     def ancestors(self, model: str) -> list[str]:
         """Every model upstream of this one, itself left out."""
         found = {a for p in self.parents(model) for a in [p, *self.ancestors(p)]}
-        return [name for name in self.study.models if name in found]
+        return [name for name in self.order() if name in found]
 
     def common_ancestor(self, model: str) -> str | None:
         """The nearest model from which all parents of this one descend (None: there is none)."""
@@ -63,12 +67,18 @@ class Lineage:
 
     def roots(self) -> list[str]:
         """The models without a parent."""
-        return [name for name in self.study.models if not self.parents(name)]
+        return [name for name in self.order() if not self.parents(name)]
 
     def order(self) -> list[str]:
-        """All models, parents before children."""
-        graph = {name: self.parents(name) for name in self.study.models}
-        return list(TopologicalSorter(graph).static_order())
+        """All models by generation, so parents before children, and in each by name."""
+        sorter = TopologicalSorter({name: self.parents(name) for name in self.study.models})
+        sorter.prepare()
+        found: list[str] = []
+        while sorter.is_active():
+            generation = sorted(sorter.get_ready())
+            found += generation
+            sorter.done(*generation)
+        return found
 
     def edges(self) -> list[tuple[str, str]]:
         """(parent, child), in the order of the children."""
@@ -78,20 +88,19 @@ class Lineage:
         """What the model and its ancestors were trained on; a merge's are its parents' together."""
         own = set(getattr(self.study.models[model], "corpora", []))
         own.update(c for p in self.parents(model) for c in self.corpora(p))
-        return [name for name in self.study.corpora if name in own]
+        return sorted(own)
 
     def own_corpora(self, model: str) -> list[str]:
         """What the model itself was trained on last; a merge's are its parents' together."""
         named = self.study.models[model]
         if not isinstance(named, Merge):
             return list(named.corpora)
-        found = {c for p in self.parents(model) for c in self.own_corpora(p)}
-        return [name for name in self.study.corpora if name in found]
+        return sorted({c for p in self.parents(model) for c in self.own_corpora(p)})
 
     def activation_corpora(self, model: str) -> list[str]:
         """The corpora whose training tokens an SAE of this model sees."""
         if self.study.activations.data == "common":
-            return list(self.study.corpora)
+            return sorted(self.study.corpora)
         return self.corpora(model)
 
     def context(self) -> int:
@@ -100,7 +109,7 @@ class Lineage:
 
     def sae_models(self, sae: str) -> list[str]:
         """The models that have this SAE."""
-        return [m for m in self.study.models if has(self.study, m, sae)]
+        return [m for m in self.order() if has(self.study, m, sae)]
 
     def dictionaries(self) -> list[Dictionary]:
         """Every SAE on every model that has it."""
@@ -128,7 +137,7 @@ class Lineage:
         ]
         controls = [
             (Dictionary(model, sae), Dictionary(model, control))
-            for control, settings in self.study.saes.items()
+            for control, settings in sorted(self.study.saes.items())
             if settings.control_of == sae
             for model in self.sae_models(control)
         ]

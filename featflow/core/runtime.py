@@ -68,12 +68,12 @@ def _line(done: int, total: int | None, rate: float, what: str) -> str:
     return f"{done:,} of {total:,} {what} ({done / total:.0%}), {rate:,.1f} a second, {left} left"
 
 
-def checkpoint_folder(identity: str) -> Path:
-    """Where the work of this identity keeps its checkpoints: outside every output.
+def checkpoints_root() -> Path:
+    """Where all checkpoints are: outside every output.
 
-    FEATFLOW_CHECKPOINTS moves the root (default: .featflow/checkpoints in the working directory).
+    FEATFLOW_CHECKPOINTS moves it (default: .featflow/checkpoints in the working directory).
     """
-    return Path(os.environ.get("FEATFLOW_CHECKPOINTS", ".featflow/checkpoints")) / identity
+    return Path(os.environ.get("FEATFLOW_CHECKPOINTS", ".featflow/checkpoints"))
 
 
 def checkpoint_seconds() -> float:

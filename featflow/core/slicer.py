@@ -3,10 +3,20 @@
 import hashlib
 from collections.abc import Collection
 
-from featflow.core.config.checks import root_of
+from featflow.core.config.checks import edges, root_of
+from featflow.core.config.corpora import Files, Hub
 from featflow.core.config.errors import ConfigError, did_you_mean
+from featflow.core.config.figures import (
+    DensityFigure,
+    Figure,
+    FlowFigure,
+    LineageFigure,
+    SweepFigure,
+    TrainingFigure,
+)
 from featflow.core.config.merging import TaskVectors
 from featflow.core.config.models import Base, Finetune, Merge, Pretrained
+from featflow.core.config.saes import Activations
 from featflow.core.config.study import Study
 from featflow.core.config.tokenizers import Bpe
 from featflow.core.differences import differences
@@ -61,6 +71,7 @@ class Slices:
             "corpus": study.corpora,
             "model": study.models,
             "sae": study.saes,
+            "hook": [sae.hook for sae in study.saes.values()],
             "figure": study.drawn,
             "a": dictionaries,
             "b": dictionaries,
@@ -82,9 +93,10 @@ class Slices:
 
     def corpus(self, corpus: str) -> CorpusSlice:
         source = self.study.corpora[corpus].model_copy(update={"tokens": None})
-        return CorpusSlice(
-            study=self.name, corpus=corpus, seed=self._seed("corpus", corpus), source=source
-        )
+        # Nothing is drawn from what is read whole: another seed of the study makes the same corpus.
+        whole = isinstance(source, Files) or (isinstance(source, Hub) and source.sample is None)
+        seed = 0 if whole else self._seed("corpus", corpus)
+        return CorpusSlice(study=self.name, corpus=corpus, seed=seed, source=source)
 
     def tokenizer(self) -> TokenizerSlice:
         return TokenizerSlice(study=self.name, tokenizer=self.study.tokenizer)
@@ -156,11 +168,12 @@ class Slices:
 
     def merge(self, model: str) -> MergeSlice:
         merge = self._merge(model)
+        swept = isinstance(getattr(merge.method, "t", None), str)
         return MergeSlice(
             study=self.name,
             model=model,
             parents=merge.parents,
-            corpora=[self.lineage.own_corpora(p) for p in merge.parents],
+            corpora=[self.lineage.own_corpora(p) for p in merge.parents if swept],
             method=merge.method,
             base=self.merge_base(model),
         )
@@ -181,17 +194,18 @@ class Slices:
         return EvaluateSlice(
             study=self.name,
             model=model,
-            corpora=list(self.study.corpora),
+            corpora=sorted(self.study.corpora),
             tokens=self.study.evaluation.tokens,
             context=self._context(model),
         )
 
     def windows(self) -> Windows:
         activations = self.study.activations
+        window, alone = activations.window, activations.context == "truncated"
         return Windows(
-            window=activations.window,
+            window=window,
             context=activations.context,
-            context_length=self.lineage.context(),
+            context_length=window if alone else self.lineage.context(),
         )
 
     def activations(self, model: str, hook: str, shard: int) -> ActivationsSlice:
@@ -216,8 +230,15 @@ class Slices:
         return range(-(-needed // settings.shard_tokens))
 
     def sae(self, model: str, sae: str) -> SaeSlice:
-        settings = self.study.saes[sae]
+        settings, activations = self.study.saes[sae], self.study.activations
         shared = settings.init == "shared"
+        # Without what `windows` and `corpora` say, and without tokens of shards that it never sees.
+        data = Activations(
+            scale=activations.scale,
+            tokens=min(activations.tokens, len(self.shards(sae)) * activations.shard_tokens),
+            shard_tokens=activations.shard_tokens,
+            keep=activations.keep,
+        )
         return SaeSlice(
             study=self.name,
             model=model,
@@ -225,7 +246,7 @@ class Slices:
             seed=self._seed("sae", "*" if shared else model, settings.seed),
             activations_seed=self._seed("activations"),
             settings=settings.model_copy(update={"models": None, "control_of": None}),
-            activations=self.study.activations,
+            activations=data,
             windows=self.windows(),
             corpora=self.lineage.activation_corpora(model),
             tokens=self.study.evaluation.tokens,
@@ -283,13 +304,29 @@ class Slices:
         return FlowSlice(study=self.name, sae=sae, flow=self.study.flow, pairs=pairs)
 
     def figure(self, figure: str) -> FigureSlice:
+        settings = self.study.drawn[figure]
+        shown = self._shown(settings)
         return FigureSlice(
             study=self.name,
             figure=figure,
-            settings=self.study.drawn[figure],
-            models=self._nodes(),
-            corpora=self._kinds(),
+            settings=settings,
+            models={name: node for name, node in self._nodes().items() if name in shown},
+            corpora=self._kinds() if isinstance(settings, LineageFigure) else {},
         )
+
+    def _shown(self, settings: Figure) -> set[str]:
+        """The models whose place in the graph a figure shows: they and their ancestors, or none."""
+        study, lineage = self.study, self.lineage
+        if isinstance(settings, (TrainingFigure, DensityFigure)):
+            return set()
+        if isinstance(settings, SweepFigure):
+            drawn = [settings.model or study.swept[0]]
+        elif isinstance(settings, FlowFigure):
+            sae = settings.sae or study.flow_saes[0]
+            drawn = [name for edge in edges(study, sae) for name in edge]
+        else:
+            drawn = list(study.models)
+        return {name for model in drawn for name in (model, *lineage.ancestors(model))}
 
     def report(self, paper: Study | None = None) -> ReportSlice:
         """Args: paper: the study that settings are compared with."""
@@ -299,7 +336,7 @@ class Slices:
             study=self.name,
             models=self._nodes(),
             corpora=self._kinds(),
-            saes=study.saes,
+            saes={n: s.model_copy(update={"models": None}) for n, s in study.saes.items()},
             controls={n: s.control_of for n, s in study.saes.items() if s.control_of},
             figures=list(study.drawn),
             flow=study.flow,

@@ -33,6 +33,7 @@ class Slice(Config):
 class CorpusSlice(Slice):
     corpus: Name
     seed: int
+    """0 where nothing is drawn by it."""
     source: Corpus
 
 
@@ -88,6 +89,7 @@ class MergeSlice(Slice):
     model: Name
     parents: list[Name]
     corpora: list[list[Name]]
+    """As for SweepSlice; empty where t is a number, or there is none."""
     method: Method
     base: Name | None = None
     """The model that task vectors are measured from, for methods that have them."""
@@ -107,7 +109,7 @@ class Windows(Config):
     window: int
     context: Literal["full", "truncated"]
     context_length: int
-    """Tokens of the blocks that the LM reads where `context` is full."""
+    """Tokens of the blocks that the LM reads: one window, where `context` is truncated."""
 
 
 class ActivationsSlice(Slice):
@@ -129,6 +131,7 @@ class SaeSlice(Slice):
     activations_seed: int
     settings: Sae
     activations: Activations
+    """What decides its shards: `data`, `window` and `context` are in `corpora` and `windows`."""
     windows: Windows
     corpora: list[Name]
     """The corpora whose training tokens it sees, and on whose validation tokens it is measured."""
@@ -182,8 +185,9 @@ class FigureSlice(Slice):
     figure: Name
     settings: Figure
     models: dict[Name, Node]
+    """Those whose place in the graph the figure shows."""
     corpora: dict[Name, str]
-    """Each corpus and the kind of its source."""
+    """Each corpus and the kind of its source, where the figure shows them."""
 
 
 class Difference(Config):

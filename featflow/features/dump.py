@@ -49,6 +49,16 @@ class Builder:
         self.indices.append(indices.astype(np.int32))
         self.values.append(values.astype(np.float32))
 
+    @property
+    def rows(self) -> int:
+        """How many rows there are so far."""
+        return sum(len(counts) for counts in self.counts)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All rows so far, as `add` takes them."""
+        parts = {"counts": self.counts, "indices": self.indices, "values": self.values}
+        return {name: np.concatenate(found) for name, found in parts.items() if found}
+
     def build(self, positions: np.ndarray, d_sae: int) -> Dump:
         """The dump of all rows added, which lie at these positions (T,)."""
         indptr = np.concatenate([[0], np.cumsum(np.concatenate(self.counts))])

@@ -1,5 +1,6 @@
 """What a dictionary says about the probe: its features' sparse activations on the same tokens."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,18 +8,22 @@ import torch
 from torch import Tensor
 
 from featflow.core.artifacts import save_table
+from featflow.core.checkpoints import Checkpoints
 from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import Provenance, named
 from featflow.core.runtime import log, progress
 from featflow.core.slices import FeaturesSlice, Windows
 from featflow.core.torch_runtime import device
 from featflow.data import tokenizer
-from featflow.data import tokens as streams
+from featflow.data.tokens import read
 from featflow.data.windows import blocks, layout, positions
 from featflow.features.dump import Builder, Dump, write
 from featflow.features.summary import Encoded, summarise
 from featflow.models.hooked import HookedModel, batches
 from featflow.saes import saelens
+
+ROWS = ("counts", "indices", "values")
+"""What the rows of a dump are made of (dump.Builder)."""
 
 
 def run(
@@ -47,6 +52,8 @@ def run(
         ArtifactError: when a file is unreadable.
     """
     provenance = Provenance("features", cfg, [model, sae, *tokens])
+    streams = {name: read(path) for name, path in zip(cfg.corpora, tokens, strict=True)}
+    probes = {name: probe(stream.ids, name, cfg) for name, stream in streams.items()}
     pieces = tokenizer.load(model / "tokenizer.json")
     hooked = HookedModel.load(model, cfg.hook, device())
     encoder = saelens.load(sae, device())
@@ -56,13 +63,42 @@ def run(
             f"{hooked.width}: one of them was made with other settings; rebuild the SAE"
         )
     encoded = {}
-    for corpus, source, path in zip(cfg.corpora, tokens, output, strict=True):
-        stream = streams.read(source)
-        dump = encode(hooked, encoder, probe(stream.ids, corpus, cfg), cfg.windows)
-        write(path, dump, provenance)
-        encoded[corpus] = Encoded(dump, stream)
-        _log_dump(corpus, dump)
-    save_table(summary, summarise(encoded, pieces), provenance)
+    with Checkpoints(f"features-{sae.parent.name}-{sae.name}-{provenance.id()}") as checkpoints:
+        rows = Resumable(checkpoints, cfg.corpora)
+        for corpus, path in zip(cfg.corpora, output, strict=True):
+            builder = rows.builders[corpus]
+            dump = encode(hooked, encoder, probes[corpus], cfg.windows, builder, rows.save)
+            write(path, dump, provenance)
+            encoded[corpus] = Encoded(dump, streams[corpus])
+            _log_dump(corpus, dump)
+        save_table(summary, summarise(encoded, pieces), provenance)
+        checkpoints.clear()
+
+
+class Resumable:
+    """The rows of every corpus so far, kept in checkpoints."""
+
+    def __init__(self, checkpoints: Checkpoints, corpora: list[str]):
+        """Args: where they are kept; the corpora, whose rows of an earlier run are taken up."""
+        self._checkpoints = checkpoints
+        self.builders = {corpus: Builder() for corpus in corpora}
+        if found := checkpoints.latest():
+            for corpus in found.meta["corpora"]:
+                parts = (found.tensors[f"{corpus}.{name}"].numpy() for name in ROWS)
+                self.builders[corpus].add(*parts)
+
+    def save(self) -> None:
+        """Save all rows, if it is time.
+
+        Raises:
+            Stop: when a signal asked for the end; the rows are saved.
+        """
+        if self._checkpoints.due():
+            arrays = {corpus: builder.arrays() for corpus, builder in self.builders.items()}
+            begun = [corpus for corpus, found in arrays.items() if found]
+            tensors = {f"{c}.{n}": torch.from_numpy(arrays[c][n]) for c in begun for n in ROWS}
+            rows = sum(builder.rows for builder in self.builders.values())
+            self._checkpoints.save(rows, tensors, {"corpora": begun})
 
 
 def probe(ids: np.ndarray, corpus: str, cfg: FeaturesSlice) -> np.ndarray:
@@ -92,17 +128,34 @@ def probe(ids: np.ndarray, corpus: str, cfg: FeaturesSlice) -> np.ndarray:
 
 
 @torch.inference_mode()
-def encode(model: HookedModel, sae: saelens.Folded, probe: np.ndarray, windows: Windows) -> Dump:
+def encode(
+    model: HookedModel,
+    sae: saelens.Folded,
+    probe: np.ndarray,
+    windows: Windows,
+    builder: Builder | None = None,
+    after_each: Callable[[], None] = lambda: None,
+) -> Dump:
     """The sparse activations of an SAE's features on the windows of blocks (B, L), a row a token.
+
+    Args:
+        model: the language model.
+        sae: its dictionary.
+        probe: the blocks.
+        windows: which of their tokens are rows.
+        builder: the rows that an earlier run has made, in whole batches.
+        after_each: called after every batch.
 
     Raises:
         FeatflowError: when an activation is negative or not finite.
     """
     kept = layout(windows).kept(windows.window)
-    builder = Builder()
-    for ids in progress(batches(probe), "batches"):
+    builder = builder or Builder()
+    done = builder.rows // (layout(windows).windows * windows.window)
+    for ids in progress(batches(probe[done:]), "batches"):
         activations = model.activations(ids)[:, kept].reshape(-1, model.width)
         builder.add(*sparse(sae.encode(activations)))
+        after_each()
     return builder.build(positions(len(probe), windows), sae.features)
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from featflow.core.artifacts import load_tensors
 from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import named
 from featflow.core.runtime import log
+from featflow.data.tokens import read
 
 
 def read_blocks(path: Path, context: int, vocabulary: int, limit: int | None = None) -> np.ndarray:
@@ -23,7 +23,7 @@ def read_blocks(path: Path, context: int, vocabulary: int, limit: int | None = N
     Raises:
         FeatflowError: when the stream is shorter than a block, or of another tokenizer.
     """
-    ids = load_tensors(path, "input_ids")["input_ids"][:limit]
+    ids = read(path).ids[:limit]
     count = len(ids) // context
     if count == 0:
         raise FeatflowError(

@@ -9,7 +9,15 @@ from featflow.core.runtime import log
 from featflow.core.slices import FinetuneSlice
 from featflow.core.torch_runtime import seeded
 from featflow.models.blocks import even_blocks
-from featflow.models.folder import copy_tokenizer, load_model, save_model, written_folder
+from featflow.models.folder import (
+    HANDLE,
+    block_length,
+    copy_tokenizer,
+    load_model,
+    save_model,
+    vocabulary,
+    written_folder,
+)
 from featflow.models.training import train
 
 
@@ -28,8 +36,7 @@ def run(cfg: FinetuneSlice, *, parent: Path, tokens: list[Path], output: Path) -
     provenance = Provenance("finetune", cfg, [parent, *tokens])
     seeded(cfg.seed)
     model = load_model(parent)
-    context = model.config.max_position_embeddings
-    blocks = even_blocks(tokens, context, model.config.vocab_size)
+    blocks = even_blocks(tokens, block_length(model, cfg.context, parent), vocabulary(model))
     log.info("%s parameters, %s tokens", f"{model.num_parameters():,}", f"{blocks.size:,}")
     with Checkpoints(f"{output.name}-{provenance.id()}") as checkpoints:
         table = train(model, blocks, cfg.training, cfg.seed, checkpoints)
@@ -37,4 +44,4 @@ def run(cfg: FinetuneSlice, *, parent: Path, tokens: list[Path], output: Path) -
             copy_tokenizer(parent, folder)
             save_table(folder / "training.parquet", table, provenance)
             save_model(model, folder, provenance)
-        checkpoints.clear()
+        checkpoints.clear(output / HANDLE)

@@ -5,18 +5,30 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch.nn import Parameter
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from huggingface_hub.errors import StrictDataclassError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.utils import logging
 
-from featflow.core.artifacts import ArtifactError, readable, settle
-from featflow.core.provenance import KEY, Provenance
+from featflow.core.artifacts import readable, settle
+from featflow.core.config.errors import FeatflowError
+from featflow.core.provenance import KEY, Provenance, named
+from featflow.core.writing import writable
 from featflow.data.tokenizer import document_token, load
+from featflow.models.weights import WEIGHTS, Weights, check_finite
 
 HANDLE = "config.json"
-WEIGHTS = "model.safetensors"
+
+ONE_FILE = "100TB"
+"""More than any model: its weights are one file, which is a target of the workflow."""
 
 
 @contextmanager
@@ -24,31 +36,35 @@ def written_folder(folder: Path, handle: str = HANDLE) -> Iterator[Path]:
     """A temporary folder beside `folder`, whose files move into it when the block ends well.
 
     The handle is deleted first and moved last: where it is, the folder is complete.
+
+    Raises:
+        WriteError: when the disk is full, or the folder may not be written.
     """
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    temporary.mkdir(parents=True)
     try:
-        yield temporary
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / handle).unlink(missing_ok=True)
-        for file in sorted(temporary.iterdir(), key=lambda file: file.name == handle):
-            settle(file, folder / file.name)
+        with writable(folder):
+            temporary.mkdir(parents=True)
+            yield temporary
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / handle).unlink(missing_ok=True)
+            for file in sorted(temporary.iterdir(), key=lambda file: file.name == handle):
+                settle(file, folder / file.name)
     finally:
-        shutil.rmtree(temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def save_model(model: PreTrainedModel, folder: Path, provenance: Provenance) -> None:
     """Weights and config.json, with the provenance under its key `featflow`."""
     setattr(model.config, KEY, provenance.fields)
-    with _quiet():
-        model.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder, max_shard_size=ONE_FILE)
 
 
 def save_tokenizer(tokenizer: Path, folder: Path) -> None:
     """tokenizer.json and tokenizer_config.json, from a tokenizer.json."""
     token, _ = document_token(load(tokenizer))
     fast = PreTrainedTokenizerFast(tokenizer_file=str(tokenizer), bos_token=token)
-    with _quiet():
+    with quiet():
         fast.save_pretrained(folder)
 
 
@@ -63,24 +79,108 @@ def load_model(folder: Path) -> PreTrainedModel:
     """The model of a folder on the CPU, in float32.
 
     Raises:
-        ArtifactError: when the folder or a file of it is missing or cannot be read.
+        ArtifactError: when a file is missing or cannot be read, or holds other weights than the
+            config asks for.
+        FeatflowError: when a weight is not finite.
     """
-    with readable(folder / HANDLE), _quiet():
-        for name in (HANDLE, WEIGHTS):
-            if not (folder / name).is_file():
-                raise ArtifactError(f"{folder / name}: no such file; rebuild the model")
-        return AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False
+    weights = folder / WEIGHTS
+    with readable(folder / HANDLE):
+        config = read_config(folder)
+    Weights(weights)  # so that it is this file which a message names
+    with readable(weights):
+        model, strangers = open_model(folder, config, torch.float32)
+        if strangers:
+            raise ValueError(f"it holds {named_few(strangers)}, which the model does not have")
+    for name, weight in model.named_parameters():
+        check_finite(weight, name, weights)
+    return model
+
+
+def read_config(folder: Path) -> PretrainedConfig:
+    """The config of a model folder.
+
+    Raises:
+        FileNotFoundError, ValueError or OSError: when there is none, or transformers cannot use it.
+    """
+    (folder / HANDLE).stat()
+    try:
+        with quiet():
+            return AutoConfig.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+    except (StrictDataclassError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def open_model(
+    folder: Path, config: PretrainedConfig, dtype: torch.dtype
+) -> tuple[PreTrainedModel, list[str]]:
+    """The model of a folder, and what its safetensors hold beside the model's weights.
+
+    Raises:
+        ValueError: when they lack a weight, or have one in another shape. (transformers itself
+            would draw it at random, and say so in a warning.)
+    """
+    model: PreTrainedModel
+    info: dict[str, Any]
+    with quiet():
+        model, info = AutoModelForCausalLM.from_pretrained(  # type: ignore[misc]
+            folder,
+            config=config,
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
         )
+    architecture = type(model).__name__
+    if missing := sorted(info["missing_keys"]):
+        raise ValueError(f"it lacks {named_few(missing)} of a {architecture}")
+    for name, found, wanted in sorted(info["mismatched_keys"]):
+        raise ValueError(f"{name} is {tuple(found)}, and {tuple(wanted)} in its {HANDLE}")
+    return model, sorted(info["unexpected_keys"])
 
 
-def parts(model: PreTrainedModel) -> tuple[torch.nn.Module, Parameter]:
-    """The body, from ids (B, L) to hidden states (B, L, H), and the output embeddings (V, H)."""
-    return model.base_model, model.get_output_embeddings().weight  # type: ignore[union-attr,return-value]
+def named_few(names: list[str]) -> str:
+    """The first three of some names, and how many more there are."""
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + rest
+
+
+def block_length(model: PreTrainedModel, asked: int | None, folder: Path) -> int:
+    """Tokens of the blocks that a model reads: what the study asks, or its longest input.
+
+    Raises:
+        FeatflowError: when that is longer than its longest input, or not known.
+    """
+    longest = longest_input(model.config)
+    if asked is not None and longest is not None and asked > longest:
+        raise FeatflowError(
+            f"{named(folder)}: context {asked} is longer than the model's longest input, {longest}"
+        )
+    if asked is None and longest is None:
+        raise FeatflowError(
+            f"{named(folder)}/{HANDLE}: it does not say how long an input may be "
+            "(max_position_embeddings); give the study's pretrained model a context"
+        )
+    return asked or longest  # type: ignore[return-value]
+
+
+def longest_input(config: PretrainedConfig) -> int | None:
+    """The most tokens that a model was made for; None where its config does not say."""
+    text = config.get_text_config()
+    found = (getattr(text, name, None) for name in ("max_position_embeddings", "max_seq_len"))
+    return next((length for length in found if length), None)
+
+
+def vocabulary(model: PreTrainedModel) -> int:
+    """Rows of the input embeddings: every token id lies below it."""
+    return len(model.get_input_embeddings().weight)  # type: ignore[arg-type]
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """transformers without its bars and its notes on every file."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

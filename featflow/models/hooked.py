@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 from featflow.core.artifacts import readable
 from featflow.core.config.errors import FeatflowError, did_you_mean
 from featflow.core.provenance import named
+from featflow.models.folder import load_model, quiet
 
 Replace = Callable[[Tensor], Tensor]
 
@@ -54,21 +55,33 @@ class HookedModel:
         """Open a Hugging Face model folder (it must hold a tokenizer too).
 
         Raises:
-            ArtifactError: when the folder holds no model.
-            HookError: when there is no such hook.
+            ArtifactError: when a file of the model is missing or cannot be read.
+            HookError: when there is no such hook, or TransformerLens does not know such models.
         """
         from transformer_lens.model_bridge import TransformerBridge
-        from transformers.utils import logging as transformers_logging
+        from transformers import PreTrainedTokenizerFast
 
         logging.getLogger("transformer_lens").setLevel(logging.WARNING)
-        transformers_logging.disable_progress_bar()
-        handle = Path(folder) / "config.json"
-        with readable(handle):
-            handle.stat()
+        folder = Path(folder)
+        model = load_model(folder)
+        with readable(folder / "tokenizer.json"), quiet():
+            (folder / "tokenizer.json").stat()
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+        try:
             bridge = TransformerBridge.boot_transformers(
-                str(folder), device=str(device), dtype=torch.float32
+                str(folder),
+                device=str(device),
+                dtype=torch.float32,
+                hf_model=model.to(device),  # type: ignore[arg-type]
+                tokenizer=tokenizer,
             )
-        return cls(bridge.eval().requires_grad_(False), hook, named(Path(folder)))
+        except (ValueError, NotImplementedError) as error:
+            reason = str(error).split(". ")[0]  # what follows is a list of all it can open
+            raise HookError(
+                f"{named(folder)}: TransformerLens cannot open a {type(model).__name__}: {reason}; "
+                "without its hooks a model can be evaluated, fine-tuned and merged, but have no SAE"
+            ) from error
+        return cls(bridge.eval().requires_grad_(False), hook, named(folder))
 
     @property
     def device(self) -> torch.device:

@@ -6,20 +6,69 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from featflow.core.artifacts import load_json, load_table, readable, save_json
 from featflow.core.config.errors import FeatflowError
-from featflow.core.config.merging import Method
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
+from featflow.core.config.merging import Method, TaskVectors
+from featflow.core.provenance import Provenance, digest
+from featflow.core.runtime import log, progress
 from featflow.core.slices import MergeSlice
 from featflow.core.torch_runtime import seeded
 from featflow.models import equilibrium
-from featflow.models.folder import HANDLE, WEIGHTS, copy_tokenizer, written_folder
-from featflow.models.merging import Merged, method
+from featflow.models.folder import HANDLE, copy_tokenizer, read_config, written_folder
+from featflow.models.merging import Merged, Weight, method
+from featflow.models.weights import WEIGHTS, Weights
+
+COMPUTED_WITH = (
+    "model_type",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "hidden_act",
+    "tie_word_embeddings",
+)
+"""Keys of config.json by which weights of the same shape may mean something else."""
+
+
+class Sources:
+    """The models of a merge, opened: the parents, and the base of methods on task vectors."""
+
+    def __init__(self, parents: list[Path], base: Path | None = None):
+        """Open model folders.
+
+        Raises:
+            ArtifactError: when a file is missing or cannot be read.
+            FeatflowError: naming the two models, and what of them does not fit.
+        """
+        folders = [*parents, base] if base else parents
+        self._files = [Weights(folder / WEIGHTS) for folder in folders]
+        self._parents, self._base = len(parents), base
+        self.names = list(self._files[0].shapes)
+        configs = [_computed_with(folder) for folder in folders]
+        tokenizers = [digest(folder / "tokenizer.json") for folder in folders]
+        for i in range(1, len(folders)):
+            pair = f"{folders[0].name} and {folders[i].name} cannot be merged"
+            same_weights(pair, self._files[0], self._files[i])
+            for key, value in configs[0].items():
+                if value != configs[i][key]:
+                    raise FeatflowError(f"{pair}: {key} is {value} and {configs[i][key]}")
+            if tokenizers[0] != tokenizers[i]:
+                raise FeatflowError(
+                    f"{pair}: their tokenizer.json differ, so the rows of their embeddings stand "
+                    "for other tokens; models of a merge need the same tokenizer"
+                )
+
+    def read(self, name: str) -> Weight:
+        """One weight of every model.
+
+        Raises:
+            FeatflowError: when it is not finite.
+        """
+        tensors = [file[name] for file in self._files]
+        base = tensors[self._parents] if self._base else None
+        return Weight(name, tensors[: self._parents], base)
 
 
 def run(
@@ -29,6 +78,7 @@ def run(
     output: Path,
     sweep: Path | None = None,
     ancestor: Path | None = None,
+    base: Path | None = None,
 ) -> None:
     """Merge models weight by weight.
 
@@ -37,31 +87,67 @@ def run(
         output: the model folder; merge.json in it tells how each weight was merged.
         sweep: the merge at every t, for `t: equilibrium` and `t: balanced`.
         ancestor: evaluation of the parents' nearest common ancestor, for `t: balanced`.
+        base: the model folder that task vectors are measured from, for methods that have them.
 
     Raises:
-        FeatflowError: when the parents do not fit together, a weight is not finite, or no t fits.
+        FeatflowError: when the models do not fit together, a weight is not finite, no t fits, or
+            an input that the method needs is not given.
     """
-    inputs = [path for path in (*parents, sweep, ancestor) if path is not None]
+    inputs = [path for path in (*parents, sweep, ancestor, base) if path is not None]
+    check_inputs(cfg, parents, base)
     provenance = Provenance("merge", cfg, inputs)
     seeded(0)
     settings = settled(cfg, sweep, ancestor)
-    merged = merged_weights([read_weights(parent) for parent in parents], parents, settings)
-    report: dict[str, Any] = {
-        "method": settings.kind,
-        "parents": cfg.parents,
-        "tensors": {name: weight.facts for name, weight in merged.items()},
-    }
-    if hasattr(settings, "t"):
-        chosen = cfg.method.t
-        report |= {"t": settings.t, "t_from": chosen if isinstance(chosen, str) else "config"}
-        log.info("merged %s at t = %.3f", " and ".join(cfg.parents), settings.t)
+    tensors: dict[str, Tensor] = {}
+    report: dict[str, Any] = {**described(cfg, settings), "tensors": {}}
+    sources = Sources(parents, base)
+    merge = merge_all(sources, settings)
+    for name, merged in progress(merge, "weights", total=len(sources.names)):
+        tensors[name], report["tensors"][name] = merged
+    log.info("merged %s: %s", " and ".join(cfg.parents), settings.kind)
     with written_folder(output) as folder:
         copy_tokenizer(parents[0], folder)
-        shutil.copyfile(parents[0] / "generation_config.json", folder / "generation_config.json")
-        tensors = {name: weight.tensor for name, weight in merged.items()}
+        if (parents[0] / "generation_config.json").is_file():
+            shutil.copyfile(
+                parents[0] / "generation_config.json", folder / "generation_config.json"
+            )
         save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
         save_json(folder / "merge.json", report, provenance)
         save_json(folder / HANDLE, load_json(parents[0] / HANDLE), provenance)
+
+
+def check_inputs(cfg: MergeSlice, parents: list[Path], base: Path | None) -> None:
+    """Raise FeatflowError unless the files given are those that the slice needs."""
+    kind = cfg.method.kind
+    wanted = 2 if cfg.method.two_parents else len(cfg.parents)
+    if len(parents) != len(cfg.parents) or len(parents) != wanted or wanted < 2:
+        least = "exactly 2" if cfg.method.two_parents else "2 or more"
+        raise FeatflowError(
+            f"--parents: {kind} merges {least} parents; the slice names {len(cfg.parents)}, and "
+            f"{len(parents)} folders are given"
+        )
+    if isinstance(cfg.method, TaskVectors) and base is None:
+        raise FeatflowError(
+            f"{kind} adds up differences from a model that all parents descend from; "
+            f"give its folder (--base), {cfg.base or 'a common ancestor'}"
+        )
+    if base is not None and not isinstance(cfg.method, TaskVectors):
+        raise FeatflowError(f"--base: {kind} measures from no base; leave it out")
+
+
+def described(cfg: MergeSlice, settings: Method) -> dict[str, Any]:
+    """What merge.json says of the whole merge: its settings, parents, base, and where t is from."""
+    report: dict[str, Any] = {"method": settings.kind, "parents": cfg.parents}
+    if cfg.base is not None:
+        report["base"] = cfg.base
+    report |= settings.model_dump(exclude={"kind", "base"})
+    if "weights" in report:
+        report["weights"] = report["weights"] or [1.0] * len(cfg.parents)
+    if "t" in report:
+        chosen = getattr(cfg.method, "t", None)
+        report["t_from"] = chosen if isinstance(chosen, str) else "config"
+        log.info("t = %.3f (%s)", report["t"], report["t_from"])
+    return report
 
 
 def settled(cfg: MergeSlice, sweep: Path | None, ancestor: Path | None) -> Method:
@@ -89,55 +175,41 @@ def settled(cfg: MergeSlice, sweep: Path | None, ancestor: Path | None) -> Metho
     return cfg.method.model_copy(update={"t": t})
 
 
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """The weights of a model folder as they are stored: tied ones once.
+def merge_all(sources: Sources, settings: Method) -> Iterator[tuple[str, Merged]]:
+    """Merge every weight, one after the other: only one weight of each model is in memory.
+
+    Numbers that are no floats (masks, positions) must be the same in all models, and are copied.
 
     Raises:
-        ArtifactError: when the file is missing or cannot be read.
         FeatflowError: when a weight is not finite.
     """
-    path = folder / WEIGHTS
-    with readable(path), safe_open(path, framework="pt") as file:
-        weights = {name: file.get_tensor(name) for name in sorted(file.keys())}
-    for name, weight in weights.items():
-        if not torch.isfinite(weight).all():
-            raise FeatflowError(
-                f"{path}: {name} has weights that are not finite; the model's training went wrong: "
-                "look at its training.parquet and train it again"
-            )
-    return weights
-
-
-def merged_weights(
-    weights: list[dict[str, Tensor]], parents: list[Path], settings: Method
-) -> dict[str, Merged]:
-    """Merge every weight of models with the same weights.
-
-    Raises:
-        FeatflowError: naming the parents, the weight and the shapes that do not fit.
-    """
     merge = method(settings.kind)
-    return {name: merge(same, settings) for name, same in aligned(weights, parents)}
+    for name in sources.names:
+        weight = sources.read(name)
+        first, *others = weight.parents
+        if first.is_floating_point():
+            yield name, merge(weight, settings)
+        elif all(torch.equal(first, other) for other in others):
+            yield name, Merged(first.clone(), {"branch": "copied"})
+        else:
+            raise FeatflowError(f"{name} is {first.dtype}, and differs: it cannot be merged")
 
 
-def aligned(
-    weights: list[dict[str, Tensor]], parents: list[Path]
-) -> Iterator[tuple[str, list[Tensor]]]:
-    """Each weight's name, and the weight of every parent.
+def same_weights(pair: str, first: Weights, other: Weights) -> None:
+    """Raise FeatflowError, beginning with `pair`, unless both have weights of the same shapes."""
+    if different := sorted(first.shapes.keys() ^ other.shapes.keys()):
+        raise FeatflowError(
+            f"{pair}: only one of them has {different[0]}; parents need the same architecture"
+        )
+    for name, shape in first.shapes.items():
+        if shape != other.shapes[name]:
+            raise FeatflowError(
+                f"{pair}: {name} is {shape} and {other.shapes[name]}; parents need the same "
+                "architecture and tokenizer"
+            )
 
-    Raises:
-        FeatflowError: as above.
-    """
-    first = weights[0]
-    for other, parent in zip(weights[1:], parents[1:], strict=True):
-        pair = f"{parents[0].name} and {parent.name} cannot be merged"
-        if different := sorted(first.keys() ^ other.keys()):
-            raise FeatflowError(f"{pair}: only one of them has {different[0]}")
-        for name in first:
-            if first[name].shape != other[name].shape:
-                shapes = f"{tuple(first[name].shape)} and {tuple(other[name].shape)}"
-                raise FeatflowError(
-                    f"{pair}: {name} is {shapes}; parents need the same architecture and tokenizer"
-                )
-    for name in first:
-        yield name, [every[name] for every in weights]
+
+def _computed_with(folder: Path) -> dict[str, Any]:
+    with readable(folder / HANDLE):
+        config = read_config(folder)
+    return {key: getattr(config, key, None) for key in COMPUTED_WITH}

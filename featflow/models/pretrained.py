@@ -1,10 +1,177 @@
-"""Stage `pretrained`: a language model that exists, brought into the study."""
+"""The pretrained stage: a language model that exists, brought into the study."""
 
 from pathlib import Path
 
+import torch
+from tokenizers import Tokenizer
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+)
+
+from featflow.core.provenance import Provenance
+from featflow.core.runtime import log
 from featflow.core.slices import PretrainedSlice
+from featflow.core.torch_runtime import seeded
+from featflow.data.sources import SourceError, keyed
+from featflow.data.tokenizer import load
+from featflow.models.folder import (
+    HANDLE,
+    longest_input,
+    open_model,
+    quiet,
+    read_config,
+    save_model,
+    save_tokenizer,
+    vocabulary,
+    written_folder,
+)
+from featflow.models.sources import AGAIN, Source, find, quantised
 
 
 def run(cfg: PretrainedSlice, *, tokenizer: Path, output: Path) -> None:
-    """Fetch a language model that exists."""
-    raise NotImplementedError
+    """Fetch a language model that exists, from a folder or from the Hugging Face hub.
+
+    Its weights keep the dtype in which they are stored; they are written into one file, under the
+    names that transformers gives them now.
+
+    Args:
+        tokenizer: the study's tokenizer.json, which must be the model's.
+        output: the model folder.
+
+    Raises:
+        ConfigError: naming the key, when the model cannot be had or read, is no causal language
+            model, does not fit the study's tokenizer or context, or has weights that are not
+            finite.
+    """
+    seeded(0)
+    with keyed(f"studies.{cfg.study}.models.{cfg.model}"):
+        source = find(cfg)
+        config = causal_config(source)
+        check_context(cfg.context, config, source)
+        model = opened(source, config)
+        check_causal(model, source)
+        check_tokenizer(load(tokenizer), tokenizer, model, source, cfg.name)
+    provenance = Provenance("pretrained", cfg, [tokenizer, source.folder / HANDLE, *source.files])
+    with written_folder(output) as folder:
+        save_tokenizer(tokenizer, folder)
+        save_model(model, folder, provenance)
+    log.info("%s: %s parameters in %s", source.name, f"{model.num_parameters():,}", model.dtype)
+
+
+def causal_config(source: Source) -> PretrainedConfig:
+    """The model's config, if transformers itself has the code of such a causal language model.
+
+    Raises:
+        SourceError: when the config cannot be read, or is another kind of model's.
+    """
+    path = source.folder / HANDLE
+    try:
+        config = read_config(source.folder)
+    except FileNotFoundError:
+        raise SourceError(f"name: {source.name} has no {HANDLE}; {AGAIN}") from None
+    except (ValueError, OSError) as error:
+        raise SourceError(
+            f"name: {path} cannot be used: {error}; only architectures that the installed "
+            "transformers knows by itself can, since code beside a model is never run"
+        ) from error
+    known = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
+    for name in config.architectures or []:
+        known = known and name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+    if not known:
+        what = ", ".join(config.architectures or [config.model_type])
+        raise SourceError(
+            f"name: {source.name} is a {what}, which is no causal language model; featflow "
+            "follows models that predict the next token (…ForCausalLM)"
+        )
+    if getattr(config, "quantization_config", None):
+        raise SourceError(quantised(source.name, f"quantization_config in its {HANDLE}"))
+    return config
+
+
+def check_context(context: int, config: PretrainedConfig, source: Source) -> None:
+    """Raise SourceError if the study's blocks are longer than what the model can read."""
+    longest = longest_input(config)
+    if longest is not None and context > longest:
+        raise SourceError(
+            f"context: {context} is longer than the longest input of {source.name}, {longest} "
+            f"tokens; use at most {longest}"
+        )
+
+
+def opened(source: Source, config: PretrainedConfig) -> PreTrainedModel:
+    """The model in its stored dtype, every weight of it from the files, and finite.
+
+    Raises:
+        SourceError: when a weight is missing, of another shape, or not finite.
+    """
+    dtype = source.dtype()
+    try:
+        model, strangers = open_model(source.folder, config, dtype)
+    except (ValueError, RuntimeError, OSError) as error:
+        files = ", ".join(path.name for path in source.files)
+        raise SourceError(f"name: {source.name}: {files}: {error}; {AGAIN}") from error
+    if strangers:
+        log.info("left out, as the model does not use them: %s", ", ".join(strangers))
+    for name, weight in model.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise SourceError(
+                f"name: {source.file_of(name)}: {name} has weights that are not finite (NaN or "
+                f"infinite); {AGAIN}, or use another one"
+            )
+    if hasattr(config, "auto_map"):
+        del config.auto_map  # names code beside the model, which is not copied
+    return model.eval()
+
+
+@torch.inference_mode()
+def check_causal(model: PreTrainedModel, source: Source) -> None:
+    """Raise SourceError if a token changes what is predicted before it, as in BERT."""
+    ids = torch.arange(8)[None] % vocabulary(model)
+    other = ids.clone()
+    other[0, -1] = 0
+    with quiet():
+        first, second = (model(input_ids=x, use_cache=False).logits[0, :-1] for x in (ids, other))
+    if (first - second).abs().max() > 1e-3 * first.abs().max():
+        raise SourceError(
+            f"name: {source.name} is no causal language model: a token changes what it predicts "
+            "for the tokens before it"
+        )
+
+
+def check_tokenizer(
+    tokenizer: Tokenizer, path: Path, model: PreTrainedModel, source: Source, name: str
+) -> None:
+    """Check that the study's token ids mean to the model what they mean to the study.
+
+    Raises:
+        SourceError: when an id has no row of embeddings, or another token in the model's own
+            tokenizer.
+    """
+    remedy = (
+        f"set the study's tokenizer to the model's: tokenizer: {{kind: pretrained, name: {name}}}"
+    )
+    study = tokenizer.get_vocab()
+    rows, largest = vocabulary(model), max(study.values())
+    if largest >= rows:
+        raise SourceError(
+            f"name: {source.name} has {rows:,} rows of embeddings, and the study's tokenizer "
+            f"({path}) ids up to {largest:,}; {remedy}"
+        )
+    own = source.vocabulary()
+    if own is None:
+        log.warning(
+            "%s has no tokenizer beside it to compare the study's with: make sure that they are "
+            "the same",
+            source.name,
+        )
+        return
+    if different := sorted(t for t, number in study.items() if own.get(t) != number):
+        token = different[0]
+        theirs = f"is {own[token]}" if token in own else "does not exist"
+        raise SourceError(
+            f"name: the tokenizer of {source.name} ({len(own):,} tokens) has another vocabulary "
+            f"than the study's, {path} ({len(study):,} tokens): {len(different):,} tokens differ, "
+            f"such as {token!r}, which is {study[token]} here and {theirs} there; {remedy}"
+        )

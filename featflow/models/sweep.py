@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from featflow.core.artifacts import save_table
+from featflow.core.checkpoints import Checkpoints
 from featflow.core.config.merging import Method
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log, progress
@@ -16,8 +16,8 @@ from featflow.core.slices import SweepSlice
 from featflow.core.torch_runtime import device, seeded
 from featflow.models.blocks import read_blocks
 from featflow.models.evaluate import measure
-from featflow.models.folder import load_model
-from featflow.models.merge import merged_weights, read_weights
+from featflow.models.folder import block_length, load_model, quiet, vocabulary
+from featflow.models.merge import Sources, merge_all
 
 
 def run(cfg: SweepSlice, *, parents: list[Path], tokens: list[Path], output: Path) -> None:
@@ -34,32 +34,41 @@ def run(cfg: SweepSlice, *, parents: list[Path], tokens: list[Path], output: Pat
     """
     provenance = Provenance("sweep", cfg, [*parents, *tokens])
     seeded(0)
-    weights = [read_weights(parent) for parent in parents]
-    model = load_model(parents[0])
-    context, vocabulary = model.config.max_position_embeddings, model.config.vocab_size
+    sources = Sources(parents)
+    first = load_model(parents[0])
+    context = block_length(first, cfg.context, parents[0])
     names = dict.fromkeys(name for own in cfg.corpora for name in own)
     blocks = {
-        name: read_blocks(path, context, vocabulary, cfg.tokens)
+        name: read_blocks(path, context, vocabulary(first), cfg.tokens)
         for name, path in zip(names, tokens, strict=True)
     }
-    model.to(device())  # type: ignore[arg-type]
-    rows = []
-    for t in progress(np.linspace(0, 1, cfg.points).round(12).tolist(), "values of t"):
-        settings = cfg.method.model_copy(update={"t": t})
-        overwrite(model, weights, parents, settings)
-        for name, of_corpus in blocks.items():
-            found = measure(model, of_corpus)
-            rows.append((t, name, found.loss, found.accuracy))
-    table = pd.DataFrame(rows, columns=["t", "corpus", "loss", "accuracy"])
-    save_table(output, table, provenance)
+    kind, config = type(first), first.config
+    del first  # its weights
+    with Checkpoints(f"sweep-{output.stem}-{provenance.id()}") as checkpoints:
+        state = checkpoints.latest()
+        rows, done = (state.meta["rows"], state.step) if state else ([], 0)
+        left = np.linspace(0, 1, cfg.points).round(12).tolist()[done:]
+        for step, t in enumerate(progress(left, "values of t", done=done), done + 1):
+            settings = cfg.method.model_copy(update={"t": t})
+            model = merged_model(kind, config, sources, settings)
+            model.to(device())  # type: ignore[arg-type]
+            for name, of_corpus in blocks.items():
+                found = measure(model, of_corpus)
+                rows.append((t, name, found.loss, found.accuracy))
+            checkpoints.save(step, {}, {"rows": rows})  # a few bytes: after each t
+        table = pd.DataFrame(rows, columns=["t", "corpus", "loss", "accuracy"])
+        save_table(output, table, provenance)
+        checkpoints.clear(output)
     log.info("%d values of t on %s", cfg.points, ", ".join(names))
 
 
-@torch.no_grad()
-def overwrite(
-    model: PreTrainedModel, weights: list[dict[str, Tensor]], parents: list[Path], method: Method
-) -> None:
-    """Merge the parents into a model that is already in memory."""
-    own = dict(model.named_parameters())  # tied weights once, as in the parents' files
-    for name, merged in merged_weights(weights, parents, method).items():
-        own[name].copy_(merged.tensor)
+def merged_model(
+    kind: type[PreTrainedModel], config: PretrainedConfig, sources: Sources, method: Method
+) -> PreTrainedModel:
+    """The merge as a model in memory, in float32.
+
+    By way of the weights' names in the file, which are not always those in the model.
+    """
+    tensors = {name: merged.tensor for name, merged in merge_all(sources, method)}
+    with quiet():
+        return kind.from_pretrained(None, config=config, state_dict=tensors, dtype=torch.float32)

@@ -14,7 +14,7 @@ from featflow.core.slices import TrainSlice
 from featflow.core.torch_runtime import seeded
 from featflow.data.tokenizer import document_token, load
 from featflow.models.blocks import even_blocks
-from featflow.models.folder import save_model, save_tokenizer, written_folder
+from featflow.models.folder import HANDLE, save_model, save_tokenizer, written_folder
 from featflow.models.training import train
 
 
@@ -40,7 +40,7 @@ def run(cfg: TrainSlice, *, tokens: list[Path], tokenizer: Path, output: Path) -
             save_tokenizer(tokenizer, folder)
             save_table(folder / "training.parquet", table, provenance)
             save_model(model, folder, provenance)
-        checkpoints.clear()
+        checkpoints.clear(output / HANDLE)
 
 
 def build(architecture: Architecture, tokenizer: Tokenizer) -> MistralForCausalLM:

@@ -22,15 +22,15 @@ from featflow.core.config.models import Training
 from featflow.core.runtime import log, progress
 from featflow.core.torch_runtime import autocast, device, product_dtype
 from featflow.models.blocks import Batches
-from featflow.models.folder import parts
 from featflow.models.losses import linear_cross_entropy
+from featflow.models.readout import multiplies, parts, token_losses
 
 ROWS = 500
 """Rows of training.parquet, at most."""
 
 
 class TrainingError(FeatflowError):
-    """The loss is no number any more."""
+    """The loss, or a weight, is no number any more."""
 
 
 def train(
@@ -47,21 +47,26 @@ def train(
         nats a token) and learning_rate.
 
     Raises:
-        TrainingError: when the loss is not finite.
+        TrainingError: when the loss or a weight is not finite; neither ever is in a checkpoint.
         Stop: when a signal came, after saving a checkpoint.
     """
     batches = Batches(len(blocks), settings.batch, settings.epochs, seed)
     run = _Run(model, settings, len(batches), blocks.shape[1])
     if found := checkpoints.latest():
         run.restore(found)
+    elif bad := run.not_finite():
+        raise TrainingError(f"{bad} is not finite before the first step: train the parent again")
     with _attention(run.where):
         for step in progress(range(run.step, len(batches)), "steps", done=run.step):
             ids = torch.from_numpy(blocks[batches[step]].astype(np.int64))
+            torch.manual_seed(seed * 1_000_003 + step)  # for the dropout of models that have it
             run.advance(ids.to(run.where, non_blocking=True))
             if len(run.losses) == run.every or run.step == len(batches):
                 run.record(checkpoints)
             if checkpoints.due():
                 run.save(checkpoints)
+    if not found or found.step < run.step:
+        run.save(checkpoints)
     return pd.DataFrame(run.rows, columns=["step", "tokens", "loss", "learning_rate"])
 
 
@@ -109,6 +114,7 @@ class _Run:
         for index, state in moments.items():
             tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
         losses = self._checked(checkpoints)
+        self.check_weights(checkpoints)
         meta = {"tokens": self.tokens, "losses": losses, "rows": self.rows}
         checkpoints.save(self.step, tensors, meta)
 
@@ -133,17 +139,33 @@ class _Run:
         losses = [float(loss) for loss in self.losses]
         for back, loss in zip(range(len(losses) - 1, -1, -1), losses, strict=True):
             if not math.isfinite(loss):
-                kept = checkpoints.newest()
-                raise TrainingError(
-                    f"the loss became {loss} at step {self.step - back} of {self.steps}; the last "
-                    f"good checkpoint: {kept or 'none yet'}. Try a smaller learning_rate, more "
-                    "warmup_steps, a gradient_clip of 1, or precision: float32"
-                )
+                raise self._diverged(f"the loss became {loss}", self.step - back, checkpoints)
         return losses
+
+    def check_weights(self, checkpoints: Checkpoints) -> None:
+        """Raise TrainingError if a weight is bad: a step may spoil it and the next one notice."""
+        if bad := self.not_finite():
+            raise self._diverged(f"{bad} became not finite", self.step, checkpoints)
+
+    def not_finite(self) -> str | None:
+        """The name of a weight that is NaN or infinite, if any is."""
+        named = self.model.named_parameters()
+        return next((name for name, value in named if not value.isfinite().all()), None)
+
+    def _diverged(self, what: str, step: int, checkpoints: Checkpoints) -> TrainingError:
+        rate = self.settings.learning_rate
+        return TrainingError(
+            f"{what} at step {step} of {self.steps}; {checkpoints.told()}. The same command goes "
+            f"on from a checkpoint; other settings start anew: try a smaller learning_rate (it is "
+            f"{rate:g}), more warmup_steps, a gradient_clip of 1, or precision: float32"
+        )
 
 
 def next_token_loss(model: PreTrainedModel, ids: Tensor, dtype: torch.dtype) -> Tensor:
     """Mean cross-entropy (nats) of ids (B, L), every position but the last predicting the next."""
+    if not multiplies(model):
+        with autocast(dtype, ids.device):
+            return token_losses(model, ids)[0].mean()
     body, head = parts(model)
     with autocast(dtype, ids.device):
         hidden = body(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]

@@ -9,21 +9,26 @@ Shapes: W windows, L tokens a block, n the width of the hook.
 """
 
 import json
+import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from featflow.core.artifacts import load_tensors, readable, written
+from featflow.core.artifacts import readable, settle
+from featflow.core.checkpoints import Checkpoints, Stop
 from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import KEY, Provenance
 from featflow.core.runtime import log, progress
 from featflow.core.slices import ActivationsSlice, Windows
 from featflow.core.torch_runtime import device
+from featflow.core.writing import writable
+from featflow.data import tokens as streams
 from featflow.data.windows import blocks, layout
 from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
 
@@ -104,22 +109,68 @@ def shard_range(shard: int, shard_tokens: int, tokens: int, window: int) -> tupl
 
 
 def write_shard(
-    path: Path, parts: Iterator[Tensor], shape: tuple[int, int, int], meta: str
+    path: Path,
+    parts: Callable[[int], Iterator[Tensor]],
+    shape: tuple[int, int, int],
+    provenance: Provenance,
+    checkpoints: Checkpoints,
 ) -> None:
     """Write parts of one bfloat16 tensor as safetensors, one after the other: memory for one part.
 
-    (safetensors itself offers no way but to hold the whole tensor, twice.)
+    (safetensors itself offers no way but to hold the whole tensor, twice.) A temporary file beside
+    `path` grows; a checkpoint says how many of its windows are safe on the disk.
+
+    Args:
+        path: the shard.
+        parts: given a number of windows, those behind them, in parts (W, window, n).
+        shape: of all windows.
+        provenance: written into the file.
+        checkpoints: of this very work.
+
+    Raises:
+        WriteError: when the disk is full.
+        Stop: when a signal asked for the end; what is written stays.
     """
-    size = 2 * int(np.prod(shape))
-    entry = {"dtype": "BF16", "shape": shape, "data_offsets": [0, size]}
-    header = json.dumps({"__metadata__": {KEY: meta}, "activations": entry}).encode()
+    temporary = path.with_name(f".{path.name}.{provenance.id()}.tmp")
+    try:
+        with writable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(temporary, "ab") as file:
+                done = _taken_up(file, shape, provenance, checkpoints)
+                for part in parts(done):
+                    file.write(part.contiguous().view(torch.int16).numpy().data)
+                    done += len(part)
+                    if checkpoints.due():
+                        file.flush()
+                        os.fsync(file.fileno())
+                        checkpoints.save(done, {}, {})
+            if done != shape[0]:
+                raise ValueError(f"{path}: the parts do not add up to {shape}")
+            settle(temporary, path)
+    except Stop:
+        raise
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _taken_up(
+    file: IO[bytes], shape: tuple[int, int, int], provenance: Provenance, checkpoints: Checkpoints
+) -> int:
+    """How many windows of an earlier run the file holds; what is behind them is cut off."""
+    entry = {"dtype": "BF16", "shape": shape, "data_offsets": [0, 2 * int(np.prod(shape))]}
+    metadata = {KEY: provenance.dumps()}
+    header = json.dumps({"__metadata__": metadata, "activations": entry}).encode()
     header += b" " * (-len(header) % 8)
-    with written(path) as temporary, open(temporary, "wb") as file:
-        file.write(struct.pack("<Q", len(header)) + header)
-        for part in parts:
-            file.write(part.contiguous().view(torch.int16).numpy().data)
-        if file.tell() != 8 + len(header) + size:
-            raise ValueError(f"{path}: the parts do not add up to {shape}")
+    header = struct.pack("<Q", len(header)) + header
+    if found := checkpoints.latest():
+        size = len(header) + found.step * 2 * shape[1] * shape[2]
+        if file.tell() >= size:
+            file.truncate(size)
+            return found.step
+    file.truncate(0)
+    file.write(header)
+    return 0
 
 
 def read_shard(path: Path) -> Tensor:
@@ -131,15 +182,16 @@ def read_shard(path: Path) -> Tensor:
     with readable(path), safe_open(path, framework="pt") as file:
         if "activations" not in file.keys():  # noqa: SIM118 (not a mapping)
             raise ValueError("it has no tensor activations")
-        return file.get_tensor("activations")
+        shard = file.get_tensor("activations")
+        if shard.ndim != 3 or shard.dtype != torch.bfloat16 or not len(shard):
+            shape = tuple(shard.shape)
+            raise ValueError(f"its activations are {shard.dtype} {shape}, not bfloat16 (W, L, n)")
+        return shard
 
 
 def load_blocks(names: list[str], tokens: list[Path], windows: Windows, seed: int) -> Blocks:
     """The sequence of blocks of these corpora, from their token files, in the same order."""
-    ids = {
-        name: load_tensors(path, "input_ids")["input_ids"]
-        for name, path in zip(names, tokens, strict=True)
-    }
+    ids = {name: streams.read(path).ids for name, path in zip(names, tokens, strict=True)}
     return Blocks(ids, windows, seed)
 
 
@@ -161,7 +213,13 @@ def run(cfg: ActivationsSlice, *, model: Path, tokens: list[Path], output: Path)
     start, stop = shard_range(cfg.shard, cfg.shard_tokens, cfg.tokens, cfg.windows.window)
     sequence.require(stop)
     hooked = HookedModel.load(model, cfg.hook, device())
-    parts = progress(sequence.activations(hooked, start, stop), "batches")
     shape = (stop - start, cfg.windows.window, hooked.width)
-    write_shard(output, parts, shape, provenance.dumps())
+
+    def parts(done: int) -> Iterator[Tensor]:
+        return progress(sequence.activations(hooked, start + done, stop), "batches")
+
+    name = f"activations-{output.parents[1].name}-{output.parent.name}-{output.stem}"
+    with Checkpoints(f"{name}-{provenance.id()}") as checkpoints:
+        write_shard(output, parts, shape, provenance, checkpoints)
+        checkpoints.clear()
     log.info("%s: %d windows of %d tokens", output.name, stop - start, cfg.windows.window)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featflow.core.artifacts import ArtifactError
+from featflow.core.artifacts import readable
 from featflow.core.config.saes import Activations
 from featflow.models.hooked import HookedModel
 from featflow.saes.activations import Blocks, read_shard, shard_range
@@ -33,15 +33,21 @@ class Shards(Protocol):
 class StoredShards:
     """Shards on the disk, mapped into memory."""
 
-    def __init__(self, paths: list[Path]):
-        """Raises ArtifactError when a file is missing, truncated, or of another width."""
+    def __init__(self, paths: list[Path], width: int | None = None):
+        """Args: the files, in order; n of the model's hook (None: that of the first file).
+
+        Raises:
+            ArtifactError: when a file is missing, truncated, or of another width.
+        """
         self._shards = [read_shard(path) for path in paths]
+        expected = (self._shards[0].shape[1], width or self._shards[0].shape[2])
         for path, shard in zip(paths, self._shards, strict=True):
-            if shard.shape[1:] != self._shards[0].shape[1:]:
-                raise ArtifactError(
-                    f"{path}: windows of {tuple(shard.shape[1:])} numbers, but those of {paths[0]} "
-                    f"have {tuple(self._shards[0].shape[1:])}; rebuild the shards of this model"
-                )
+            with readable(path):
+                if (found := tuple(shard.shape[1:])) != expected:
+                    raise ValueError(
+                        f"its windows have {found} numbers; the model's hook and the other shards "
+                        f"have {expected}"
+                    )
         self.counts = [len(shard) for shard in self._shards]
 
     def shard(self, index: int) -> Tensor:

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from featflow.core.artifacts import load_tensors, save_json, save_table
+from featflow.core.artifacts import save_json, save_table
 from featflow.core.checkpoints import Checkpoints
 from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log
 from featflow.core.slices import SaeSlice
 from featflow.core.torch_runtime import device, seeded
+from featflow.data import tokens as streams
+from featflow.models.folder import written_folder
 from featflow.models.hooked import HookedModel
 from featflow.saes import saelens
 from featflow.saes.activations import load_blocks
@@ -50,7 +52,7 @@ def run(
         unit = cfg.activations.scale == "unit"
         trained = Training(cfg.settings, data, cfg.seed, unit, device()).run(checkpoints)
         _write(cfg, trained, hooked, validation, output, provenance)
-        checkpoints.clear()
+        checkpoints.clear(output / saelens.CFG)
 
 
 def _data(cfg: SaeSlice, model: HookedModel, shards: list[Path], tokens: list[Path]) -> Shards:
@@ -58,7 +60,7 @@ def _data(cfg: SaeSlice, model: HookedModel, shards: list[Path], tokens: list[Pa
         key = "--shards" if cfg.activations.keep else "--tokens"
         raise FeatflowError(f"with activations.keep: {cfg.activations.keep} give {key}, alone")
     if shards:
-        return StoredShards(shards)
+        return StoredShards(shards, model.width)
     sequence = load_blocks(cfg.corpora, tokens, cfg.windows, cfg.activations_seed)
     return FreshShards(sequence, model, cfg.activations, cfg.settings.tokens)
 
@@ -72,10 +74,7 @@ def _write(
     provenance: Provenance,
 ) -> None:
     folded = trained.autoencoder.folded(trained.scale)
-    ids = {
-        name: load_tensors(path, "input_ids")["input_ids"]
-        for name, path in zip(cfg.corpora, validation, strict=True)
-    }
+    ids = {name: streams.read(path).ids for name, path in zip(cfg.corpora, validation, strict=True)}
     here = folded.to(model.device)
     metrics = evaluate(here, model, ids, cfg.windows, cfg.tokens, trained.scale)
     log.info(
@@ -92,6 +91,7 @@ def _write(
         "prepend_bos": False,
         "scale": trained.scale,
     }
-    save_table(output / "training.parquet", trained.table, provenance)
-    save_json(output / "metrics.json", metrics, provenance)
-    saelens.save(output, folded, metadata, provenance)
+    with written_folder(output, saelens.CFG) as folder:
+        save_table(folder / "training.parquet", trained.table, provenance)
+        save_json(folder / "metrics.json", metrics, provenance)
+        saelens.save(folder, folded, metadata, provenance)

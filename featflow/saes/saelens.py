@@ -106,5 +106,10 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Folded:
         if missing := set(NAMES) - set(tensors):
             raise ValueError(f"it has no tensor {', '.join(sorted(missing))}")
         weights = {name: tensors[name] for name in NAMES}
-        sae = Folded(**weights, apply_b_dec_to_input=bool(cfg["apply_b_dec_to_input"]))
+        n, m = cfg.get("d_in"), cfg.get("d_sae")
+        shapes = {"W_enc": (n, m), "b_enc": (m,), "W_dec": (m, n), "b_dec": (n,)}
+        for name, shape in shapes.items():
+            if (found := tuple(weights[name].shape)) != shape:
+                raise ValueError(f"its {name} is {found}, but cfg.json says {shape}")
+    sae = Folded(**weights, apply_b_dec_to_input=bool(cfg.get("apply_b_dec_to_input", True)))
     return sae.to(device)

@@ -24,8 +24,14 @@ RECORDS = 200
 """Rows of the training table."""
 
 
+BAD_DATA = (
+    "the activations hold numbers that are not finite: the model's weights are no good; look at "
+    "its training.parquet, and train the model again"
+)
+
+
 class Diverged(FeatflowError):
-    """The loss is no longer a number."""
+    """The loss, or a weight, is no longer a number."""
 
 
 class Trained(NamedTuple):
@@ -45,6 +51,8 @@ class Training:
         """Args: the SAE's settings; its data; its seed; whether to scale; where to compute."""
         self.settings, self.shards, self.seed, self.device = settings, shards, seed, device
         self.sample = sample(shards, SAMPLED, seed).to(device)
+        if not self.sample.isfinite().all():
+            raise Diverged(BAD_DATA)
         self.window = shards.shard(0).shape[1]
         self.steps = max(1, math.ceil(settings.tokens / (settings.batch * self.window)))
         element = typical_element(self.sample)
@@ -59,15 +67,17 @@ class Training:
         self.records: list[dict[str, float]] = []
         self.done = 0
         self._revived = 0
+        self._told = ""
 
     def run(self, checkpoints: Checkpoints) -> Trained:
         """Train from the newest checkpoint, or from the start, to the end.
 
         Raises:
-            Diverged: when the loss is no number.
+            Diverged: when the loss or a weight is no number; neither ever is in a checkpoint.
             Stop: when a signal asked for the end; the state is saved.
         """
-        if found := checkpoints.latest():
+        found, self._told = checkpoints.latest(), checkpoints.told()
+        if found:
             self.restore(found.step, found.tensors, found.meta)
         else:
             self.sae.start_at(geometric_median(self.sample))
@@ -77,8 +87,10 @@ class Training:
             zip(left, stream, strict=False), "steps", self.steps, self.done
         ):
             self.step(step, batch)
-            if step < self.steps and checkpoints.due():
+            if step == self.steps or checkpoints.due():
+                self._check_weights()
                 checkpoints.save(step, *self.state)
+                self._told = checkpoints.told()
         self._warn_off_target()
         return Trained(self.sae, self.scale, pd.DataFrame(self.records))
 
@@ -89,10 +101,9 @@ class Training:
         penalty = self.penalty.value
         found = self.sae.step(x, rate, penalty)
         if not math.isfinite(found.mse + found.l1):
-            raise Diverged(
-                f"the loss is not finite at step {step} of {self.steps}; lower the SAE's "
-                f"learning_rate (it is {self.settings.learning_rate:g})"
-            )
+            if not x.isfinite().all():
+                raise Diverged(BAD_DATA)
+            raise self._diverged(f"the loss became {found.mse + penalty * found.l1}", step)
         self.penalty.follow(step, found.l0)
         self.revival.note(step, found.fired)
         if self.revival.due(step) and self.penalty.on_target:
@@ -100,6 +111,19 @@ class Training:
         self.done = step
         if step % max(1, self.steps // RECORDS) == 0 or step == self.steps:
             self._record(found, penalty, rate, len(x))
+
+    def _check_weights(self) -> None:
+        """Raise Diverged if a weight is bad: a NaN in the encoder only silences its feature."""
+        for name, tensor in self.sae.state.items():
+            if not tensor.isfinite().all():
+                raise self._diverged(f"the SAE's {name} became not finite", self.done)
+
+    def _diverged(self, what: str, step: int) -> Diverged:
+        return Diverged(
+            f"{what} at step {step} of {self.steps}; {self._told}. The same command goes on from a "
+            "checkpoint; other settings start anew: try a smaller learning_rate of the SAE (it is "
+            f"{self.settings.learning_rate:g}), a warmup, or precision: float32"
+        )
 
     def _record(self, found: Step, penalty: float, rate: float, tokens: int) -> None:
         self.records.append(

@@ -1,20 +1,26 @@
 """Checkpoints: what is saved comes back, one process holds them, a signal ends the work well."""
 
+import errno
+import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
-from featflow.core.checkpoints import Checkpoints, Locked, Stop
+from featflow.core import locking, runs
+from featflow.core.checkpoints import Checkpoints, Stop
 
 
 @pytest.fixture(autouse=True)
 def _root(tmp_path, monkeypatch):
     monkeypatch.setenv("FEATFLOW_CHECKPOINTS", str(tmp_path))
+    monkeypatch.delenv(runs.VARIABLE, raising=False)
 
 
 def _state(step: int) -> dict[str, torch.Tensor]:
@@ -63,19 +69,78 @@ def test_nothing_is_left_after_success():
     with Checkpoints("a") as checkpoints:
         checkpoints.save(1, _state(1), {})
         (checkpoints.folder / ".000000002.safetensors.1.tmp").write_text("half-written")
-        checkpoints.clear()
+        checkpoints.clear(Path("results/a.json"))
     assert not checkpoints.folder.exists()
 
 
-def test_a_second_copy_is_refused_until_the_first_has_ended():
+def test_under_snakemake_the_last_state_stays_until_it_is_noted(monkeypatch):
+    monkeypatch.setenv(runs.VARIABLE, "a run's record")
+    with Checkpoints("a") as checkpoints:
+        checkpoints.save(1, _state(1), {})
+        checkpoints.save(2, _state(2), {})
+        (checkpoints.folder / ".000000002.safetensors.1.tmp").write_text("half-written")
+        checkpoints.clear(Path("results/a.json"))
+    names = sorted(path.name for path in checkpoints.folder.iterdir())
+    assert names == ["000000002.safetensors", runs.FINISHED, "lock"]
+    with Checkpoints("a") as again:
+        assert step_of(again) == 2
+        again.clear()  # short work: nothing is worth keeping
+    assert not checkpoints.folder.exists()
+
+
+@pytest.fixture
+def said(monkeypatch):
+    records: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: records.append(record.getMessage())  # type: ignore[method-assign]
+    monkeypatch.setattr(locking.log, "handlers", [handler])
+    level = locking.log.level
+    locking.log.setLevel(logging.INFO)
+    monkeypatch.setattr(locking, "SECONDS_BETWEEN_TRIES", 0.02)
+    yield records
+    locking.log.setLevel(level)
+
+
+def test_a_second_copy_waits_says_for_whom_and_goes_on_from_there(said, monkeypatch):
+    monkeypatch.setattr(locking, "SECONDS_BETWEEN_LINES", 0.1)
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    found = []
+
+    def second():
+        with Checkpoints("a") as checkpoints:
+            found.append(step_of(checkpoints))
+
     with Checkpoints("a") as first:
-        with pytest.raises(Locked, match=f"process {os.getpid()} on"):
-            Checkpoints("a").__enter__()
         with Checkpoints("b"):
-            pass
+            pass  # other work is not held up
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(0.35)
         first.save(1, _state(1), {})
-    with Checkpoints("a") as second:
-        assert step_of(second) == 1
+        assert not found
+    thread.join(5)
+    assert found == [1]
+    waiting = [line for line in said if "waiting for it" in line]
+    assert 3 <= len(waiting) <= 5
+    assert f"process {os.getpid()} on {os.uname().nodename} (SLURM job 17) is doing" in waiting[-1]
+
+
+def test_a_lock_whose_holder_has_cleared_up_is_taken_anew(said):
+    with Checkpoints("a"):
+        thread = threading.Thread(target=lambda: Checkpoints("a").__enter__().__exit__())
+        thread.start()
+        time.sleep(0.1)
+    thread.join(5)
+    assert not thread.is_alive() and not (Checkpoints("a").folder).exists()
+
+
+def test_a_file_system_without_locks_is_named(monkeypatch):
+    def none(file, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(locking.fcntl, "flock", none)
+    with pytest.raises(locking.NoLocks, match=r"a/lock: .*flock.*FEATFLOW_CHECKPOINTS"):
+        Checkpoints("a").__enter__()
 
 
 def test_time_makes_a_checkpoint_due(monkeypatch):
@@ -96,7 +161,17 @@ def test_a_signal_makes_one_due_and_saving_stops():
     assert checkpoints.newest() is not None
 
 
-def test_a_killed_process_frees_the_lock():
+def test_slurm_may_say_sigterm_twice_but_a_second_ctrl_c_is_obeyed():
+    with Checkpoints("a") as checkpoints:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert checkpoints.due()
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_killed_process_frees_the_lock(said):
     code = (
         "import time; from featflow.core.checkpoints import Checkpoints\n"
         "with Checkpoints('a') as c: print('locked', flush=True); time.sleep(60)"
@@ -104,16 +179,8 @@ def test_a_killed_process_frees_the_lock():
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"locked\n"
-        with pytest.raises(Locked, match=f"process {process.pid} on"):
-            Checkpoints("a").__enter__()
-        process.kill()
-        process.wait(10)
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            try:
-                with Checkpoints("a") as checkpoints:
-                    assert checkpoints.latest() is None
-                return
-            except Locked:
-                time.sleep(0.05)
-    pytest.fail("the lock of a killed process was never freed")
+        threading.Timer(0.2, process.kill).start()
+        with Checkpoints("a") as checkpoints:
+            assert checkpoints.latest() is None
+            assert process.wait(10) == -signal.SIGKILL
+    assert any(f"process {process.pid} on" in line for line in said)

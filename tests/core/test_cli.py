@@ -1,10 +1,14 @@
 """The command line as a user meets it."""
 
+import importlib
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from featflow.cli import EVERYDAY
 from featflow.core.stages import STAGES
 
 
@@ -13,9 +17,16 @@ def featflow(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_help_lists_every_stage():
-    text = featflow("--help").stdout
-    assert all(f"\n  {verb} " in text for verb in STAGES)
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
+def test_help_has_two_groups_and_every_verb(arguments):
+    result = featflow(*arguments)
+    everyday, stages = result.stdout.split("\nstages ")
+    assert result.returncode == 0
+    assert all(f"\n  {verb} " in stages for verb in STAGES)
+    assert all(f"\n  {verb} " in everyday for verb in EVERYDAY)
+    assert (
+        "snakemake --profile local" in everyday and max(map(len, result.stdout.split("\n"))) <= 90
+    )
 
 
 def test_a_misspelt_verb():
@@ -26,7 +37,34 @@ def test_a_misspelt_verb():
 @pytest.mark.parametrize("verb", ["corpus", "flow"])
 def test_help_of_a_stage_has_its_flags(verb):
     text = featflow(verb, "--help").stdout
-    assert "--cfg" in text and {"corpus": "--selection", "flow": "--edges"}[verb] in text
+    assert "--cfg JSON" in text and "--log FILE" in text
+    assert {"corpus": "--selection", "flow": "--edges"}[verb] in text
+    assert "(default: )" not in featflow("sae", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("verb", "flags"),
+    [
+        ("check", ["[STUDY]", "--config FILE", "featflow check paper"]),
+        ("menu", ["[STUDY]", "--stage STAGE", "--stale", "featflow menu demo --stage figure"]),
+        (
+            "init",
+            ["NAME", "--folders", "--model", "--paper", "--set-default", "featflow init mine"],
+        ),
+        ("table", ["[STUDY]"]),
+        ("schema", ["--markdown"]),
+    ],
+)
+def test_help_of_a_command(verb, flags):
+    result = featflow(verb, "--help")
+    assert result.returncode == 0 and [flag for flag in flags if flag not in result.stdout] == []
+    assert "{None}" not in result.stdout and "Args:" not in result.stdout
+
+
+@pytest.mark.parametrize("verb", EVERYDAY)
+def test_a_command_is_its_module_s_function(verb):
+    module = importlib.import_module(f"featflow.commands.{verb}")
+    assert callable(getattr(module, verb))
 
 
 def test_an_error_is_a_message_with_the_remedy_in_terminal_and_log(tmp_path):
@@ -64,6 +102,48 @@ def test_a_wrong_slice_is_explained(cfg, words):
     assert result.returncode == 1 and words in result.stderr and "Traceback" not in result.stderr
 
 
-def test_table_of_an_unknown_study():
-    result = featflow("table", "dmo")
+@pytest.mark.parametrize("verb", ["table", "check", "menu"])
+def test_an_unknown_study(verb):
+    result = featflow(verb, "dmo")
     assert result.returncode == 1 and "did you mean 'demo'" in result.stderr
+    assert "Traceback" not in result.stderr and result.stdout == ""
+
+
+def test_check_says_all_that_is_wrong_at_once(tmp_path):
+    text = Path("workflow_config.yaml").read_text()
+    path = tmp_path / "w.yaml"
+    path.write_text(
+        text.replace("threshold: 0.8", "threshold: 1.3").replace("kind: slerp", "kind: slrp")
+    )
+    result = featflow("check", "--config", str(path))
+    assert result.returncode == 1 and result.stdout == ""
+    assert "studies.paper.flow.threshold" in result.stderr
+    assert "studies.paper.models.luastories.method.kind: found 'slrp'" in result.stderr
+
+
+def test_check_names_what_the_machine_lacks():
+    environment = {k: v for k, v in os.environ.items() if k != "FEATFLOW_CORPORA"}
+    command = [sys.executable, "-m", "featflow", "check", "desk"]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert result.returncode == 1
+    for corpus in ("babylm", "tinystories"):
+        assert f"studies.desk.corpora.{corpus}.paths.0: the environment var" in result.stderr
+
+
+def test_menu_of_an_unknown_stage():
+    result = featflow("menu", "--stage", "saes")
+    assert (
+        result.returncode == 1
+        and "--stage: no stage named 'saes'; did you mean 'sae'" in result.stderr
+    )
+
+
+def test_a_log_without_a_file():
+    result = featflow("sae", "--log")
+    assert result.returncode == 2 and "--log needs a file" in result.stderr
+
+
+def test_a_reader_that_has_had_enough():
+    command = f"{sys.executable} -m featflow schema | head -1"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert result.stdout == "{\n" and result.stderr == ""

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from featflow.commands import schema
+from featflow.commands.schema import schema
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "docs" / "workflow_config.schema.json"
@@ -32,7 +32,7 @@ def validator():
 
 def test_in_step(capsys):
     schema()
-    assert capsys.readouterr().out == SCHEMA.read_text(), "run: make schema"
+    assert capsys.readouterr().out == SCHEMA.read_text(), "run: make docs"
 
 
 @pytest.mark.parametrize("name", ["workflow_config.yaml", "tests/workflow/tiny.yaml"])

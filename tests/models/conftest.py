@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from featflow.core.config.merging import Slerp
+from featflow.core.config.merging import Method, Slerp, TaskVectors
 from featflow.core.config.models import Architecture, FinetuneTraining, Training
 from featflow.core.slices import FinetuneSlice, MergeSlice, SweepSlice, TrainSlice
 from featflow.models import finetune, sweep, train
@@ -67,13 +67,15 @@ def finetune_slice(corpora: list[str], **training) -> FinetuneSlice:
     )
 
 
-def merge_slice(t) -> MergeSlice:
+def merge_slice(t=0.5, method: Method | None = None) -> MergeSlice:
+    """A merge of `one` and `two`: by slerp at t, or by another method."""
     return MergeSlice(
         study="demo",
         model="merged",
         parents=["one", "two"],
         corpora=[["one"], ["two"]],
-        method=Slerp(kind="slerp", t=t),
+        method=method or Slerp(kind="slerp", t=t),
+        base="base" if isinstance(method, TaskVectors) else None,
     )
 
 

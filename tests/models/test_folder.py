@@ -1,20 +1,35 @@
 """Model folders load wherever Hugging Face folders load."""
 
 import logging
+import shutil
 import warnings
+from pathlib import Path
 from typing import cast
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, MistralForCausalLM
 
+from featflow import cli
 from featflow.core.artifacts import ArtifactError
+from featflow.core.config.errors import FeatflowError
+from featflow.core.config.merging import Slerp
 from featflow.core.config.models import Architecture
+from featflow.core.slices import (
+    ActivationsSlice,
+    EvaluateSlice,
+    PretrainedSlice,
+    SweepSlice,
+    Windows,
+)
 from featflow.data.tokenizer import load
+from featflow.models import merge, pretrained
 from featflow.models.folder import load_model, written_folder
+from featflow.models.hooked import HookedModel
 from featflow.models.train import build
-from tests.models.conftest import ARCHITECTURE, train_slice
+from tests.models.conftest import ARCHITECTURE, finetune_slice, merge_slice, train_slice
 
 
 @pytest.fixture
@@ -35,13 +50,33 @@ def test_the_folder_loads_as_it_is_and_without_a_warning(base, ids, caplog):
     assert torch.equal(model(ids).logits, load_model(base)(ids).logits)
 
 
-def test_transformer_lens_gives_the_same_logits(base, ids):
+@pytest.fixture
+def folders(base, children, model_folder, tokenizer_file, tmp_path) -> dict[str, Path]:
+    """A folder of each stage that writes models."""
+    merge.run(merge_slice(0.4), parents=children, output=tmp_path / "merge")
+    brought = PretrainedSlice(study="demo", model="m", name=str(model_folder), context=32)
+    pretrained.run(brought, tokenizer=tokenizer_file, output=tmp_path / "pretrained")
+    return {
+        "train": base,
+        "finetune": children[0],
+        "merge": tmp_path / "merge",
+        "pretrained": tmp_path / "pretrained",
+    }
+
+
+def test_transformers_and_transformer_lens_give_equal_logits(folders, ids):
     from transformer_lens.model_bridge import TransformerBridge
 
-    with torch.no_grad():
-        expected = load_model(base)(ids).logits
-        bridge = TransformerBridge.boot_transformers(str(base), device="cpu", dtype=torch.float32)
-        torch.testing.assert_close(bridge(ids), expected, rtol=0, atol=2e-5)
+    for folder in folders.values():
+        with torch.no_grad():
+            expected = load_model(folder)(ids).logits
+            plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+            assert torch.equal(plain(ids).logits, expected)
+            bridge = TransformerBridge.boot_transformers(
+                str(folder), device="cpu", dtype=torch.float32
+            )
+            torch.testing.assert_close(bridge(ids), expected, rtol=0, atol=1e-5)
+        assert AutoTokenizer.from_pretrained(folder).bos_token == "<s>"
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -89,11 +124,134 @@ def test_the_group_may_read_what_the_umask_lets_it(base):
     assert len(set(modes.values())) == 1, modes  # safetensors alone would give 0600
 
 
-def test_missing_and_truncated_models_are_named(base, tmp_path):
+@pytest.fixture
+def spoilt(base, tmp_path):
+    """A copy of a model folder, as the workflow would have it, to be spoilt."""
+    return Path(shutil.copytree(base, tmp_path / "results" / "demo" / "models" / "lua"))
+
+
+TARGET = "results/demo/models/lua"
+REBUILD = f"rebuild it with: snakemake --profile local --forcerun {TARGET}/model.safetensors"
+
+
+def readers(folder, corpora, tmp_path) -> dict[str, list[str]]:
+    """The command of every stage that reads a model folder."""
+    common = {"study": "demo", "model": "m"}
+    evaluated = EvaluateSlice(**common, corpora=["one"], tokens=100)
+    tokens, output = ["--tokens", str(corpora["one"])], ["--output", str(tmp_path / "new" / "m")]
+    swept = SweepSlice(
+        **common,
+        parents=["one", "two"],
+        corpora=[["one"], ["one"]],
+        method=Slerp(kind="slerp"),
+        points=2,
+        tokens=100,
+    )
+    dumped = ActivationsSlice(
+        **common,
+        hook="blocks.0.mlp.hook_post",
+        corpora=["one"],
+        windows=Windows(window=8, context="full", context_length=32),
+        seed=0,
+        shard=0,
+        shard_tokens=64,
+        tokens=64,
+    )
+    tuned = finetune_slice(["one"])
+    parents = ["--parents", str(folder), str(folder)]
+    model = ["--model", str(folder)]
+    return {
+        "evaluate": ["--cfg", evaluated.dumps(), *model, *tokens, *output],
+        "finetune": ["--cfg", tuned.dumps(), "--parent", str(folder), *tokens, *output],
+        "merge": ["--cfg", merge_slice(0.5).dumps(), *parents, *output],
+        "sweep": ["--cfg", swept.dumps(), *parents, *tokens, *output],
+        "activations": ["--cfg", dumped.dumps(), *model, *tokens, *output],
+    }
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "finetune", "merge", "sweep", "activations"])
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), REBUILD),
+        (lambda path: path.write_bytes(b"half"), REBUILD),
+        (lambda path: path.unlink(), "no such file; make it with: snakemake --profile local"),
+    ],
+    ids=["truncated", "foreign", "missing"],
+)
+def test_every_stage_names_the_file_and_the_target(
+    spoilt, corpora, tmp_path, capsys, verb, spoil, words
+):
+    spoil(spoilt / "model.safetensors")
+    before = sorted(path for path in spoilt.rglob("*"))
+    with pytest.raises(SystemExit) as exit:
+        cli.main([verb, *readers(spoilt, corpora, tmp_path)[verb]])
+    said = capsys.readouterr().err
+    assert exit.value.code == 1
+    assert f"{TARGET}/model.safetensors: " in said and words in said, said
+    assert not (tmp_path / "new").exists() or not list((tmp_path / "new").iterdir())
+    assert sorted(path for path in spoilt.rglob("*")) == before
+
+
+def rewrite(folder: Path, change) -> None:
+    weights = load_file(folder / "model.safetensors")
+    save_file(change(weights), folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_other_weights_than_the_config_s_are_no_model(spoilt):
+    """transformers would draw what is missing at random, and say so in a warning."""
+    rewrite(spoilt, lambda weights: {n: w for n, w in weights.items() if "up_proj" not in n})
+    lacking = (
+        r"lua/model\.safetensors: .* lacks model\.layers\.0\.mlp\.up_proj\.weight of a Mistral"
+    )
+    with pytest.raises(ArtifactError, match=lacking):
+        load_model(spoilt)
+    with pytest.raises(ArtifactError, match=lacking):
+        HookedModel.load(spoilt, "blocks.0.mlp.hook_post")
+    rewrite(spoilt, lambda weights: {"foreign": torch.ones(2)})
+    with pytest.raises(ArtifactError, match=r"lacks lm_head\.weight, .* and 9 more of a Mistral"):
+        load_model(spoilt)
+
+
+def test_more_weights_than_the_config_s_are_no_model_either(spoilt):
+    rewrite(spoilt, lambda weights: {**weights, "foreign": torch.ones(2)})
+    with pytest.raises(ArtifactError, match="holds foreign, which the model does not have"):
+        load_model(spoilt)
+
+
+def test_weights_of_another_shape_are_named(spoilt):
+    rewrite(spoilt, lambda weights: {**weights, "lm_head.weight": torch.ones(7, 32)})
+    with pytest.raises(
+        ArtifactError, match=r"lm_head\.weight is \(7, 32\), and \(290, 32\) in its"
+    ):
+        load_model(spoilt)
+
+
+def test_a_weight_that_is_not_finite_is_named(spoilt):
+    def with_nan(weights):
+        weights["model.norm.weight"][3] = torch.nan
+        return weights
+
+    rewrite(spoilt, with_nan)
+    with pytest.raises(
+        FeatflowError, match=r"lua/model\.safetensors: model\.norm\.weight has weights"
+    ):
+        load_model(spoilt)
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[1]", '{"model_type": "mistral", "vocab_size": "x"}'])
+def test_a_broken_config_is_named(spoilt, text):
+    (spoilt / "config.json").write_text(text)
+    with pytest.raises(ArtifactError, match=r"lua/config\.json: cannot be read"):
+        load_model(spoilt)
+
+
+def test_a_missing_model_and_a_broken_tokenizer_are_named(spoilt, tmp_path):
     with pytest.raises(ArtifactError, match=r"nowhere/config\.json: no such file"):
         load_model(tmp_path / "nowhere")
-    for file in base.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    (tmp_path / "model.safetensors").write_bytes(b"half")
-    with pytest.raises(ArtifactError, match="cannot be read"):
-        load_model(tmp_path)
+    (spoilt / "tokenizer.json").write_text("{")
+    with pytest.raises(ArtifactError, match=r"lua/tokenizer\.json: cannot be read"):
+        HookedModel.load(spoilt, "blocks.0.mlp.hook_post")
+    (spoilt / "tokenizer.json").unlink()
+    with pytest.raises(ArtifactError, match=r"lua/tokenizer\.json: no such file"):
+        HookedModel.load(spoilt, "blocks.0.mlp.hook_post")

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from featflow.core.artifacts import ArtifactError
+from featflow.models.folder import save_tokenizer
 from featflow.models.hooked import HookedModel, HookError, batches
 
 HOOK = "blocks.0.mlp.hook_post"
@@ -91,6 +92,19 @@ def test_an_unknown_hook_is_named_with_those_there_are(model_folder):
 def test_a_missing_model_is_an_artifact_error(tmp_path):
     with pytest.raises(ArtifactError, match="no such file"):
         HookedModel.load(tmp_path / "results/demo/models/lua", HOOK, "cpu")
+
+
+def test_a_model_that_transformer_lens_does_not_know_is_said(tmp_path, tokenizer_file):
+    from transformers import CTRLConfig, CTRLLMHeadModel
+
+    sizes = {"vocab_size": 300, "n_positions": 64, "n_embd": 32, "dff": 48, "n_layer": 1}
+    CTRLLMHeadModel(CTRLConfig(**sizes, n_head=4)).save_pretrained(tmp_path / "ctrl")
+    save_tokenizer(tokenizer_file, tmp_path / "ctrl")
+    with pytest.raises(HookError) as error:
+        HookedModel.load(tmp_path / "ctrl", HOOK)
+    message = str(error.value)
+    assert "ctrl: TransformerLens cannot open a CTRLLMHeadModel" in message
+    assert "but have no SAE" in message and len(message) < 300
 
 
 def test_batches_are_all_blocks_in_order():

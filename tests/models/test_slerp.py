@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from featflow.core.config.merging import Slerp
-from featflow.models.merging import slerp
+from featflow.models.merging import Weight, slerp
 
 
 def merge(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:
-    return slerp.merge([a, b], Slerp(kind="slerp", t=t)).tensor
+    return slerp.merge(Weight("w", [a, b]), Slerp(kind="slerp", t=t)).tensor
 
 
 def facts(a: torch.Tensor, b: torch.Tensor) -> dict:
-    return slerp.merge([a, b], Slerp(kind="slerp", t=0.5)).facts
+    return slerp.merge(Weight("w", [a, b]), Slerp(kind="slerp", t=0.5)).facts
 
 
 def in_numpy(a: torch.Tensor, b: torch.Tensor, t: float) -> np.ndarray:

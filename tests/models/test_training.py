@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ import torch
 from transformers import get_cosine_schedule_with_warmup
 
 from featflow.core.artifacts import load_tensors
-from featflow.core.checkpoints import Checkpoints, Locked, Stop
+from featflow.core.checkpoints import Checkpoints, Stop
 from featflow.core.config.models import Training
 from featflow.core.provenance import Provenance
 from featflow.models import finetune, train, training
@@ -134,11 +135,17 @@ def test_the_last_good_checkpoint_survives_a_nan(base, corpora, tmp_path, monkey
         )
 
 
-def test_a_second_copy_is_refused(base, corpora, tmp_path):
+def test_a_second_copy_waits_for_the_first(base, corpora, tmp_path):
     cfg, tokens = finetune_slice(["one"]), [corpora["one"]]
     identity = f"m-{Provenance('finetune', cfg, [base, *tokens]).id()}"
-    with Checkpoints(identity), pytest.raises(Locked):
-        finetune.run(cfg, parent=base, tokens=tokens, output=tmp_path / "m")
+    given = {"parent": base, "tokens": tokens, "output": tmp_path / "m"}
+    second = Thread(target=finetune.run, args=[cfg], kwargs=given, daemon=True)
+    with Checkpoints(identity):
+        second.start()
+        second.join(1)
+        assert second.is_alive() and not (tmp_path / "m").exists()
+    second.join(60)
+    assert (tmp_path / "m" / "config.json").is_file()
 
 
 def test_rows_are_few_and_their_losses_means(base, corpora, tmp_path, monkeypatch):

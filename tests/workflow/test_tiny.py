@@ -1,6 +1,9 @@
 """The tiny study for real: what it makes, and what an edit makes again."""
 
+import re
 import shutil
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,8 +11,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from featflow.commands import disk
 from featflow.core import paths
 from featflow.core.artifacts import load_json, load_table
+from featflow.core.config import load
+from featflow.core.slicer import Slices
 from tests.workflow.conftest import ROOT, copy_checkout, counts, dry_run, snakemake
 
 pytestmark = pytest.mark.workflow
@@ -194,3 +200,33 @@ def test_the_same_study_gives_the_same_bytes(tiny, tmp_path):
     for target in targets:
         assert (again / target).read_bytes() == (tiny / target).read_bytes(), target
     shutil.rmtree(again)
+
+
+def test_the_disk_estimate_fits_what_is_there(tiny):
+    slices = Slices("tiny", load(tiny / "workflow_config.yaml").studies["tiny"])
+    files = [f for f in (tiny / "results/tiny").rglob("*") if f.is_file()]
+    assert disk.estimate(slices).total == pytest.approx(
+        sum(f.stat().st_size for f in files), rel=0.3
+    )
+
+
+def test_the_menu_of_a_study_that_is_built(tiny):
+    command = [sys.executable, "-m", "featflow", "menu", "tiny"]
+    menu = subprocess.run(command, cwd=tiny, capture_output=True, text=True)
+    assert menu.returncode == 0, menu.stderr
+    states = dict(re.findall(r"^(results/\S+)  +(.*)$", menu.stdout, re.M))
+    for path in (tiny / "results").rglob("*"):
+        if path.is_file() and path.name not in OTHER_FILES:
+            assert states[str(path.relative_to(tiny))] == "up to date"
+    assert states["results/tiny/figures/flow.svg"] == "on request"
+    stale = subprocess.run([*command, "--stale"], cwd=tiny, capture_output=True, text=True)
+    assert "nothing of what was asked for is stale" in stale.stdout
+
+
+OTHER_FILES = (
+    "provenance.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+"""What lies beside outputs without being one."""

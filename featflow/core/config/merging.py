@@ -77,8 +77,9 @@ class Dare(TaskVectors):
     kind: Literal["dare"]
     density: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Share of entries that is kept (1 − the paper's drop rate p)."""
-    rescale: bool = True
-    """Divide what is kept by the density."""
+    rescale: Literal["density", "norm"] | None = "density"
+    """What makes up for the entries dropped: `density`, the rest is divided by it (the paper);
+    `norm`, each weight's difference keeps its L1 norm (mergekit); null: nothing."""
     signs: bool = False
     """Elect a sign for each entry, as TIES does."""
     normalize: bool = False

@@ -80,8 +80,8 @@ class Study(Config):
 
     @property
     def probe_corpora(self) -> list[Name]:
-        """The corpora of the probe, in the config's order."""
-        return list(self.corpora) if self.probe.corpora == "all" else list(self.probe.corpora)
+        """The corpora of the probe, by name."""
+        return sorted(self.corpora if self.probe.corpora == "all" else self.probe.corpora)
 
     @property
     def drawn(self) -> dict[Name, Figure]:

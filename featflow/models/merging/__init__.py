@@ -2,12 +2,13 @@
 
 A method's module has one function,
 
-    merge(tensors: Sequence[Tensor], settings: <its config class>) -> Merged
+    merge(weight: Weight, settings: <its config class>) -> Merged
 
-on one weight of every parent, in the parents' order, all of one shape: its result has that shape,
-and the first parent's dtype, and does not depend on the other weights. What it computes in is its
-own affair. The facts are what merge.json tells about the weight. A method whose config class has a
-number `t` can be swept: `sweep` and `merge` put the numbers there.
+on one weight of every parent: its result has their shape and the first parent's dtype, and does not
+depend on the other weights, nor on the order in which they are merged. What it computes in is its
+own affair, but no less than float32. The facts are what merge.json tells about the weight. A method
+whose config class is a `TaskVectors` is given the base's weight too. A method whose config class
+has a number `t` can be swept: `sweep` and `merge` put the numbers there.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,15 @@ from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
+
+
+class Weight(NamedTuple):
+    """One weight of every parent, in the parents' order, all of one shape."""
+
+    name: str
+    parents: Sequence[Tensor]
+    base: Tensor | None = None
+    """The base's, for methods on task vectors."""
 
 
 class Merged(NamedTuple):
@@ -27,8 +37,8 @@ class Merged(NamedTuple):
 class MergeFunction(Protocol):
     """What a method's module calls `merge`."""
 
-    def __call__(self, tensors: Sequence[Tensor], settings: Any) -> Merged:
-        """Merge the same tensor of each parent."""
+    def __call__(self, weight: Weight, settings: Any) -> Merged:
+        """Merge the same weight of each parent."""
         ...
 
 

@@ -8,21 +8,19 @@ The angle comes from the unit-normalised vectors, the interpolation is of the ra
 two are as good as collinear (|cos ω| > 0.9995) it is linear.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from featflow.core.config.merging import Slerp
-from featflow.models.merging import Merged
+from featflow.models.merging import Merged, Weight
 
 COLLINEAR = 0.9995
 SMALLEST_NORM = 1e-8
 
 
-def merge(tensors: Sequence[Tensor], settings: Slerp) -> Merged:
-    """Interpolate between two tensors of one shape, in float64; t = 0 is the first, bit for bit."""
-    first, second = tensors
+def merge(weight: Weight, settings: Slerp) -> Merged:
+    """Interpolate between two parents' weights, in float64; t = 0 is the first, bit for bit."""
+    first, second = weight.parents
     t = float(settings.t)
     a, b = first.double(), second.double()
     cosine = float((_unit(a) * _unit(b)).sum().clamp(-1, 1))

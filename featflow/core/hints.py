@@ -1,0 +1,79 @@
+"""What a target that no rule makes may have been meant to be.
+
+Snakemake says only `No rule to produce X`. A name in a place where a rule's pattern takes any is
+checked by the rules (`Slices.check`); this is for what is misspelt before any pattern matches.
+"""
+
+import difflib
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from featflow.core import paths
+from featflow.core.config.errors import did_you_mean
+from featflow.core.config.models import Base, Finetune, Merge
+from featflow.core.paths import Template
+from featflow.core.slicer import Slices
+
+LISTED = "`featflow menu` lists the targets"
+
+
+class MissingRule(logging.Filter):
+    """Puts the closest target behind Snakemake's message, as a filter of its logger."""
+
+    def __init__(self, studies: Mapping[str, Slices]):
+        """Args: studies: the slices of each study of the config."""
+        super().__init__()
+        self.studies = studies
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, with a hint added to the one that says that a rule is missing."""
+        message = str(record.msg)
+        if getattr(record, "exception", None) == "MissingRuleException" and LISTED not in message:
+            target = re.search(r"No rule to produce (\S+)", message)
+            record.msg = f"{message}\n{hint(target[1], self.studies) if target else LISTED}"
+        return True
+
+
+def hint(target: str, studies: Mapping[str, Slices]) -> str:
+    """The closest name or target that there is, and how to list them all."""
+    parts = target.split("/")
+    if parts[0] == "results" and len(parts) > 2 and parts[1] not in studies:
+        return f"there is no study {parts[1]!r}; {did_you_mean(parts[1], studies)} {LISTED}"
+    known = [path for slices in studies.values() for path in targets(slices)]
+    close = difflib.get_close_matches(target, known, n=1)
+    return f"did you mean {close[0]}? {LISTED}" if close else LISTED
+
+
+def targets(slices: Slices) -> Iterator[str]:
+    """Every file of a study that some rule makes."""
+    study, lineage = slices.study, slices.lineage
+    hooks = {(m, study.saes[s].hook) for m, s in lineage.dictionaries()}
+    shards = -(-study.activations.tokens // study.activations.shard_tokens)
+
+    def of(templates: Iterable[Template], names: Iterable[Mapping[str, object]]) -> Iterator[str]:
+        for name in names:
+            yield from (template.at(study=slices.name, **name) for template in templates)
+
+    def models(*kinds: type) -> list[dict[str, str]]:
+        return [{"model": n} for n, m in study.models.items() if isinstance(m, kinds)]
+
+    corpora = [{"corpus": c, "split": split} for c in study.corpora for split in paths.SPLITS]
+    dictionaries = [{"model": m, "sae": s} for m, s in lineage.dictionaries()]
+    saes = (paths.SAE, paths.SAE_WEIGHTS, paths.SAE_TRAINING, paths.SAE_METRICS, paths.SUMMARY)
+    flow = (paths.FLOW_FEATURES, paths.FLOW_EDGES, paths.FLOW_STRATA, paths.FLOW_CHAINS)
+    probe = [{**d, "corpus": c} for d in dictionaries for c in study.probe_corpora]
+    dumps = [{"model": m, "hook": h, "shard": i} for m, h in sorted(hooks) for i in range(shards)]
+    figures = [{"figure": f, "format": x} for f in study.drawn for x in paths.FORMATS]
+    yield from of((paths.TOKENIZER, paths.REPORT), [{}])
+    yield from of((paths.CORPUS, paths.TOKENS), corpora)
+    yield from of((paths.MODEL, paths.WEIGHTS, paths.EVALUATE), models(object))
+    yield from of((paths.TRAINING,), models(Base, Finetune))
+    yield from of((paths.MERGE,), models(Merge))
+    yield from of((paths.SWEEP,), [{"model": m} for m in study.swept])
+    yield from of((paths.ACTIVATIONS,), dumps)
+    yield from of(saes, dictionaries)
+    yield from of((paths.FEATURES,), probe)
+    yield from of((paths.MATRIX, paths.MATCHES), [{"a": p.a, "b": p.b} for p in lineage.pairs()])
+    yield from of(flow, [{"sae": s} for s in study.flow_saes])
+    yield from of((paths.FIGURE,), figures)

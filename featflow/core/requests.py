@@ -1,0 +1,51 @@
+"""What a profile, or the command line, asks of the cluster for each rule: checked, not guessed.
+
+Snakemake takes any rule and any resource in `set-resources` and `set-threads`, and a misspelt one
+asks for nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from featflow.core.config.errors import ConfigError, did_you_mean
+
+RESOURCES = (
+    *("clusters", "constraint", "cpus_per_gpu", "cpus_per_task", "disk", "disk_mb", "gpu"),
+    *("gpu_model", "gres", "mem", "mem_mb", "mem_mb_per_cpu", "nodes", "qos", "runtime"),
+    *("slurm_account", "slurm_extra", "slurm_partition", "tasks", "tasks_per_gpu", "tmpdir"),
+)
+"""Those that Snakemake and its SLURM plugin read."""
+
+
+def spread(asked: Mapping[str, Any], studies: Iterable[str]) -> dict[str, Any]:
+    """What is asked for `features` goes to the rule of each study (features_demo, …)."""
+    rules = dict(asked)
+    if "features" in rules:
+        for_all = rules.pop("features")
+        rules = {**{f"features_{study}": for_all for study in studies}, **rules}
+    return rules
+
+
+def check(resources: Mapping[str, Any], threads: Iterable[str], rules: Iterable[str]) -> None:
+    """Check what is asked for.
+
+    Args:
+        resources: by rule, the resources by name.
+        threads: the rules for which threads are given.
+        rules: those that there are.
+
+    Raises:
+        ConfigError: naming a rule or a resource that there is not.
+    """
+    known = ["features", *rules]
+    for key, names in (("set-resources", resources), ("set-threads", threads)):
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"{key}: no rule named {name!r}; {did_you_mean(name, known)}")
+    for rule, asked in resources.items():
+        for name in asked:
+            if name not in RESOURCES:
+                raise ConfigError(
+                    f"set-resources: {rule}: no resource named {name!r}; "
+                    f"{did_you_mean(name, RESOURCES)}"
+                )

@@ -1,0 +1,195 @@
+"""A full disk: every writer says so, leaves nothing behind, and succeeds once there is room."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from featflow.core import artifacts
+from featflow.core.provenance import Provenance
+from featflow.core.slices import TokensSlice
+from featflow.core.writing import WriteError, writable
+from tests.bad_input.conftest import call, slices, state
+
+SLICE = TokensSlice(study="tiny", corpus="lua", split="train")
+NOISE = np.random.default_rng(0).random(250_000)
+"""2 MB that no compression makes smaller."""
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of 1 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command")
+    if done.returncode:
+        pytest.skip(f"a small disk cannot be mounted: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def grow(disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+
+
+def tensors(folder: Path) -> None:
+    artifacts.save_tensors(folder / "t.safetensors", {"x": NOISE}, Provenance("tokens", SLICE))
+
+
+def parquet(folder: Path) -> None:
+    table = pd.DataFrame({"x": NOISE})
+    artifacts.save_table(folder / "t.parquet", table, Provenance("tokens", SLICE))
+
+
+def csv(folder: Path) -> None:
+    table = pd.DataFrame({"x": NOISE})
+    artifacts.save_table(folder / "t.csv", table, Provenance("tokens", SLICE))
+
+
+def json(folder: Path) -> None:
+    artifacts.save_json(folder / "t.json", {"x": NOISE.tolist()}, Provenance("tokens", SLICE))
+
+
+def corpus(folder: Path) -> None:
+    from featflow.data.documents import writer
+    from featflow.data.sources import Document
+
+    with writer(folder / "train.parquet", Provenance("tokens", SLICE)) as file:
+        for part in np.array_split(NOISE, 50):
+            text = part.tobytes().hex()
+            file.add(Document(text, "here"), len(text))
+
+
+def tokenizer(folder: Path) -> None:
+    from tokenizers import Tokenizer, models
+
+    words = {f"word{i}": i for i in range(100_000)}
+    with artifacts.written(folder / "tokenizer.json") as temporary:
+        Tokenizer(models.WordLevel(words, unk_token="word0")).save(str(temporary))
+
+
+def shard(folder: Path) -> None:
+    import torch
+
+    from featflow.core.checkpoints import Checkpoints
+    from featflow.saes.activations import write_shard
+
+    part, shape = torch.zeros(10, 24, 256, dtype=torch.bfloat16), (160, 24, 256)
+    with Checkpoints("shard") as checkpoints:
+        write_shard(
+            folder / "0.safetensors",
+            lambda done: iter([part] * 16),
+            shape,
+            Provenance("tokens", SLICE),
+            checkpoints,
+        )
+
+
+def model(folder: Path) -> None:
+    from transformers import MistralConfig, MistralForCausalLM
+
+    from featflow.models.folder import save_model, written_folder
+
+    sizes = {"hidden_size": 256, "intermediate_size": 256, "num_hidden_layers": 1}
+    made = MistralForCausalLM(MistralConfig(vocab_size=1000, num_attention_heads=4, **sizes))
+    with written_folder(folder / "base") as inside:
+        save_model(made, inside, Provenance("tokens", SLICE))
+
+
+def sae(folder: Path) -> None:
+    import torch
+
+    from featflow.models.folder import written_folder
+    from featflow.saes import saelens
+
+    folded = saelens.Folded(
+        torch.ones(256, 1024), torch.ones(1024), torch.ones(1024, 256), torch.ones(256)
+    )
+    with written_folder(folder / "main", saelens.CFG) as inside:
+        saelens.save(inside, folded, {}, Provenance("tokens", SLICE))
+
+
+WRITERS = (tensors, parquet, csv, json, corpus, tokenizer, shard, model, sae)
+
+
+@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
+def test_a_writer_says_so_leaves_nothing_and_succeeds_with_room(disk, write: Callable):
+    with pytest.raises(WriteError) as error:
+        write(disk)
+    said = str(error.value)
+    assert f"no space is left in {disk}" in said and "bytes are free" in said
+    assert "free some, or move results/" in said and "run the same command again" in said
+    assert ".tmp" not in said and not list(disk.iterdir())
+    grow(disk)
+    write(disk)
+    assert len(list(disk.iterdir())) == 1
+
+
+def test_an_earlier_file_survives(disk):
+    (disk / "t.safetensors").write_text("old")
+    with pytest.raises(WriteError):
+        tensors(disk)
+    assert (disk / "t.safetensors").read_text() == "old" and len(list(disk.iterdir())) == 1
+
+
+def test_the_corpus_stage_writes_all_splits_or_none(disk, tmp_path, capsys):
+    """Only `train` is too large; the other splits are whole before it fails."""
+    for i, part in enumerate(np.array_split(NOISE, 100)):
+        (tmp_path / f"{i}.txt").write_text(part.tobytes().hex())
+    source = {"kind": "files", "paths": [f"{tmp_path}/*.txt"], "validation": 0.1, "selection": 0.1}
+    cfg = slices(corpora={"lua": source}).corpus("lua")
+    files = {split: disk / f"{split}.parquet" for split in ("train", "validation", "selection")}
+    with pytest.raises(SystemExit) as end:
+        call("corpus", cfg, **files)
+    assert end.value.code == 1 and not list(disk.iterdir())
+    said = capsys.readouterr().err
+    assert f"no space is left in {disk}" in said and "fault of featflow" not in said
+    grow(disk)
+    call("corpus", cfg, **files)
+    assert set(state(disk)) == {file.name for file in files.values()}
+
+
+def test_a_figure(disk, capsys):
+    cfg = slices(figures={"draw": {"lineage": {"kind": "lineage"}}}).figure("lineage")
+    with pytest.raises(SystemExit) as end:
+        call("figure", cfg, inputs=[], output=disk / "lineage.html")
+    assert end.value.code == 1 and not list(disk.iterdir())
+    said = capsys.readouterr().err
+    assert f"{disk}/lineage.html: no space is left" in said and "fault of featflow" not in said
+    grow(disk)
+    call("figure", cfg, inputs=[], output=disk / "lineage.html")
+
+
+def test_a_checkpoint_leaves_the_one_before(disk, monkeypatch):
+    import torch
+
+    from featflow.core.checkpoints import Checkpoints
+
+    monkeypatch.setenv("FEATFLOW_CHECKPOINTS", str(disk))
+    with Checkpoints("work") as checkpoints:
+        checkpoints.save(1, {"x": torch.zeros(100)}, {})
+        with pytest.raises(WriteError, match="no space is left"):
+            checkpoints.save(2, {"x": torch.zeros(500_000)}, {})
+        assert checkpoints.latest().step == 1
+        assert not list(disk.rglob("*.tmp"))
+        grow(disk)
+        checkpoints.save(2, {"x": torch.zeros(500_000)}, {})
+        assert checkpoints.latest().step == 2
+
+
+def test_a_folder_that_may_not_be_written_is_named(tmp_path):
+    path, words = (
+        tmp_path / "results" / "x.json",
+        r"x\.json: cannot be written: Permission denied; ",
+    )
+    with pytest.raises(WriteError, match=words), writable(path):
+        raise PermissionError(13, "Permission denied", str(path))
+    with pytest.raises(PermissionError), writable(path):  # about what is read in the meantime
+        raise PermissionError(13, "Permission denied", "/etc/shadow")

@@ -1,0 +1,171 @@
+"""What a run leaves: nothing when it ends; after a kill the next one clears it away."""
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from featflow.core import runs
+from featflow.core.config.errors import ConfigError
+from featflow.core.requests import check, spread
+
+RUN = "from featflow.core.runs import begin; begin(); print('begun', flush=True); input()"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(runs.VARIABLE, "")
+    monkeypatch.setattr(atexit, "register", lambda *_: None)
+    monkeypatch.delenv("FEATFLOW_CHECKPOINTS", raising=False)
+    Path(".snakemake/locks").mkdir(parents=True)
+    return tmp_path / ".snakemake"
+
+
+@pytest.fixture
+def begun():
+    """Another process that has begun a run here."""
+    found = []
+
+    def start() -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        found.append(process)
+        assert process.stdout is not None and process.stdout.readline() == b"begun\n"
+        return process
+
+    yield start
+    for process in found:
+        process.kill()
+        process.communicate()
+
+
+def locks(folder: Path) -> list[Path]:
+    return sorted((folder / "locks").iterdir())
+
+
+def take_locks(folder: Path) -> None:
+    for name in ("0.input.lock", "0.output.lock"):
+        (folder / "locks" / name).write_text("results/a\n")
+
+
+def records(folder: Path) -> list[Path]:
+    return sorted((folder / "featflow" / "runs").glob("*.json"))
+
+
+def test_a_run_that_ends_leaves_no_record(folder, begun):
+    process = begun()
+    assert len(records(folder)) == 1
+    process.communicate(b"\n")
+    assert records(folder) == []
+
+
+def test_the_locks_of_a_killed_run_are_cleared_and_said(folder, begun, capsys):
+    process = begun()
+    take_locks(folder)
+    process.kill()
+    process.wait()
+    runs.begin()
+    assert locks(folder) == []
+    assert "was killed: its locks" in capsys.readouterr().err
+    assert records(folder) == [Path(os.environ[runs.VARIABLE])]
+
+
+def test_a_zombie_is_dead(folder, begun):
+    process = begun()
+    take_locks(folder)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    runs.begin()
+    assert locks(folder) == []
+
+
+def test_the_locks_of_a_live_run_are_not_touched(folder, begun, capsys):
+    begun()
+    take_locks(folder)
+    runs.begin()
+    assert len(locks(folder)) == 2 and len(records(folder)) == 2
+    assert capsys.readouterr().err == ""
+
+
+def test_one_live_run_keeps_the_locks_of_all(folder, begun):
+    dead = begun()
+    begun()
+    take_locks(folder)
+    dead.kill()
+    dead.wait()
+    runs.begin()
+    assert len(locks(folder)) == 2 and len(records(folder)) == 3
+
+
+@pytest.mark.parametrize("said", [{"host": "elsewhere"}, {"began": "long ago"}])
+def test_another_machine_and_a_reused_number(folder, begun, said):
+    """What runs elsewhere cannot be seen; a process of this number that began later is another."""
+    process = begun()
+    take_locks(folder)
+    record = records(folder)[0]
+    record.write_text(json.dumps({**json.loads(record.read_text()), **said}))
+    runs.begin()
+    assert len(locks(folder)) == (2 if "host" in said else 0)
+    assert process.poll() is None
+
+
+def test_locks_without_a_record_are_snakemakes_business(folder):
+    take_locks(folder)
+    runs.begin()
+    assert len(locks(folder)) == 2
+
+
+def test_a_job_of_a_run_that_is_over_ends(folder):
+    runs.begin()
+    runs.check()
+    Path(os.environ[runs.VARIABLE]).unlink()
+    with pytest.raises(runs.Superseded, match="changes nothing"):
+        runs.check()
+
+
+LONG = "results/study/sae/" + "m" * 200 + "/main/cfg.json"
+
+
+@pytest.mark.parametrize("output", ["results/a/models/base/config.json", LONG])
+@pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_last_state_goes_once_snakemake_has_noted_the_job(folder, output, noted, there):
+    from snakemake.persistence.file import FilePersistence
+
+    state = Path(".featflow/checkpoints/work")
+    state.mkdir(parents=True)
+    for name, text in ((runs.FINISHED, output), ("lock", ""), ("000000009.safetensors", "x")):
+        (state / name).write_text(text)
+    if there:
+        Path(output).parent.mkdir(parents=True)
+        Path(output).write_text("{}")
+    if not noted:
+        FilePersistence()._mark_incomplete(output, None)
+    own = folder / "record"
+    runs._end(own, os.getpid(), folder, Path(".featflow/checkpoints"))
+    assert state.exists() == (not (noted and there))
+
+
+def test_what_is_asked_for_features_goes_to_every_study():
+    found = spread({"train": 1, "features": 2, "features_b": 3}, ["a", "b"])
+    assert found == {"train": 1, "features_a": 2, "features_b": 3}
+
+
+@pytest.mark.parametrize(
+    ("resources", "threads", "words"),
+    [
+        ({"trian": {"gpu": 1}}, [], "no rule named 'trian'; did you mean 'train'"),
+        ({}, ["sea"], "set-threads: no rule named 'sea'; did you mean 'sae'"),
+        ({"sae": {"mem_gb": 1}}, [], "sae: no resource named 'mem_gb'; did you mean 'mem_mb'"),
+    ],
+)
+def test_a_misspelt_request_is_said(resources, threads, words):
+    check({"sae": {"gpu": 1}}, ["train"], ["train", "sae"])
+    with pytest.raises(ConfigError, match=words):
+        check(resources, threads, ["train", "sae"])
