@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --profile local
 
-.PHONY: help demo desk test test-unit check format lock schema clean
+.PHONY: help demo desk test test-unit check format lock docs clean
 
 help:
 	@echo "make demo    set up, then build the demo study to its figures (about 10 minutes)"
@@ -12,6 +12,7 @@ help:
 	@echo "make check   ruff, mypy, import-linter, snakefmt, snakemake --lint"
 	@echo "make desk    build the desk study (needs FEATFLOW_CORPORA, see docs/results-desk.md)"
 	@echo "make format  let ruff and snakefmt rewrite the code"
+	@echo "make docs    write docs/config.md, docs/formats.md and the JSON schema anew from the code"
 	@echo "make lock    resolve the dependencies anew: envs/constraints.txt, envs/featflow.yaml"
 
 # The stamps make set-up idempotent: pip runs again only when what it reads has changed.
@@ -65,8 +66,11 @@ format: .venv/ready-dev
 	$(BIN)/ruff format .
 	PATH=$(BIN):$$PATH $(BIN)/snakefmt Snakefile rules
 
-schema: .venv/ready
+# What is written from the code; tests keep it in step.
+docs: .venv/ready
 	$(BIN)/featflow schema > docs/workflow_config.schema.json
+	$(BIN)/featflow schema --markdown > docs/config.md
+	$(BIN)/python -m featflow.core.formats > docs/formats.md
 
 # uv.lock itself is not kept: it names download addresses; the constraints are all that pip needs.
 UV_EXPORT := $(BIN)/uv export --quiet --no-emit-project --no-hashes --no-annotate --no-header

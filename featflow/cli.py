@@ -4,10 +4,14 @@ import importlib
 import inspect
 import json
 import os
+import re
+import shutil
 import sys
+import textwrap
 import typing
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,9 +20,13 @@ from featflow.core.config.errors import ConfigError, FeatflowError, did_you_mean
 from featflow.core.stages import STAGES
 
 EVERYDAY = {
-    "table": ("featflow.commands", "the flow tables of a study, in the terminal"),
-    "schema": ("featflow.commands", "the JSON schema of workflow_config.yaml, for editors"),
+    "check": "is a study right, what is in it, what will it cost",
+    "menu": "every target that the config makes possible, and whether it is up to date",
+    "init": "write a study to start from: your folders, a pretrained model, the paper's",
+    "table": "the flow of a study's features, in the terminal",
+    "schema": "what workflow_config.yaml may say: for editors, or as a reference",
 }
+"""Commands of people, each a function of its name in featflow/commands/<name>.py."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -27,14 +35,23 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = sys.argv[1:] if arguments is None else arguments
     verb = arguments[0] if arguments else "--help"
+    try:
+        _run(verb, arguments[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # `featflow menu | head`: the reader has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
+
+
+def _run(verb: str, arguments: list[str]) -> None:
     if verb in ("-h", "--help"):
         print(usage())
     elif verb == "--version":
         print(f"featflow {__version__}")
     elif verb in STAGES:
-        _run_stage(verb, arguments[1:])
+        _run_stage(verb, arguments)
     elif verb in EVERYDAY:
-        _guarded(lambda: _call(_function(EVERYDAY[verb][0], verb), verb, arguments[1:]))
+        _guarded(lambda: _call(_function(f"featflow.commands.{verb}", verb), verb, arguments))
     else:
         print(
             f"featflow: no command {verb!r}; {did_you_mean(verb, [*EVERYDAY, *STAGES])}",
@@ -48,15 +65,20 @@ def usage() -> str:
     lines = [
         "featflow: what happens to a language model's features when it is fine-tuned or merged.",
         "",
-        "The study is built by Snakemake:  snakemake --profile local [TARGET]",
+        "Snakemake builds a study, or one file of it:  snakemake --profile local [TARGET]",
         "",
         "everyday:",
-        *(f"  {verb:<12} {summary}" for verb, (_, summary) in EVERYDAY.items()),
+        *(f"  {verb:<12} {summary}" for verb, summary in EVERYDAY.items()),
+        "",
+        "  featflow init mine --folders texts/old texts/new   write a study on two folders of text",
+        "  featflow check mine                                see what it is, and what it costs",
+        "  snakemake --profile local --config study=mine      build it",
+        "  featflow table mine                                read the result",
         "",
         "stages (what the rules call; `snakemake -p` prints the commands):",
         *(f"  {verb:<12} {stage.summary}" for verb, stage in STAGES.items()),
         "",
-        "`featflow <command> --help` lists the flags of one; every stage takes --log FILE too.",
+        "`featflow <command> --help` says more about one.",
     ]
     return "\n".join(lines)
 
@@ -68,6 +90,9 @@ def _run_stage(verb: str, arguments: list[str]) -> None:
     log_file = None
     if "--log" in arguments:
         at = arguments.index("--log")
+        if at + 1 == len(arguments):
+            print(f"featflow {verb}: --log needs a file", file=sys.stderr)
+            raise SystemExit(2)
         log_file = Path(arguments[at + 1])
         arguments = arguments[:at] + arguments[at + 2 :]
     set_up_logging(_label(verb, log_file), log_file)
@@ -103,6 +128,8 @@ def _function(module: str, name: str) -> Callable[..., None]:
 
 def _stage_function(verb: str) -> Callable[..., None]:
     """The stage's `run`, its slice read from the JSON of `--cfg`."""
+    import tyro
+
     run = _function(STAGES[verb].module, "run")
     hints = typing.get_type_hints(run)
     slice_class = hints["cfg"]
@@ -110,13 +137,23 @@ def _stage_function(verb: str) -> Callable[..., None]:
     def stage(cfg: str, **paths: object) -> None:
         run(_slice(slice_class, cfg), **paths)
 
+    text = Annotated[str, tyro.conf.arg(metavar="JSON", help="what the stage reads of the config.")]
     parameters = list(inspect.signature(run).parameters.values())
-    first = parameters[0].replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=str)
-    rest = [p.replace(annotation=hints[p.name]) for p in parameters[1:]]
+    first = parameters[0].replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=text)
+    rest = [p.replace(annotation=_hinted(hints[p.name], p.default)) for p in parameters[1:]]
     stage.__signature__ = inspect.Signature([first, *rest])  # type: ignore[attr-defined]
     stage.__annotations__ = {p.name: p.annotation for p in [first, *rest]}
     stage.__doc__ = run.__doc__
     return stage
+
+
+def _hinted(annotation: Any, default: object) -> Any:
+    """The annotation, said to be optional where its default is nothing: "(default: )" says less."""
+    import tyro
+
+    if default in ((), [], None):
+        return Annotated[annotation, tyro.conf.arg(help_behavior_hint="(optional)")]
+    return annotation
 
 
 def _slice(slice_class: type[BaseModel], text: str) -> BaseModel:
@@ -138,4 +175,13 @@ def _slice(slice_class: type[BaseModel], text: str) -> BaseModel:
 def _call(function: Callable[..., None], verb: str, arguments: list[str]) -> None:
     import tyro
 
-    tyro.cli(function, prog=f"featflow {verb}", args=arguments)
+    more = ["--log FILE: write the log there too."] if verb in STAGES else []
+    description = "\n\n".join([*_described(function), *more])
+    tyro.cli(function, prog=f"featflow {verb}", description=description, args=arguments)
+
+
+def _described(function: Callable[..., None]) -> list[str]:
+    """The paragraphs of a docstring before its sections, wrapped; indented ones are kept as is."""
+    text = re.split(r"\n(?=Args:|Raises:)", inspect.getdoc(function) or "")[0].strip()
+    width = min(shutil.get_terminal_size().columns, 90)
+    return [p if p.startswith(" ") else textwrap.fill(p, width) for p in text.split("\n\n")]

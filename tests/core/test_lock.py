@@ -11,8 +11,9 @@ CONSTRAINTS = (ROOT / "envs" / "constraints.txt").read_text().splitlines()
 
 
 def plain(requirement: str) -> str:
-    """`name==version`, the name in its one spelling."""
+    """`name==version`, the name in its one spelling and without extras."""
     name, version = requirement.split(";")[0].strip().split("==")
+    name = name.split("[")[0]
     return f"{re.sub(r'[-_.]+', '-', name).lower()}=={version}"
 
 

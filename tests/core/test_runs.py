@@ -115,6 +115,31 @@ def test_another_machine_and_a_reused_number(folder, begun, said):
     assert process.poll() is None
 
 
+@pytest.mark.parametrize(
+    ("says", "own", "cleared"),
+    [
+        ("echo RUNNING", "9", False),
+        ("echo CANCELLED", "9", True),
+        ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", "9", True),
+        ("echo 'Unable to contact slurm controller' >&2; exit 1", "9", False),
+        ("echo RUNNING", "8", True),  # requeued, on another node
+    ],
+)
+def test_a_run_that_was_a_slurm_job_elsewhere(folder, monkeypatch, says, own, cleared):
+    squeue = folder / "bin" / "squeue"
+    squeue.parent.mkdir()
+    squeue.write_text(f"#!/bin/sh\n[ $3 = --jobs=8 ] || exit 1\n{says}\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(squeue.parent), prepend=os.pathsep)
+    monkeypatch.setenv("SLURM_JOB_ID", own)
+    take_locks(folder)
+    record = folder / "featflow" / "runs" / "elsewhere.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"host": "node17", "process": 1, "began": "then", "job": "8"}))
+    runs.begin()
+    assert (locks(folder) == []) == (not record.exists()) == cleared
+
+
 def test_locks_without_a_record_are_snakemakes_business(folder):
     take_locks(folder)
     runs.begin()
@@ -150,6 +175,27 @@ def test_a_last_state_goes_once_snakemake_has_noted_the_job(folder, output, note
     own = folder / "record"
     runs._end(own, os.getpid(), folder, Path(".featflow/checkpoints"))
     assert state.exists() == (not (noted and there))
+
+
+@pytest.mark.parametrize("unfinished", [False, True])
+@pytest.mark.parametrize("others", [False, True])
+def test_half_written_files_go_once_nobody_writes(folder, unfinished, others):
+    left = Path("results/a/models/.base.17.tmp/config.json")
+    half = Path("results/a/sweep/.merged.parquet.18.tmp")
+    kept = [Path("results/a/sweep/merged.parquet"), Path("results/a/.0.safetensors.id.partial")]
+    for path in (left, half, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    runs.begin()
+    own = Path(os.environ[runs.VARIABLE])
+    if others:
+        own.with_name("other.json").write_text("{}")
+    if unfinished:
+        (folder / "incomplete").mkdir()
+        (folder / "incomplete" / "cmVzdWx0cy9h").write_text("")
+    runs._end(own, os.getpid(), folder, Path(".featflow/checkpoints"))
+    assert half.exists() == left.exists() == (unfinished or others)
+    assert all(path.exists() for path in kept) and not own.exists()
 
 
 def test_what_is_asked_for_features_goes_to_every_study():

@@ -1,36 +1,23 @@
-"""What people type every day, beside Snakemake's targets."""
+"""`featflow schema`: what workflow_config.yaml may say, as JSON for editors and as markdown."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-from featflow.core import paths
-from featflow.core.artifacts import load_table
-from featflow.core.config import FeatflowError, load
-from featflow.core.config.errors import did_you_mean
 from featflow.core.config.load import FAMILIES, Workflow
 
 
-def table(study: str, /, config: Path = Path("workflow_config.yaml")) -> None:
-    """Print the flow tables of a study, one an SAE.
+def schema(*, markdown: bool = False) -> None:
+    """Print what workflow_config.yaml may say: a JSON schema for editors.
 
     Args:
-        study: the study's name.
-        config: the file that describes it.
+        markdown: print the reference for people instead (docs/config.md).
     """
-    from featflow.analysis.flow import table as text
+    if markdown:
+        from featflow.commands.reference import reference
 
-    studies = load(config).studies
-    if study not in studies:
-        raise FeatflowError(f"no study named {study!r}; {did_you_mean(study, studies)}")
-    for sae in studies[study].flow_saes:
-        print(f"\n{study}, SAE {sae}\n")
-        print(text(load_table(Path(paths.FLOW_EDGES.at(study=study, sae=sae)))))
-
-
-def schema() -> None:
-    """Print the JSON schema of workflow_config.yaml, for editors."""
-    print(json.dumps(_for_the_file(Workflow.model_json_schema()), indent=2))
+        print(reference(), end="")
+    else:
+        print(json.dumps(_for_the_file(Workflow.model_json_schema()), indent=2))
 
 
 def _for_the_file(schema: dict[str, Any]) -> dict[str, Any]:

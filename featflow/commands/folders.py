@@ -1,0 +1,189 @@
+"""What is in a folder of text: which globs find it, which column holds it, how much there is."""
+
+import glob
+import hashlib
+import json
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from featflow.core.config import FeatflowError
+from featflow.core.config.corpora import Files
+from featflow.data.corpora import files
+from featflow.data.corpus import select
+from featflow.data.readers import COMPRESSIONS, Unsuitable, texts
+from featflow.data.sources import keyed
+
+LIMIT = 6_000_000
+"""Bytes of text taken from a folder: what two cores work through in minutes."""
+RECORDS = (".jsonl", ".parquet")
+TEXT_KEYS = ("text", "content", "body", "document", "story", "code", "article", "markdown")
+"""Names of the field that holds a document, in the order of preference."""
+OF_THE_REST = 0.1
+"""A kind of file is read beside the commonest one if it has this share of that one's bytes."""
+
+
+class Found(NamedTuple):
+    """How a folder's documents are read."""
+
+    paths: list[str]
+    """Globs."""
+    text: str
+    """The field or column of a document; `text` for files that are documents."""
+    files: int
+    bytes: int
+    """Of all files that the globs find, as they lie there."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a corpus takes of a folder, as the `corpus` stage would: normalised, each text once."""
+
+    found: Found
+    texts: list[str]
+
+    @cached_property
+    def digests(self) -> list[bytes]:
+        """SHA-256 of each text: what decides its split."""
+        return [hashlib.sha256(text.encode()).digest() for text in self.texts]
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """UTF-8 bytes of each text."""
+        return [len(text.encode()) for text in self.texts]
+
+    @property
+    def bytes(self) -> int:
+        """UTF-8 bytes of all texts."""
+        return sum(self.sizes)
+
+
+def look(folder: str) -> Found:
+    """What is in a folder, or a file.
+
+    Raises:
+        FeatflowError: when it does not exist, or holds no text.
+    """
+    path = Path(os.path.expanduser(folder))
+    if re.search(r"\$\{|\{stdlib\}", folder):
+        raise FeatflowError(f"--folders: write {folder!r} without braces")
+    if not path.exists():
+        raise FeatflowError(f"--folders: no folder {folder!r}; check the path")
+    kinds = _kinds([path] if path.is_file() else list(_walk(path)))
+    if not kinds:
+        raise FeatflowError(
+            f"--folders: {folder!r} has no text (no file of UTF-8 text, .jsonl or .parquet, "
+            "packed or not); hidden files do not count"
+        )
+    sizes = {kind: sum(p.stat().st_size for p in paths) for kind, paths in kinds.items()}
+    first, text = max(sizes, key=lambda kind: sizes[kind])
+    enough = OF_THE_REST * sizes[first, text]
+    beside = [k for k in kinds if k[0] and k[0] != first and k[1] == text and sizes[k] >= enough]
+    wanted = [(first, text), *sorted(beside, key=lambda kind: -sizes[kind])]
+    root = glob.escape(folder.rstrip("/") or "/")
+    paths = [root] if path.is_file() else [f"{root}/**/*{glob.escape(s)}" for s, _ in wanted]
+    number, size = sum(len(kinds[k]) for k in wanted), sum(sizes[k] for k in wanted)
+    return Found(paths, text, number, size)
+
+
+def read(found: Found, limit: int = LIMIT) -> Sample:
+    """The documents that a corpus of these globs takes, up to a limit in bytes.
+
+    Raises:
+        FeatflowError: when a file is corrupt, or a record lacks the field.
+    """
+    source = Files(kind="files", paths=found.paths, text=found.text, bytes=limit)
+    with keyed("--folders"):
+        kept = select(files.documents(source, seed=0), source, Counter())
+        return Sample(found, [each.document.text for each in kept])
+
+
+def name_for(folder: str, taken: set[str]) -> str:
+    """A corpus's name after its folder, as names go ([a-z][a-z0-9]*), none of those taken."""
+    stem = Path(os.path.abspath(os.path.expanduser(folder))).name.lower().split(".")[0]
+    name = re.sub(r"^[0-9]+|[^a-z0-9]", "", stem)
+    name = re.sub(r"^[0-9]+", "", name)
+    if not name or not is_name(name):
+        name = f"corpus{name}"
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}{number}"
+    return free
+
+
+def is_name(name: str) -> bool:
+    """Whether a study, corpus or model may be called this: `no` and `on` are not text in YAML."""
+    return bool(re.fullmatch(r"[a-z][a-z0-9]*", name)) and yaml.safe_load(name) == name
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """The files that `**` finds: none that is hidden."""
+    for top, names, found in os.walk(folder):
+        names[:] = sorted(n for n in names if not n.startswith("."))
+        yield from (Path(top, n) for n in sorted(found) if not n.startswith("."))
+
+
+def _kinds(paths: list[Path]) -> dict[tuple[str, str], list[Path]]:
+    """The readable files by ending and text column: (`.jsonl.gz`, `text`) → its files."""
+    by_ending: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        if path.is_file() and path.stat().st_size:
+            by_ending[_ending(path)].append(path)
+    found = {}
+    for ending, members in by_ending.items():
+        column = next((c for path in members[:5] if (c := _column(path, ending)) is not None), None)
+        if column is not None:
+            found[ending, column] = members
+    return found
+
+
+def _ending(path: Path) -> str:
+    """`.jsonl.gz` of a packed file, else what follows the last dot."""
+    return "".join(path.suffixes[-2:]) if path.suffix in COMPRESSIONS else path.suffix
+
+
+def _column(path: Path, ending: str) -> str | None:
+    """The field or column with a file's documents; `text` for a file that is one; else None."""
+    try:
+        if ending == ".parquet":
+            return _of_records(_rows(path))
+        if ending.startswith(".jsonl"):
+            return _of_records(_lines(path))
+        if ending.startswith(RECORDS):  # a packed .parquet is not looked into: it may be huge
+            return "text"
+        return "text" if next(texts(path, "text", LIMIT), None) else None
+    except (Unsuitable, FeatflowError, OSError, ValueError):
+        return None
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    import pyarrow as pa
+
+    with pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)) as stream:
+        whole = stream.read(2_000_000).splitlines()
+    return [json.loads(line) for line in whole[:20] if line.strip()]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as table:
+        batch = next(table.iter_batches(20), None)
+        return batch.to_pylist() if batch is not None else []
+
+
+def _of_records(records: list[dict[str, Any]]) -> str | None:
+    """The field that most likely holds the documents: by its name, else the one with most text."""
+    lengths: Counter[str] = Counter()
+    for record in records:
+        lengths.update({k: len(v) for k, v in record.items() if isinstance(v, str)})
+    named = [key for key in TEXT_KEYS if lengths[key]]
+    return named[0] if named else max(lengths, key=lambda k: lengths[k], default=None)

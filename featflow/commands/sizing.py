@@ -1,0 +1,188 @@
+"""Settings for a study on given text, so that it is done in minutes on two cores.
+
+The text is read, split and (a sample of it) tokenized as the study will do it, so that what is
+asked for is there: enough tokens for the shards and the probe, documents in every split.
+"""
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from math import floor, log10
+from pathlib import Path
+from typing import NamedTuple
+
+from featflow.commands.folders import Sample
+from featflow.commands.terminal import size
+from featflow.core.config import FeatflowError
+from featflow.core.config.corpora import Files
+from featflow.core.config.tokenizers import Bpe
+from featflow.core.provenance import Provenance
+from featflow.core.runtime import log
+from featflow.core.slices import CorpusSlice, Windows
+from featflow.data.corpus import split
+from featflow.data.windows import layout
+
+WINDOW = 24
+LEAST_DOCUMENTS, LEAST_BYTES = 40, 100_000
+PROBE, ACTIVATIONS, VISITS = 100_000, 1_200_000, 3_000_000
+"""Tokens at most: of the probe a corpus, of a model's activations, of an SAE's training."""
+PASSES = 12
+"""An SAE sees an activation at most so often."""
+TRAINING = {"base": 2_500_000, "finetune": 1_200_000}
+"""Tokens that a model is trained on, over its epochs."""
+EPOCHS = 10
+ON_THE_HUB = 4.5
+"""UTF-8 bytes of a token, of a tokenizer that is not here yet."""
+SURE = 0.95
+"""Share of the estimated tokens that is counted on."""
+TOKENIZED = 1_000_000
+"""Bytes of each corpus that the tokenizer's yield is measured on."""
+
+
+class Corpus(NamedTuple):
+    """What is held out of a corpus, and the tokens of its splits."""
+
+    validation: float
+    selection: float
+    train: int
+    probe: int
+    """Tokens of the validation split."""
+
+
+class Sizes(NamedTuple):
+    """Settings of a study."""
+
+    corpora: list[Corpus]
+    vocabulary: int
+    activations: int
+    visits: int
+    """Token visits of an SAE."""
+    probe: int
+    """Rows a corpus."""
+
+    def epochs(self, kind: str, corpus: int) -> int:
+        """Passes that give a model of this kind its share of training on one of the corpora."""
+        return max(1, min(EPOCHS, round(TRAINING[kind] / self.corpora[corpus].train)))
+
+
+def sizes(
+    samples: Sequence[Sample], context: int, swept: bool, tokenizer: Path | None = None
+) -> Sizes:
+    """Settings for these corpora.
+
+    Args:
+        samples: the corpora's documents.
+        context: tokens of a block.
+        swept: whether a merge's t is chosen on the selection split.
+        tokenizer: the tokenizer.json that the study will use, if it is on this machine; None for
+            one that the study trains.
+
+    Raises:
+        FeatflowError: when a corpus is too small.
+    """
+    for sample in samples:
+        _check(sample)
+    vocabulary = 4096 if min(sample.bytes for sample in samples) >= 1_000_000 else 2048
+    measured = yields(samples, vocabulary, tokenizer)
+    corpora = [_held_out(s, y, context, swept) for s, y in zip(samples, measured, strict=True)]
+    shape = layout(Windows(window=WINDOW, context="full", context_length=context))
+    rows = shape.windows * WINDOW
+    activations = min(ACTIVATIONS, sum(c.train // shape.block * rows for c in corpora))
+    return Sizes(
+        corpora,
+        vocabulary,
+        activations=rounded(activations),
+        visits=rounded(min(VISITS, PASSES * activations)),
+        probe=rounded(min(PROBE, *(c.probe // shape.block * rows for c in corpora))),
+    )
+
+
+def yields(samples: Sequence[Sample], vocabulary: int, tokenizer: Path | None) -> list[float]:
+    """UTF-8 bytes of a token of each corpus.
+
+    Args:
+        samples: the corpora's documents.
+        vocabulary: of the tokenizer that is trained on them, as the study will.
+        tokenizer: the tokenizer.json to use instead; a guess is given where it is not there.
+    """
+    from featflow.data.documents import batches, writer
+    from featflow.data.tokenizer import load
+    from featflow.data.tokenizers import bpe
+    from featflow.data.tokens import encode
+
+    if tokenizer is not None and not tokenizer.is_file():
+        return [ON_THE_HUB] * len(samples)
+    source = Files(kind="files", paths=["*"])
+    provenance = Provenance("corpus", CorpusSlice(study="x", corpus="x", seed=0, source=source))
+    level = log.level
+    log.setLevel(logging.ERROR)  # that a sample is small says nothing of the study
+    try:
+        with tempfile.TemporaryDirectory(prefix="featflow-") as folder:
+            paths = [Path(folder, str(i), "train.parquet") for i in range(len(samples))]
+            pairs = list(zip(samples, paths, strict=True))
+            written = [_write(sample, writer(path, provenance)) for sample, path in pairs]
+            cfg = Bpe(kind="bpe", corpora=["x"], vocabulary=vocabulary)
+            used = load(tokenizer) if tokenizer else bpe.build(cfg, paths)
+            tokens = [len(encode(batches(path), used).ids) for path in paths]
+    finally:
+        log.setLevel(level)
+    return [size / count for size, count in zip(written, tokens, strict=True)]
+
+
+def _write(sample: Sample, writer) -> int:
+    """Write documents in the order of their hashes, up to TOKENIZED bytes; how many bytes."""
+    total = 0
+    in_order = sorted(zip(sample.digests, sample.texts, strict=True))
+    with writer as file:
+        for _, text in in_order:
+            file.add((text, ""), len(text.encode()))
+            total += len(text.encode())
+            if total >= TOKENIZED:
+                break
+    return total
+
+
+def _check(sample: Sample) -> None:
+    documents = len(sample.texts)
+    if documents < LEAST_DOCUMENTS or sample.bytes < LEAST_BYTES:
+        raise FeatflowError(
+            f"--folders: {', '.join(sample.found.paths)}: {documents:,} documents with "
+            f"{size(sample.bytes)} of text (each text counts once, files above 1 MB not at all); "
+            f"a corpus needs at least {LEAST_DOCUMENTS} documents and {size(LEAST_BYTES)}: add "
+            "text, or cut long files into a .jsonl with a document a line"
+        )
+
+
+def _held_out(sample: Sample, token_bytes: float, context: int, swept: bool) -> Corpus:
+    """The smallest shares that hold out enough; the real split decides what that is."""
+    digests, lengths = sample.digests, sample.sizes
+
+    def held(name: str, validation: float, selection: float) -> tuple[int, int]:
+        """Documents and tokens of a split."""
+        shares = Files(kind="files", paths=["*"], validation=validation, selection=selection)
+        inside = [n for d, n in zip(digests, lengths, strict=True) if split(d, shares) == name]
+        return len(inside), int(SURE * sum(inside) / token_bytes)
+
+    def enough(name: str, documents: int, tokens: int, shares: Sequence[float]) -> float:
+        """The first share that gives these; the last one where none does."""
+        for share in shares:
+            pair = (share, 0.01) if name == "validation" else (0.01, share)
+            found = held(name, *pair)
+            if found[0] >= documents and found[1] >= tokens:
+                break
+        return share
+
+    wanted = round(1.4 * PROBE)
+    validation = enough("validation", 20, wanted, [n / 100 for n in range(5, 21)])
+    if held("validation", validation, 0.01)[0] < 12:
+        validation = enough("validation", 12, 2 * context, [n / 100 for n in range(21, 36)])
+    blocks = 40 * context if swept else 2 * context
+    selection = enough("selection", 2, blocks, [n / 100 for n in range(2, 16)])
+    train = held("train", validation, selection)[1]
+    return Corpus(validation, selection, train, held("validation", validation, selection)[1])
+
+
+def rounded(number: float) -> int:
+    """Down to two digits: 1,234,567 → 1,200,000."""
+    step = 10 ** max(0, floor(log10(number)) - 1)
+    return int(number // step * step)

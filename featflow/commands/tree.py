@@ -1,0 +1,113 @@
+"""The lineage of a study as lines of text, and what stands beside it in `featflow check`."""
+
+from collections.abc import Iterator
+
+from featflow.commands.local import expanded
+from featflow.commands.terminal import columns
+from featflow.core.config.corpora import Corpus, Files, Generated, Hub
+from featflow.core.config.models import Finetune, Merge, Pretrained
+from featflow.core.config.study import Study
+from featflow.core.config.tokenizers import Bpe
+from featflow.core.lineage import Lineage
+
+ABOVE = "↑ shown above; this is its parent too"
+
+
+def tree(study: Study) -> list[str]:
+    """The models as a tree, a line each: kind, corpora, SAEs.
+
+    A merge stands under each of its parents: in full under the first that is drawn, with a mark
+    under the others.
+    """
+    lineage, seen = Lineage(study), set[str]()
+
+    def lines(name: str, lead: str, below: str) -> Iterator[tuple[str, ...]]:
+        if name in seen:
+            yield f"{lead}{name}", ABOVE, ""
+            return
+        seen.add(name)
+        yield f"{lead}{name}", _model(study, name), _saes(lineage, name)
+        children = lineage.children(name)
+        for child in children:
+            last = child == children[-1]
+            yield from lines(
+                child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  ")
+            )
+
+    return columns([row for root in lineage.roots() for row in lines(root, "", "")])
+
+
+def corpora(study: Study) -> list[str]:
+    """The corpora and the tokenizer, a line each."""
+    rows: list[tuple[str, ...]] = [
+        (name, corpus.kind, _source(corpus), _limits(corpus))
+        for name, corpus in study.corpora.items()
+    ]
+    tokenizer = study.tokenizer
+    if isinstance(tokenizer, Bpe):
+        what = f"of {tokenizer.vocabulary:,} entries, trained on {', '.join(tokenizer.corpora)}"
+    else:
+        what = tokenizer.name
+    return [*columns(rows), "", f"  tokenizer  {tokenizer.kind} {what}"]
+
+
+def network(name: str, study: Study) -> list[str]:
+    """What comes from the hub, and how to fetch it; nothing where nothing does."""
+    things = [*study.corpora.values(), study.tokenizer, *study.models.values()]
+    named = {getattr(thing, "dataset", getattr(thing, "name", None)): None for thing in things}
+    hub = [n for n in named if n is not None and not expanded(n).exists()]
+    if not hub:
+        return []
+    return [
+        f"  from the hub: {', '.join(hub)}",
+        f"  where there is a network: snakemake --profile local fetch --config study={name}",
+    ]
+
+
+def pairs(study: Study) -> list[str]:
+    """The pairs of dictionaries that are correlated, a line each."""
+    rows: list[tuple[str, ...]] = [
+        (pair.role, f"{pair.a} – {pair.b}") for pair in Lineage(study).pairs()
+    ]
+    return columns(rows) if rows else ["  none: no SAE on both ends of an edge"]
+
+
+def _model(study: Study, name: str) -> str:
+    model = study.models[name]
+    if isinstance(model, Merge):
+        t = getattr(model.method, "t", None)
+        how = model.method.kind + (f", t {t}" if t is not None else "")
+        return f"merge of {' and '.join(model.parents)} ({how})"
+    on = ", ".join(model.corpora)
+    if isinstance(model, Finetune):
+        return f"fine-tune on {on}"
+    return (
+        f"pretrained {model.name}, for {on}" if isinstance(model, Pretrained) else f"base on {on}"
+    )
+
+
+def _saes(lineage: Lineage, name: str) -> str:
+    saes = [s for s in lineage.study.saes if name in lineage.sae_models(s)]
+    if not saes:
+        return "no SAE"
+    return f"SAE{'s' if len(saes) > 1 else ''} {', '.join(saes)}"
+
+
+def _source(corpus: Corpus) -> str:
+    if isinstance(corpus, Files):
+        more = f" and {len(corpus.paths) - 1} more" if len(corpus.paths) > 1 else ""
+        return corpus.paths[0] + more
+    if isinstance(corpus, Generated):
+        return f"{corpus.language}, {corpus.documents:,} documents"
+    assert isinstance(corpus, Hub)
+    sample = f", {corpus.sample:.0%} of the rows" if corpus.sample else ""
+    return f"{corpus.dataset} ({corpus.split}){sample}"
+
+
+def _limits(corpus: Corpus) -> str:
+    """What a corpus is limited to, and what it holds out."""
+    documents = None if isinstance(corpus, Generated) else corpus.documents
+    limits = {"tokens": corpus.tokens, "documents": documents, "bytes": corpus.bytes}
+    found = [f"{value:,} {key}" for key, value in limits.items() if value is not None]
+    held_out = f"{corpus.validation:.0%} held out, {corpus.selection:.0%} for t"
+    return f"{'at most ' + ', '.join(found) if found else 'no limit'}; {held_out}"

@@ -1,0 +1,77 @@
+"""How large a model is, as far as the config or a folder of this machine tells."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from featflow.commands.local import local_path
+from featflow.core import paths
+from featflow.core.config import FeatflowError
+from featflow.core.config.checks import root_of
+from featflow.core.config.models import Architecture, Base
+from featflow.core.slicer import Slices
+
+MLP_HOOK = re.compile(r"mlp\.(hook_post|hook_pre|hook_pre_linear)$")
+STREAM_HOOK = re.compile(r"hook_(embed|resid_\w+|mlp_in|mlp_out|attn_in|attn_out|normalized)$")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The widths of a model; of a pretrained one also what its weight files take."""
+
+    hidden: int
+    intermediate: int
+    architecture: Architecture | None = None
+    weights: int | None = None
+    """Bytes of the weight files."""
+
+    def width(self, hook: str) -> int | None:
+        """How many numbers a hook carries a token (None: it takes the model to know)."""
+        if MLP_HOOK.search(hook):
+            return self.intermediate
+        return self.hidden if STREAM_HOOK.search(hook) else None
+
+    def parameters(self, vocabulary: int) -> int:
+        """Of a Mistral with this vocabulary: embeddings, layers, the last norm."""
+        a = self.architecture
+        assert a is not None
+        attention = 2 * a.hidden**2 + 2 * a.hidden * (a.hidden // a.heads) * a.kv_heads
+        layer = attention + 3 * a.hidden * a.intermediate + 2 * a.hidden
+        return vocabulary * a.hidden * (1 if a.tied else 2) + a.layers * layer + a.hidden
+
+
+def shape_of(slices: Slices, model: str) -> Shape | None:
+    """The shape of a model's root, which its descendants share; None where only the hub knows."""
+    root = root_of(slices.study, model)
+    if isinstance(root, Base):
+        a = root.architecture
+        return Shape(a.hidden, a.intermediate, a)
+    name = next(n for n, m in slices.study.models.items() if m is root)
+    made = Path(paths.folder(paths.MODEL.at(study=slices.name, model=name)))
+    try:
+        found = local_path(root.name, "name")
+    except FeatflowError:
+        found = None
+    return shape_in(made) or (shape_in(found) if found else None)
+
+
+def shape_in(folder: Path) -> Shape | None:
+    """The shape of the model in a folder of Hugging Face's format; None where there is none."""
+    settings = settings_in(folder)
+    hidden = settings.get("hidden_size") or settings.get("n_embd")
+    if not hidden:
+        return None
+    inner = settings.get("intermediate_size") or settings.get("n_inner") or 4 * hidden
+    weights = [f for kind in ("*.safetensors", "*.bin") for f in folder.glob(kind)]
+    return Shape(hidden, inner, weights=sum(f.stat().st_size for f in weights))
+
+
+def settings_in(folder: Path) -> dict[str, Any]:
+    """A model folder's config.json; empty where there is none."""
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,90 @@
+"""What `init` finds in folders as people have them."""
+
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from featflow.commands.folders import is_name, look, name_for, read
+from featflow.core.config import FeatflowError
+from tests.commands.conftest import prose
+
+
+def test_the_text_files_of_a_folder(texts):
+    found = look(f"{texts}/notes")
+    assert found.paths == [f"{texts}/notes/**/*.txt"] and found.text == "text"
+    assert found.files == 100 and found.bytes == sum(len(prose(i + 5000)) for i in range(100))
+
+
+def test_a_kind_with_a_share_of_the_text_is_read_too(tmp_path):
+    (tmp_path / "a.lua").write_text("x = 1\n" * 100)
+    (tmp_path / "b.md").write_text("text\n" * 30)
+    (tmp_path / "c.rst").write_text("a")
+    (tmp_path / "bare").write_text("text\n" * 60)
+    assert look(str(tmp_path)).paths == [f"{tmp_path}/**/*.lua", f"{tmp_path}/**/*.md"]
+
+
+def test_the_column_of_records(texts, tmp_path):
+    assert look(f"{texts}/talks")[:3] == ([f"{texts}/talks/**/*.jsonl"], "body", 1)
+    lines = "\n".join(json.dumps({"key": "k" * 90, "story": "s"}) for _ in range(3))
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    assert look(str(tmp_path))[:2] == ([f"{tmp_path}/**/*.jsonl.gz"], "story")
+    table = pa.table({"id": ["1", "2"], "words": ["a long text", "another one"], "n": [1, 2]})
+    pq.write_table(table, tmp_path / "b.parquet")
+    found = look(str(tmp_path / "b.parquet"))
+    assert found[:3] == ([f"{tmp_path}/b.parquet"], "words", 1)
+    assert read(found).texts == ["a long text", "another one"]
+
+
+def test_folders_with_characters_of_globs(tmp_path):
+    folder = tmp_path / "notes [2024]*"
+    folder.mkdir()
+    (folder / "a.txt").write_text("one text")
+    assert read(look(f"{folder}/")).texts == ["one text"]
+
+
+def test_documents_are_those_of_the_corpus_stage(tmp_path):
+    for name, text in (("a", "one"), ("b", "two " * 100), ("c", "one"), ("d", "three " * 100)):
+        (tmp_path / f"{name}.txt").write_text(text)
+    found = look(str(tmp_path))
+    assert read(found).texts == ["one", "two " * 100, "three " * 100]  # each text once
+    assert read(found, limit=500).texts == ["one", "two " * 100]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("gone", "no folder"), ("empty", "has no text"), ("bin", "has no text")]
+)
+def test_no_text_is_said(tmp_path, name, words):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "a.png").write_bytes(b"\0\1\2")
+    with pytest.raises(FeatflowError, match=words):
+        look(str(tmp_path / name))
+
+
+def test_braces_are_refused():
+    with pytest.raises(FeatflowError, match="without braces"):
+        look("${HOME}/notes")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("/a/Code-2/", "code2"),
+        ("texts.jsonl.gz", "texts"),
+        ("2024 notes", "notes"),
+        ("/a/ÄÖ", "corpus"),
+        ("no", "corpusno"),
+        ("a/python", "python2"),
+    ],
+)
+def test_names_of_corpora(folder, name):
+    assert name_for(folder, {"python"}) == name
+
+
+def test_names_that_yaml_takes_for_something_else():
+    assert [
+        n for n in ("mine", "no", "on", "true", "null", "Mine", "2a", "a-b", "") if is_name(n)
+    ] == ["mine"]

@@ -1,0 +1,132 @@
+"""The studies that `init` writes: valid, commented on every line, made of what is there."""
+
+import json
+import re
+from itertools import pairwise
+
+import pytest
+
+from featflow.commands.init import init, root_of
+from featflow.core.config import FeatflowError, load
+from featflow.core.lineage import Lineage
+from featflow.core.slicer import Slices
+from featflow.data.windows import layout
+from tests.commands.conftest import CONFIG
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "workflow_config.yaml"
+    path.write_bytes(CONFIG.read_bytes())
+    return path
+
+
+def written(config) -> list[str]:
+    """The lines that were added."""
+    text = config.read_text()
+    return text[len(CONFIG.read_text()) :].splitlines()
+
+
+def uncommented(lines: list[str]) -> list[str]:
+    """Keys without a comment, behind them or above them; the study's own name leads them all."""
+    found = []
+    for before, line in pairwise(lines):
+        if line.strip() and "#" not in line and not before.strip().startswith("#"):
+            found.append(line)
+    return found
+
+
+def test_two_folders(texts, config, capsys):
+    init("mine", folders=[f"{texts}/notes", f"{texts}/Code-2"], config=config)
+    study = load(config).studies["mine"]
+    assert list(study.corpora) == ["notes", "code2"]
+    assert {n: m.kind for n, m in study.models.items()} == {"notes": "base", "code2": "finetune"}
+    assert [str(p) for p in Lineage(study).pairs()] == [
+        "notes.main-code2.main",
+        "notes.main-notes.reseed",
+    ]
+    assert config.read_text().startswith(CONFIG.read_text())
+    assert uncommented(written(config)) == [] and max(map(len, written(config))) <= 100 + len(
+        str(texts)
+    )
+    said = capsys.readouterr().out
+    assert "featflow check mine" in said and "results/mine/report/index.html" in said
+    assert load(config).study == "demo"
+
+
+def test_three_folders_and_a_merge(texts, config):
+    folders = [f"{texts}/{name}" for name in ("notes", "Code-2", "talks")]
+    init("mine", folders=folders, set_default=True, config=config)
+    workflow = load(config)
+    study = workflow.studies["mine"]
+    assert workflow.study == "mine"
+    merged = study.models["merged"]
+    assert (merged.parents, merged.method.t) == (["code2", "talks"], "equilibrium")
+    assert study.corpora["talks"].text == "body"
+    shape = layout(Slices("mine", study).windows())
+    assert study.probe.tokens_per_corpus >= shape.windows * study.activations.window
+
+
+def test_a_model_that_exists(texts, config, model_folder):
+    init("mine", folders=[f"{texts}/notes"], model=str(model_folder), config=config)
+    study = load(config).studies["mine"]
+    assert study.models["start"].name == study.tokenizer.name == str(model_folder)
+    assert study.models["start"].context == 64  # all that this one can read
+    assert study.models["notes"].parent == "start" and study.corpora.keys() == {"notes"}
+    assert uncommented(written(config)) == []
+    init("two", folders=[f"{texts}/notes", f"{texts}/talks"], model="owner/model", config=config)
+    models = load(config).studies["two"].models
+    assert models["start"].corpora == ["notes"] and list(models) == ["start", "talks"]
+
+
+def test_the_hook_is_in_the_middle_and_the_sae_of_a_bearable_size(tmp_path):
+    settings = {"n_embd": 768, "n_layer": 12, "n_positions": 1024}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    root = root_of(str(tmp_path))
+    assert root[1:] == ("blocks.6.mlp.hook_post", 1, 128)
+
+
+def test_the_paper(config, shipped):
+    init("big", paper=True, config=config)
+    study = load(config).studies["big"]
+    assert study == shipped.studies["paper"]  # what is spelt out is what it has
+    assert uncommented(written(config)) == []
+
+
+def test_a_file_is_made_where_there_is_none(texts, tmp_path):
+    path = tmp_path / "new.yaml"
+    init("mine", folders=[f"{texts}/notes", f"{texts}/talks"], config=path)
+    assert load(path).study == "mine"
+    assert path.read_text().startswith("# yaml-language-server:")
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "words"),
+    [
+        ("mine", {}, r"say what to start from:\n.*--folders A B(.|\n)*--model(.|\n)*--paper"),
+        ("demo", {"paper": True}, "there is a study 'demo' already"),
+        ("My-Study", {"paper": True}, "no name for a study: small letters.*'mystudy'"),
+        ("no", {"paper": True}, "no name for a study.*'mine'"),
+        ("mine", {"paper": True, "folders": ["a"]}, "--paper goes without"),
+        ("mine", {"model": "gpt2"}, "name a folder of text"),
+        ("mine", {"folders": ["a"]}, "name a second folder"),
+        ("mine", {"folders": ["gone", "gone"]}, "no folder 'gone'"),
+        ("mine", {"folders": ["NOTES", "NOTES"], "model": "/gone"}, "no folder with a model"),
+    ],
+)
+def test_what_cannot_be_written_leaves_the_file(texts, config, name, keys, words):
+    keys = {
+        k: [f"{texts}/notes" if f == "NOTES" else f for f in v] if k == "folders" else v
+        for k, v in keys.items()
+    }
+    with pytest.raises(FeatflowError) as caught:
+        init(name, **keys, config=config)
+    assert re.search(words, str(caught.value))
+    assert config.read_bytes() == CONFIG.read_bytes()
+
+
+def test_the_paper_needs_the_paper(tmp_path):
+    path = tmp_path / "w.yaml"
+    path.write_text("study: a\nstudies:\n")
+    with pytest.raises(FeatflowError, match=r"studies.big.extends: nothing named 'paper'"):
+        init("big", paper=True, config=path)

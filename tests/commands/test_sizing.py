@@ -1,0 +1,66 @@
+"""What `init` asks of a study is there: held against the real stages' own splits and tokens."""
+
+import pytest
+
+from featflow.commands.folders import Found, Sample, look, read
+from featflow.commands.sizing import SURE, TRAINING, rounded, sizes, yields
+from featflow.core.config import FeatflowError
+from featflow.core.config.corpora import Files
+from featflow.data.corpus import split
+from tests.commands.conftest import prose
+
+
+@pytest.fixture(scope="module")
+def samples(texts):
+    return [read(look(f"{texts}/{name}")) for name in ("notes", "talks")]
+
+
+def test_every_split_holds_what_is_asked_for(samples):
+    found = sizes(samples, context=128, swept=True)
+    yields_of = yields(samples, found.vocabulary, None)
+    for sample, corpus, per_token in zip(samples, found.corpora, yields_of, strict=True):
+        shares = Files(
+            kind="files", paths=["*"], validation=corpus.validation, selection=corpus.selection
+        )
+        splits = [split(digest, shares) for digest in sample.digests]
+        real = {
+            name: sum(n for n, s in zip(sample.sizes, splits, strict=True) if s == name) / per_token
+            for name in ("train", "validation", "selection")
+        }
+        assert splits.count("validation") >= 12 and splits.count("selection") >= 2
+        assert corpus.train == pytest.approx(SURE * real["train"], rel=0.02)
+        assert corpus.train <= real["train"] and corpus.probe <= real["validation"]
+        assert found.probe <= real["validation"] * 96 / 128
+        assert real["selection"] >= 2 * 128
+    assert found.activations <= sum(c.train for c in found.corpora) * 96 / 128
+    assert found.activations <= found.visits <= 12 * found.activations
+
+
+def test_epochs_give_small_text_more_passes(samples):
+    found = sizes(samples, context=128, swept=False)
+    visits = found.epochs("base", 0) * found.corpora[0].train
+    assert found.epochs("base", 0) == 10 or visits == pytest.approx(TRAINING["base"], rel=0.5)
+    assert 1 <= found.epochs("finetune", 1) <= found.epochs("base", 1)
+
+
+def test_the_yield_is_that_of_the_tokenizer_given(samples, tokenizer_file):
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    one = Sample(samples[0].found, samples[0].texts[:5])
+    tokens = sum(len(tokenizer.encode(text).ids) + 1 for text in one.texts)
+    assert yields([one], 2048, tokenizer_file) == [pytest.approx(one.bytes / tokens)]
+    assert yields([one], 2048, tokenizer_file / "gone") == [4.5]
+
+
+@pytest.mark.parametrize(("documents", "words"), [(39, 400), (100, 20)])
+def test_too_little_text(documents, words):
+    sample = Sample(
+        Found(["a/*.txt"], "text", documents, 0), [prose(i, words) for i in range(documents)]
+    )
+    with pytest.raises(FeatflowError, match=r"a/\*\.txt.*at least 40 documents and 100 kB"):
+        sizes([sample], context=128, swept=False)
+
+
+def test_rounded():
+    assert [rounded(n) for n in (1_234_567, 99_999, 100, 7)] == [1_200_000, 99_000, 100, 7]
