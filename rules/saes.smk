@@ -1,5 +1,5 @@
 # in:  a model, token ids
-# out: shards of activations, sparse autoencoders
+# out: shards of activations, sparse autoencoders and their metrics
 
 
 rule activations:
@@ -34,19 +34,10 @@ rule sae:
     input:
         model=paths.MODEL,
         data=lambda w: [path for files in sae_data(w).values() for path in files],
-        validation=lambda w: tokens_of(
-            w, of(w).lineage.activation_corpora(w.model), "validation"
-        ),
     output:
         cfg=paths.SAE,
         weights=paths.SAE_WEIGHTS,
         training=paths.SAE_TRAINING,
-        metrics=report(
-            paths.SAE_METRICS,
-            caption="captions/sae.rst",
-            category="Sparse autoencoders",
-            labels={"model": "{model}", "SAE": "{sae}"},
-        ),
     log:
         "logs/{study}/sae/{model}/{sae}.log",
     benchmark:
@@ -68,5 +59,39 @@ rule sae:
         ],
     shell:
         "OMP_NUM_THREADS={threads} python -m featflow sae --log {log:q} --cfg {params.cfg:q}"
-        " --model {params.model} --validation {input.validation} --output {params.folder}"
-        " {params.data}"
+        " --model {params.model} --output {params.folder} {params.data}"
+
+
+rule metrics:
+    input:
+        model=paths.MODEL,
+        sae=paths.SAE,
+        tokens=lambda w: tokens_of(
+            w, of(w).metrics(w.model, w.sae).corpora, "validation"
+        ),
+    output:
+        report(
+            paths.SAE_METRICS,
+            caption="captions/sae.rst",
+            category="Sparse autoencoders",
+            labels={"model": "{model}", "SAE": "{sae}"},
+        ),
+    log:
+        "logs/{study}/metrics/{model}/{sae}.log",
+    benchmark:
+        "logs/{study}/metrics/{model}/{sae}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: share_of_cores(2)
+    resources:
+        gpu=1,
+        mem_mb=32000,
+        runtime=60,
+    params:
+        cfg=lambda w: of(w).metrics(w.model, w.sae).dumps(),
+        code=code("metrics"),
+        model=lambda w, input: folder(input.model),
+        sae=lambda w, input: folder(input.sae),
+    shell:
+        "OMP_NUM_THREADS={threads} python -m featflow metrics --log {log:q} --cfg {params.cfg:q}"
+        " --model {params.model} --sae {params.sae} --tokens {input.tokens} --output {output}"

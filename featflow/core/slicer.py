@@ -32,6 +32,7 @@ from featflow.core.slices import (
     FlowPair,
     FlowSlice,
     MergeSlice,
+    MetricsSlice,
     Node,
     PretrainedSlice,
     ReportSlice,
@@ -169,12 +170,13 @@ class Slices:
     def merge(self, model: str) -> MergeSlice:
         merge = self._merge(model)
         swept = isinstance(getattr(merge.method, "t", None), str)
+        measured = isinstance(merge.method, TaskVectors)  # `base` below says from what
         return MergeSlice(
             study=self.name,
             model=model,
             parents=merge.parents,
             corpora=[self.lineage.own_corpora(p) for p in merge.parents if swept],
-            method=merge.method,
+            method=merge.method.model_copy(update={"base": None} if measured else {}),
             base=self.merge_base(model),
         )
 
@@ -249,6 +251,16 @@ class Slices:
             activations=data,
             windows=self.windows(),
             corpora=self.lineage.activation_corpora(model),
+        )
+
+    def metrics(self, model: str, sae: str) -> MetricsSlice:
+        return MetricsSlice(
+            study=self.name,
+            model=model,
+            sae=sae,
+            hook=self.study.saes[sae].hook,
+            corpora=self.lineage.activation_corpora(model),
+            windows=self.windows(),
             tokens=self.study.evaluation.tokens,
         )
 

@@ -134,9 +134,18 @@ class SaeSlice(Slice):
     """What decides its shards: `data`, `window` and `context` are in `corpora` and `windows`."""
     windows: Windows
     corpora: list[Name]
-    """The corpora whose training tokens it sees, and on whose validation tokens it is measured."""
+    """The corpora whose training tokens it sees."""
+
+
+class MetricsSlice(Slice):
+    model: Name
+    sae: Name
+    hook: str
+    corpora: list[Name]
+    """Those whose training tokens the SAE saw; it is measured on their validation tokens."""
+    windows: Windows
     tokens: int
-    """Validation tokens a corpus for the metrics."""
+    """Validation tokens a corpus."""
 
 
 class FeaturesSlice(Slice):

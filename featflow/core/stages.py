@@ -29,6 +29,7 @@ STAGES = {
     ),
     "activations": Stage("featflow.saes.activations", 1, "a shard of an SAE's training data"),
     "sae": Stage("featflow.saes.sae", 1, "train a sparse autoencoder"),
+    "metrics": Stage("featflow.saes.metrics", 1, "how good a sparse autoencoder is"),
     "features": Stage("featflow.features.features", 1, "sparse feature activations on the probe"),
     "correlation": Stage(
         "featflow.features.correlation", 1, "Pearson's r between two dictionaries"

@@ -26,6 +26,8 @@ from featflow.features.overlap import cofirings, jaccard
 from featflow.features.ranking import best_partners, best_partners_of_columns
 from featflow.features.scope import Rows, Source, rows_in_scope, source_of, stack, stack_sources
 
+WEIGHTS = "sae_weights.safetensors"
+
 Ranked = tuple[np.ndarray, np.ndarray]
 Directions = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -60,7 +62,8 @@ def run(
         ArtifactError: when a file is unreadable, or the dumps are not of the same tokens.
     """
     _check_scopes(cfg)
-    provenance = Provenance("correlation", cfg, [*a, *b, sae_a, sae_b, *tokens])
+    saes = [folder / name for folder in (sae_a, sae_b) for name in ("cfg.json", WEIGHTS)]
+    provenance = Provenance("correlation", cfg, [*a, *b, *saes, *tokens])
     dumps_a = _read(cfg.corpora, a, sae_a)
     dumps_b = _read(cfg.corpora, b, sae_b)
     _check_same_rows(zip(a, b, dumps_a.values(), dumps_b.values(), strict=True))
@@ -189,7 +192,7 @@ def _cosines(sae_a: Path, sae_b: Path) -> Directions:
     Raises:
         ArtifactError: when the directions are not of the same length.
     """
-    files = [folder / "sae_weights.safetensors" for folder in (sae_a, sae_b)]
+    files = [folder / WEIGHTS for folder in (sae_a, sae_b)]
     a, b = (load_tensors(file, "W_dec")["W_dec"].astype(np.float64) for file in files)
     if a.shape[1] != b.shape[1]:
         raise ArtifactError(

@@ -51,7 +51,7 @@ def run(
         FeatflowError: when a corpus has no whole block, or SAE and model do not fit together.
         ArtifactError: when a file is unreadable.
     """
-    provenance = Provenance("features", cfg, [model, sae, *tokens])
+    provenance = Provenance("features", cfg, [model, *saelens.files(sae), *tokens])
     streams = {name: read(path) for name, path in zip(cfg.corpora, tokens, strict=True)}
     probes = {name: probe(stream.ids, name, cfg) for name, stream in streams.items()}
     pieces = tokenizer.load(model / "tokenizer.json")

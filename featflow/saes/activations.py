@@ -131,10 +131,13 @@ def write_shard(
         WriteError: when the disk is full.
         Stop: when a signal asked for the end; what is written stays.
     """
-    temporary = path.with_name(f".{path.name}.{provenance.id()}.tmp")
+    temporary = path.with_name(f".{path.name}.{provenance.id()}.partial")
     try:
         with writable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            for other in path.parent.glob(f".{path.name}.*.partial"):
+                if other != temporary:  # of a shard with other settings, never to be finished
+                    other.unlink()
             with open(temporary, "ab") as file:
                 done = _taken_up(file, shape, provenance, checkpoints)
                 for part in parts(done):

@@ -1,4 +1,4 @@
-"""How good an SAE is, on validation tokens: overall and by corpus.
+"""Stage `metrics`: how good an SAE is, on validation tokens: overall and by corpus.
 
 - l0: features that fire at a token, the mean.
 - mse: mean over tokens and elements of (x − x̂)², on raw activations; mse_scaled: the same in the
@@ -13,21 +13,56 @@ Shapes: B blocks, L tokens a block, n inputs, m features.
 """
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from featflow.core.artifacts import save_json
 from featflow.core.config.errors import FeatflowError
-from featflow.core.runtime import progress
-from featflow.core.slices import Windows
+from featflow.core.provenance import Provenance
+from featflow.core.runtime import log, progress
+from featflow.core.slices import MetricsSlice, Windows
+from featflow.core.torch_runtime import device, seeded
+from featflow.data import tokens as streams
 from featflow.data.windows import blocks, layout
 from featflow.models.hooked import HookedModel, batches
+from featflow.saes import saelens
 from featflow.saes.saelens import Folded
 
 EDGES = np.arange(-7, 0.5, 0.5)
 """log10 of the density at the edges of the histogram's bins."""
+
+
+def run(cfg: MetricsSlice, *, model: Path, sae: Path, tokens: list[Path], output: Path) -> None:
+    """Measure a sparse autoencoder.
+
+    Args:
+        model: the model folder.
+        sae: the SAE's folder.
+        tokens: validation tokens of each corpus, in the order of the slice.
+        output: metrics.json.
+
+    Raises:
+        FeatflowError: when a corpus has no whole block.
+        HookError: when the model has no such hook.
+    """
+    provenance = Provenance("metrics", cfg, [model, *saelens.files(sae), *tokens])
+    seeded(0)
+    hooked = HookedModel.load(model, cfg.hook, device())
+    ids = {name: streams.read(path).ids for name, path in zip(cfg.corpora, tokens, strict=True)}
+    loaded = saelens.load(sae, hooked.device)
+    metrics = evaluate(loaded, hooked, ids, cfg.windows, cfg.tokens, saelens.scale(sae))
+    save_json(output, metrics, provenance)
+    log.info(
+        "L0 %.1f, MSE %.2e, variance explained %.1f %%, dead %.1f %%",
+        metrics["l0"],
+        metrics["mse"],
+        100 * (metrics["fve"] or 0),
+        100 * metrics["dead_fraction"],
+    )
 
 
 @dataclass

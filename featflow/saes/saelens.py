@@ -89,6 +89,20 @@ def save(folder: Path, sae: Folded, metadata: dict[str, Any], provenance: Proven
         temporary.write_text(json.dumps(cfg, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
+def files(folder: Path) -> list[Path]:
+    """What makes the SAE of a folder: its metrics lie there too, and are no part of it."""
+    return [folder / CFG, folder / WEIGHTS]
+
+
+def scale(folder: Path) -> float:
+    """What activations were multiplied by in training (1 for an SAE that does not say).
+
+    Raises:
+        ArtifactError: when cfg.json is missing or cannot be read.
+    """
+    return float(load_json(folder / CFG).get("metadata", {}).get("scale", 1.0))
+
+
 def load(folder: Path, device: torch.device | str = "cpu") -> Folded:
     """Read an SAE folder: featflow's own, or a `standard` one of SAELens.
 

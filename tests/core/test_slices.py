@@ -25,6 +25,7 @@ def every_slice(s: Slices) -> dict:
         "evaluate": s.evaluate("lua"),
         "activations": s.activations("root", "blocks.0.mlp.hook_post", 0),
         "sae": s.sae("root", "main"),
+        "metrics": s.metrics("root", "main"),
         "features": s.features("root", "main"),
         "correlation": s.correlation("root.main", "lua.main"),
         "flow": s.flow("main"),
@@ -64,7 +65,7 @@ def test_a_default_written_out_changes_no_slice():
         ("flow/threshold", 0.7, {"flow"}),
         ("flow/scope", "union", {"correlation", "flow"}),
         ("probe/tokens_per_corpus", 99, {"features"}),
-        ("activations/window", 12, {"activations", "sae", "features"}),
+        ("activations/window", 12, {"activations", "sae", "metrics", "features"}),
     ],
 )
 def test_an_edit_reaches_the_stages_that_read_it(path, value, stages):

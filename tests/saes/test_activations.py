@@ -1,5 +1,9 @@
 """Shards are slices of one fixed permutation of windows, and hold the model's own numbers."""
 
+import os
+import signal
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +11,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from featflow.core.artifacts import ArtifactError
+from featflow.core.checkpoints import Checkpoints, Stop
+from featflow.core.provenance import Provenance
 from featflow.core.slices import ActivationsSlice, Windows
 from featflow.models.hooked import HookedModel
 from featflow.saes import activations
@@ -26,6 +32,18 @@ def cfg(shard=0, shard_tokens=240, tokens=240, windows=WINDOWS, corpora=("a", "b
         shard_tokens=shard_tokens,
         tokens=tokens,
     )
+
+
+@pytest.fixture(autouse=True)
+def own_checkpoints(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEATFLOW_CHECKPOINTS", str(tmp_path / "checkpoints"))
+
+
+def write(path, x, shape):
+    """A shard of x, two windows at a time."""
+    with Checkpoints("shard") as checkpoints:
+        provenance = Provenance("activations", cfg())
+        write_shard(path, lambda done: iter(x[done:].split(2)), shape, provenance, checkpoints)
 
 
 @pytest.fixture
@@ -111,16 +129,68 @@ def test_the_same_input_gives_the_same_bytes(model_folder, tokens, tmp_path):
 def test_a_written_shard_is_plain_safetensors(tmp_path):
     x = torch.randn(7, 3, 5).to(torch.bfloat16)
     path = tmp_path / "s.safetensors"
-    write_shard(path, iter(x.split(2)), (7, 3, 5), "{}")
+    write(path, x, (7, 3, 5))
     assert torch.equal(load_file(path)["activations"], x)
     with pytest.raises(ValueError, match="add up"):
-        write_shard(tmp_path / "t.safetensors", iter(x.split(2)), (8, 3, 5), "{}")
-    assert not (tmp_path / "t.safetensors").exists()
+        write(tmp_path / "t.safetensors", x, (8, 3, 5))
+    assert [file.name for file in tmp_path.glob("*.safetensors")] == ["s.safetensors"]
+    assert not list(tmp_path.glob(".*.partial"))
+
+
+class Killed(BaseException):
+    """As from kill -9: nothing behind it is done."""
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("how", ["sigterm", "kill"])
+def test_a_dump_goes_on_where_it_was(model_folder, tokens, tmp_path, monkeypatch, how, lost):
+    """Its file may even be lost (a disk that was full): then it begins again."""
+    monkeypatch.setattr(activations, "TOKENS_A_BATCH", 96)
+    monkeypatch.setenv("FEATFLOW_CHECKPOINT_SECONDS", "0" if how == "kill" else "600")
+    expected, path = tmp_path / "whole" / "0.safetensors", tmp_path / "killed" / "0.safetensors"
+    run(cfg(), model=model_folder, tokens=tokens, output=expected)
+
+    class Dying(HookedModel):
+        batches = 0
+
+        def activations(self, ids):
+            Dying.batches += 1
+            if Dying.batches == 3:
+                if how == "kill":
+                    raise Killed
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().activations(ids)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(activations, "HookedModel", Dying)
+        if how == "kill":
+            patch.setattr(Path, "unlink", lambda *_, **__: None)  # a killed process cleans nothing
+        with pytest.raises((Stop, Killed)):
+            run(cfg(), model=model_folder, tokens=tokens, output=path)
+    assert not path.exists()
+    partial = next(path.parent.glob(".0.safetensors.*.partial"))
+    other = partial.with_name(".0.safetensors.of-other-settings.partial")
+    other.write_text("")
+    if lost:
+        partial.unlink()
+
+    class Counting(HookedModel):
+        batches = 0
+
+        def activations(self, ids):
+            Counting.batches += 1
+            return super().activations(ids)
+
+    monkeypatch.setattr(activations, "HookedModel", Counting)
+    run(cfg(), model=model_folder, tokens=tokens, output=path)
+    assert path.read_bytes() == expected.read_bytes()
+    assert Counting.batches == 4 - (0 if lost else 3 if how == "sigterm" else 2)
+    assert [file.name for file in path.parent.iterdir()] == ["0.safetensors"]
 
 
 def test_a_truncated_shard_is_named(tmp_path):
     path = tmp_path / "s.safetensors"
-    write_shard(path, iter([torch.zeros(4, 2, 3, dtype=torch.bfloat16)]), (4, 2, 3), "{}")
+    write(path, torch.zeros(4, 2, 3, dtype=torch.bfloat16), (4, 2, 3))
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(ArtifactError, match=r"s\.safetensors"):
         read_shard(path)

@@ -1,13 +1,17 @@
 """The metrics against a direct computation, one block at a time."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
 from featflow.core.config.errors import FeatflowError
-from featflow.core.slices import Windows
+from featflow.core.provenance import Provenance
+from featflow.core.slices import MetricsSlice, Windows
 from featflow.models.hooked import HookedModel
-from featflow.saes.metrics import evaluate
+from featflow.saes import saelens
+from featflow.saes.metrics import evaluate, run
 from featflow.saes.saelens import Folded
 from tests.saes.conftest import HOOK, WINDOWS
 
@@ -97,3 +101,24 @@ def test_a_perfect_sae_explains_all(model, token_ids):
 def test_a_corpus_without_a_block_is_named(sae, model, token_ids):
     with pytest.raises(FeatflowError, match=r"short.*20"):
         evaluate(sae, model, {"short": token_ids[:20]}, WINDOWS, 100, 1.0)
+
+
+def test_the_stage_measures_a_folder(model_folder, token_ids, save_tokens, sae, model, tmp_path):
+    cfg = MetricsSlice(
+        study="demo",
+        model="m",
+        sae="main",
+        hook=HOOK,
+        corpora=["a", "b"],
+        windows=WINDOWS,
+        tokens=200,
+    )
+    folder, output = tmp_path / "main", tmp_path / "main" / "metrics.json"
+    saelens.save(folder, sae, {"scale": 3.0}, Provenance("sae", cfg))
+    streams = {"a": token_ids[:400], "b": token_ids[400:900]}
+    tokens = [save_tokens(name, ids) for name, ids in streams.items()]
+    run(cfg, model=model_folder, sae=folder, tokens=tokens, output=output)
+    found = json.loads(output.read_text())
+    expected = evaluate(sae, model, streams, WINDOWS, 200, 3.0)
+    assert {key: found[key] for key in expected} == expected
+    assert found["mse_scaled"] == pytest.approx(9 * found["mse"])

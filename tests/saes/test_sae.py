@@ -1,4 +1,4 @@
-"""The stage: four files, the same with shards kept or made afresh, and resumed."""
+"""The stage: three files, the same with shards kept or made afresh, and resumed."""
 
 import json
 
@@ -14,7 +14,7 @@ from featflow.saes.sae import run
 from featflow.saes.saelens import load
 from tests.saes.conftest import HOOK, WINDOWS
 
-FILES = ["cfg.json", "metrics.json", "sae_weights.safetensors", "training.parquet"]
+FILES = ["cfg.json", "sae_weights.safetensors", "training.parquet"]
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,6 @@ def checkpoints_here(tmp_path, monkeypatch):
 def stage(model_folder, token_ids, save_tokens, tmp_path):
     """Run the stage, with shards kept or not; gives its folder."""
     train = [save_tokens("a", token_ids[:1500]), save_tokens("b", token_ids[1500:2500])]
-    validation = [save_tokens("va", token_ids[2500:2900]), save_tokens("vb", token_ids[2900:])]
 
     def sae(name, keep=True, **settings):
         data = Activations(window=8, tokens=1000, shard_tokens=600, keep=keep)
@@ -41,10 +40,9 @@ def stage(model_folder, token_ids, save_tokens, tmp_path):
             activations=data,
             windows=WINDOWS,
             corpora=["a", "b"],
-            tokens=200,
         )
         given = {"shards": shards()} if keep else {"tokens": train}
-        run(cfg, model=model_folder, validation=validation, output=tmp_path / name, **given)
+        run(cfg, model=model_folder, output=tmp_path / name, **given)
         return tmp_path / name
 
     def shards():
@@ -67,14 +65,11 @@ def stage(model_folder, token_ids, save_tokens, tmp_path):
     return sae
 
 
-def test_the_four_files(stage):
+def test_the_three_files(stage):
     folder = stage("main", learning_rate=3e-3)
     assert sorted(path.name for path in folder.iterdir()) == FILES
     sae = load(folder)
     assert (sae.width, sae.features) == (48, 96)
-    metrics = json.loads((folder / "metrics.json").read_text())
-    assert {"l0", "mse", "fve", "explained_loss", "dead_fraction"} <= set(metrics)
-    assert set(metrics["corpora"]) == {"a", "b"} and metrics["fve"] > 0.5
     table = pd.read_parquet(folder / "training.parquet")
     assert table.mse.iloc[-1] < table.mse.iloc[0]
     cfg = json.loads((folder / "cfg.json").read_text())

@@ -102,7 +102,7 @@ FORMATS = (
     Format(
         paths.SAE_METRICS,
         "json",
-        "sae",
+        "metrics",
         "How good an SAE is, on validation tokens; docs/methods.md has the formulas.",
         (
             *_measures(),
