@@ -4,11 +4,12 @@ import itertools
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from featflow.core.artifacts import ArtifactError
 from featflow.core.config.saes import Activations
 from featflow.models.hooked import HookedModel
-from featflow.saes.activations import Blocks, shard_range, write_shard
+from featflow.saes.activations import Blocks, shard_range
 from featflow.saes.batches import FreshShards, StoredShards, batches, sample
 from tests.saes.conftest import HOOK, WINDOWS
 
@@ -60,6 +61,10 @@ def test_a_sample_is_seeded_and_without_repeats():
     assert len(sample(Numbered(), 10_000, seed=1)) == 14  # no more than the first shard has
 
 
+def save_shard(path, windows):
+    save_file({"activations": windows.to(torch.bfloat16).contiguous()}, path)
+
+
 def test_fresh_shards_are_the_stored_ones(model_folder, token_ids, tmp_path):
     model = HookedModel.load(model_folder, HOOK, "cpu")
     sequence = Blocks({"a": token_ids[:1500], "b": token_ids[1500:2500]}, WINDOWS, seed=3)
@@ -68,8 +73,7 @@ def test_fresh_shards_are_the_stored_ones(model_folder, token_ids, tmp_path):
     for i, size in enumerate([300, 300, 100]):
         start, stop = shard_range(i, 300, size, 8)
         paths.append(tmp_path / f"{i}.safetensors")
-        parts = sequence.activations(model, start, stop)
-        write_shard(paths[-1], parts, (stop - start, 8, model.width), "{}")
+        save_shard(paths[-1], torch.cat(list(sequence.activations(model, start, stop))))
     stored, fresh = StoredShards(paths), FreshShards(sequence, model, settings, 10_000)
     assert stored.counts == fresh.counts == [37, 37, 12]
     for i in (0, 2, 1):
@@ -81,6 +85,6 @@ def test_shards_of_another_width_are_refused(tmp_path):
     paths = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
     for path, width in zip(paths, (3, 4), strict=True):
         part = torch.zeros(2, 8, width, dtype=torch.bfloat16)
-        write_shard(path, iter([part]), (2, 8, width), "{}")
+        save_shard(path, part)
     with pytest.raises(ArtifactError, match=r"b\.safetensors"):
         StoredShards(paths)
