@@ -4,10 +4,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --profile local
 
-.PHONY: help demo desk test test-unit check format lock docs clean
+.PHONY: help setup demo desk test test-unit check format lock docs clean
 
 help:
-	@echo "make demo    set up, then build the demo study to its figures (about 10 minutes)"
+	@echo "make setup   make .venv, with featflow and snakemake in it"
+	@echo "make demo    set up, then build the demo study to its report (about 10 minutes)"
 	@echo "make test    set up, then run the tests"
 	@echo "make check   ruff, mypy, import-linter, snakefmt, snakemake --lint"
 	@echo "make desk    build the desk study (needs FEATFLOW_CORPORA, see docs/results-desk.md)"
@@ -38,10 +39,12 @@ help:
 	@.venv.peers/bin/python -m pip install --quiet --no-deps --requirement envs/peers.txt
 	@touch $@
 
+setup: .venv/ready
+
 demo: .venv/ready
 	@$(SNAKEMAKE) --config study=demo --quiet rules
 	@$(BIN)/featflow table demo
-	@echo "Look at results/demo/figures/flow.html"
+	@echo "Look at results/demo/report/index.html"
 
 desk: .venv/ready
 	@$(SNAKEMAKE) --config study=desk --quiet rules
