@@ -4,12 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --profile local
 
-.PHONY: help setup demo desk test test-unit check format lock docs clean
+.PHONY: help setup demo desk test test-unit torture check format lock docs clean
 
 help:
 	@echo "make setup   make .venv, with featflow and snakemake in it"
 	@echo "make demo    set up, then build the demo study to its report (about 10 minutes)"
 	@echo "make test    set up, then run the tests"
+	@echo "make torture kill the tiny study at 50 random moments (docs/reliability.md)"
 	@echo "make check   ruff, mypy, import-linter, snakefmt, snakemake --lint"
 	@echo "make desk    build the desk study (needs FEATFLOW_CORPORA, see docs/results-desk.md)"
 	@echo "make format  let ruff and snakefmt rewrite the code"
@@ -55,6 +56,9 @@ test: .venv.peers/ready
 
 test-unit: .venv.peers/ready
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not workflow and not slurm and not browser"
+
+torture: .venv/ready-dev
+	@$(BIN)/python -m tests.torture --kills 50 --seed 0
 
 check: .venv/ready-dev
 	$(BIN)/ruff check .

@@ -21,7 +21,10 @@ from featflow.core.stages import STAGES
 
 EVERYDAY = {
     "check": "is a study right, what is in it, what will it cost",
+    "plan": "what a study will take: time, GPU-hours, memory, disk",
     "menu": "every target that the config makes possible, and whether it is up to date",
+    "why": "why a target would be rebuilt, and what that would cost",
+    "verify": "is every artifact of a study what its stage wrote",
     "init": "write a study to start from: your folders, a pretrained model, the paper's",
     "table": "the flow of a study's features, in the terminal",
     "schema": "what workflow_config.yaml may say: for editors, or as a reference",

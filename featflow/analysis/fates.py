@@ -24,6 +24,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from featflow.core.artifacts import ArtifactError, load_table, load_tensors
 from featflow.core.config.study import Flow
+from featflow.core.reading import named, rebuild
 
 COLUMNS = (
     *("side", "feature", "rank", "partner", "firings", "documents", "tokens", "lookup_r"),
@@ -128,7 +129,7 @@ def _features(rows: pd.DataFrame, size: int, matches: Path) -> pd.DataFrame:
     if not np.array_equal(first["feature"].to_numpy(), np.arange(size)):
         raise ArtifactError(
             f"{matches}: its features are not the {size:,} of the matrix beside it; "
-            f"rebuild both with: snakemake --profile local --forcerun {matches} {matches}"
+            f"{rebuild(named(matches))}"
         )
     return first.set_index("feature")
 

@@ -65,25 +65,28 @@ class Estimate(NamedTuple):
         return sum(self.parts.values())
 
 
-class _Unknown(Exception):
+class Unknown(Exception):
     """Something that is known only when it is there; the message says what."""
 
 
 def estimate(slices: Slices) -> Estimate:
     """The disk that all targets of a study take together (see the module)."""
-    return _Estimator(slices).estimate()
+    return Estimator(slices).estimate()
 
 
-class _Estimator:
+class Estimator:
+    """Sizes of what a study makes; those that nobody knows yet are 0 and noted in `unknown`."""
+
     def __init__(self, slices: Slices):
         self.slices, self.study, self.lineage = slices, slices.study, slices.lineage
         self.unknown: dict[str, None] = {}
 
     def estimate(self) -> Estimate:
+        """All parts."""
         parts = {
             "corpus": self._text() * STORED,
             "tokens": self._tokens(),
-            "models": self._each(self._model, self.study.models),
+            "models": self._each(self.model, self.study.models),
             "activations": self._each(self._shards, self.study.models),
             "sae": self._each(self._sae, self.lineage.dictionaries()),
             "features": self._each(self._dumps, self.lineage.dictionaries()),
@@ -99,7 +102,7 @@ class _Estimator:
         """What a function returns; 0, and noted, where it cannot know."""
         try:
             return of(*arguments)
-        except _Unknown as what:
+        except Unknown as what:
             self.unknown[str(what)] = None
             return 0
 
@@ -117,24 +120,26 @@ class _Estimator:
             total += 4 * (min(train, corpus.tokens or train) + held_out)
         return total
 
-    def _shape(self, model: str) -> Shape:
+    def shape(self, model: str) -> Shape:
         """Of the model's root: its descendants have the same."""
         shape = shape_of(self.slices, model)
         if shape is None:
-            raise _Unknown(f"the size of {getattr(root_of(self.study, model), 'name', model)}")
+            raise Unknown(f"the size of {getattr(root_of(self.study, model), 'name', model)}")
         return shape
 
-    def _model(self, model: str) -> float:
-        shape = self._shape(model)
+    def model(self, model: str) -> float:
+        """Bytes of a model's weights and embeddings."""
+        shape = self.shape(model)
         if shape.weights is not None:
             return shape.weights
-        vocabulary = self._vocabulary()
+        vocabulary = self.vocabulary()
         if vocabulary is None:
             name = getattr(self.study.tokenizer, "name", "")
             self.unknown[f"the models' embeddings (the vocabulary of {name})"] = None
         return 4 * shape.parameters(vocabulary or 0) + 60 * (vocabulary or 0)
 
-    def _vocabulary(self) -> int | None:
+    def vocabulary(self) -> int | None:
+        """Entries of the tokenizer, where they are known."""
         tokenizer = self.study.tokenizer
         if isinstance(tokenizer, Bpe):
             return tokenizer.vocabulary
@@ -146,16 +151,18 @@ class _Estimator:
         named = found / "tokenizer.json" if found and found.is_dir() else found
         return _entries(made) or (_entries(named) if named else None)
 
-    def _width(self, model: str, sae: str) -> int:
+    def width(self, model: str, sae: str) -> int:
+        """Inputs of an SAE."""
         hook = self.study.saes[sae].hook
-        width = self._shape(model).width(hook)
+        width = self.shape(model).width(hook)
         if width is None:
-            raise _Unknown(f"what SAEs on {hook} make: its width is known when the model is opened")
+            raise Unknown(f"what SAEs on {hook} make: its width is known when the model is opened")
         return width
 
-    def _features(self, dictionary) -> int:
+    def features(self, dictionary) -> int:
+        """Features of a dictionary (model, SAE)."""
         model, sae = dictionary
-        return self.study.saes[sae].expansion * self._width(model, sae)
+        return self.study.saes[sae].expansion * self.width(model, sae)
 
     def _shards(self, model: str) -> float:
         settings = self.study.activations
@@ -167,11 +174,11 @@ class _Estimator:
             using = [s for s in saes if self.study.saes[s].hook == hook]
             shards = max((self.slices.shards(s) for s in using), key=len)
             tokens = sum(self.slices.activations(model, hook, i).tokens for i in shards)
-            total += 2 * tokens * self._width(model, using[0])
+            total += 2 * tokens * self.width(model, using[0])
         return total
 
     def _sae(self, dictionary) -> float:
-        n, m = self._width(*dictionary), self._features(dictionary)
+        n, m = self.width(*dictionary), self.features(dictionary)
         return 4 * (2 * n * m + n + m)
 
     def _dumps(self, dictionary) -> float:
@@ -192,7 +199,7 @@ class _Estimator:
         return min(asked, round(held_out * share)) if held_out else asked
 
     def _matrix(self, pair) -> float:
-        a, b = self._features(pair.a), self._features(pair.b)
+        a, b = self.features(pair.a), self.features(pair.b)
         cfg = self.slices.correlation(str(pair.a), str(pair.b))
         matrices = 1 if cfg.scope_a == cfg.scope_b else 2
         return 4 * a * b * matrices + (a + b) * self.study.flow.partners * PARTNER_ROW
@@ -205,7 +212,7 @@ def text_bytes(name: str, corpus: Corpus) -> float:
     """UTF-8 bytes of a corpus's text, all splits together.
 
     Raises:
-        _Unknown: for a data set of the hub without a limit in bytes.
+        Unknown: for a data set of the hub without a limit in bytes.
     """
     if isinstance(corpus, Generated):
         found: float = corpus.documents * DOCUMENT[corpus.language]
@@ -216,7 +223,7 @@ def text_bytes(name: str, corpus: Corpus) -> float:
         if folder is not None:
             found = _read_from([p for p in folder.rglob("*") if p.is_file()], None, None)
         elif corpus.bytes is None:
-            raise _Unknown(f"the text of {corpus.dataset} (corpus {name})")
+            raise Unknown(f"the text of {corpus.dataset} (corpus {name})")
         else:
             found = corpus.bytes
     return min(found, corpus.bytes or found)

@@ -58,3 +58,13 @@ def columns(rows: list[tuple[str, ...]], indent: str = "  ") -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
     return [(indent + "  ".join(row)).rstrip() for row in padded]
+
+
+def span(seconds: float) -> str:
+    """A time in words: `4 s`, `6 min`, `3.2 h`, `2.1 days`."""
+    for unit, length, until in (("s", 1, 100), ("min", 60, 6000), ("h", 3600, 48 * 3600)):
+        if seconds < until:
+            number = seconds / length
+            digits = 1 if number < 9.95 and unit == "h" else 0
+            return f"{number:.{digits}f} {unit}"
+    return f"{seconds / 86400:.1f} days"

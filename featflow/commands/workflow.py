@@ -76,6 +76,20 @@ def jobs(workflow: Workflow, study: str) -> dict[str, Jobs]:
     return {stage: Jobs(now.get(stage, 0), total) for stage, total in all_of_them.items()}
 
 
+def dry_run(workflow: Workflow, study: str, *asked: str) -> str:
+    """What `snakemake --dry-run` prints.
+
+    Args:
+        workflow: the checked config.
+        study: which study is the default.
+        asked: targets, then options.
+
+    Raises:
+        FeatflowError: when Snakemake cannot plan it, with what it says.
+    """
+    return _snakemake(workflow, study, [(*asked, "--dry-run", "--quiet", "host")])[0]
+
+
 def _snakemake(workflow: Workflow, study: str, calls: list[tuple[str, ...]]) -> list[str]:
     """What each call prints; the calls run side by side."""
     if not Path("Snakefile").is_file():

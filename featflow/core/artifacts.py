@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from featflow.core import manifest
 from featflow.core.provenance import KEY, Provenance
 from featflow.core.reading import ArtifactError, readable
 from featflow.core.writing import writable
@@ -59,11 +60,13 @@ def written(path: Path) -> Iterator[Path]:
 def settle(temporary: Path, path: Path) -> None:
     """Rename a finished file to its name, with the permissions that the user's umask gives.
 
-    (safetensors makes files that the rest of a group cannot read.)
+    (safetensors makes files that the rest of a group cannot read.) Its SHA-256 is recorded first,
+    if it is an artifact (core/manifest.py says why first).
     """
     mask = os.umask(0)
     os.umask(mask)
     temporary.chmod(0o666 & ~mask)
+    manifest.record(path, temporary)
     os.replace(temporary, path)
 
 

@@ -1,7 +1,8 @@
 """A fingerprint of a module's own code: what it says, not how it is written down.
 
 Comments, docstrings and layout do not count; the modules of featflow that it imports do, and theirs
-in turn. The config classes and the paths do not: what a stage reads of them is in its slice.
+in turn. The classes of the config and of its slices, and the paths, do not: what a stage reads of
+them is in its slice.
 Nothing is imported for it.
 """
 
@@ -11,9 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-LEFT_OUT = (
-    *("featflow.core.config", "featflow.core.paths", "featflow.core.slices"),
-    "featflow.core.stages",
+LEFT_OUT = tuple(
+    f"featflow.core.{name}" for name in ("config", "paths", "slicer", "slices", "stages")
 )
 
 

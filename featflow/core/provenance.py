@@ -5,11 +5,13 @@ No clock, host, commit or absolute path is in it: the same study gives the same 
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from featflow.core import manifest, producers
 from featflow.core.fingerprint import fingerprint
 from featflow.core.reading import named, readable
 from featflow.core.slices import Slice
@@ -25,13 +27,20 @@ class Provenance:
     """Made once in a stage's `run`, written into everything that the run writes."""
 
     def __init__(self, stage: str, cfg: Slice, inputs: list[Path] | None = None):
-        """Args: the stage's verb, its slice, and the files that it reads."""
+        """Args: the stage's verb, its slice, and the files and folders that it reads.
+
+        Raises:
+            ArtifactError: when one of them is missing, is not what its stage wrote, or does not
+                belong to the others.
+        """
+        digests = {path: digest(path) for path in inputs or []}
+        producers.check(digests)
         self.fields: dict[str, Any] = {
             "study": cfg.study,
             "stage": stage,
             "config": json.loads(cfg.dumps()),
             "code": STAGES[stage].revision or fingerprint(STAGES[stage].module),
-            "inputs": {named(path): digest(path) for path in inputs or []},
+            "inputs": {named(path): found for path, found in digests.items()},
             "versions": versions(),
         }
 
@@ -45,12 +54,29 @@ class Provenance:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file; of a folder, that of its files and their names."""
-    if Path(path).is_dir():
-        listing = [f"{f.name}:{digest(f)}" for f in sorted(Path(path).iterdir()) if f.is_file()]
-        return hashlib.sha256("\n".join(listing).encode()).hexdigest()
-    with readable(path), open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of a file; of a folder, that of its files and their names.
+
+    Raises:
+        ArtifactError: when a file is missing, or is not what its stage wrote (core/manifest.py).
+    """
+    path = Path(path)
+    if path.is_dir():
+        return listing_digest({f.name: digest(f) for f in files_in(path)})
+    with readable(path):
+        found = manifest.sha256(path)
+    manifest.check(path, found)
+    return found
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files that a folder's digest covers: not what a killed job left unfinished in it."""
+    return sorted(f for f in folder.iterdir() if f.is_file() and not f.name.startswith("."))
+
+
+def listing_digest(digests: Mapping[str, str]) -> str:
+    """SHA-256 of a folder, from those of its files by name."""
+    listing = [f"{name}:{digests[name]}" for name in sorted(digests)]
+    return hashlib.sha256("\n".join(listing).encode()).hexdigest()
 
 
 @lru_cache

@@ -11,13 +11,15 @@ import atexit
 import base64
 import json
 import os
+import shutil
+import subprocess
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from featflow.core.config.errors import FeatflowError
-from featflow.core.locking import lock, try_lock
+from featflow.core.locking import NoLocks, lock, try_lock
 from featflow.core.runtime import checkpoints_root
 
 VARIABLE = "FEATFLOW_RUN"
@@ -26,21 +28,26 @@ VARIABLE = "FEATFLOW_RUN"
 FINISHED = "finished"
 """The file beside the last state of a piece of work whose output is written (checkpoints.py)."""
 
-DAY = 24 * 3600
-
 
 class Superseded(FeatflowError):
     """A job of a run that is over."""
 
 
 def begin(folder: Path = Path(".snakemake")) -> None:
-    """Record this run, and clear up after those that were killed. Undone when the process ends."""
+    """Record this run, and clear up after those that were killed. Undone when the process ends.
+
+    Not where the file system keeps no locks: there a killed run's have to be cleared by hand.
+    """
     records = (folder / "featflow" / "runs").absolute()
-    with lock(records.with_suffix(".lock")):
-        _clear_up(folder / "locks", records)
-        own = records / f"{os.uname().nodename}-{os.getpid()}-{time.time_ns()}.json"
-        records.mkdir(exist_ok=True)
-        own.write_text(json.dumps(_this_process()), encoding="utf-8")
+    with suppress(NoLocks), lock(records.with_suffix(".lock")):
+        _record(folder, records)
+
+
+def _record(folder: Path, records: Path) -> None:
+    _clear_up(folder / "locks", records)
+    own = records / f"{os.uname().nodename}-{os.getpid()}-{time.time_ns()}.json"
+    records.mkdir(exist_ok=True)
+    own.write_text(json.dumps(_this_process()), encoding="utf-8")
     os.environ[VARIABLE] = str(own)
     atexit.register(_end, own, os.getpid(), folder.absolute(), checkpoints_root().absolute())
 
@@ -65,11 +72,21 @@ def _end(own: Path, process: int, folder: Path, checkpoints: Path) -> None:
         return  # a fork of it
     with suppress(OSError):
         own.unlink()
+    _sweep(own.parent, folder)
     for mark in checkpoints.glob(f"*/{FINISHED}"):
         with suppress(OSError):  # another run has deleted it in the meantime
             output = mark.read_text(encoding="utf-8")
             if (folder.parent / output).exists() and not _incomplete(folder, output):
                 _forget(mark.parent)
+
+
+def _sweep(records: Path, folder: Path) -> None:
+    """Delete what killed jobs left half-written (core/artifacts.py), once nobody writes."""
+    unfinished = any(path.is_file() for path in folder.glob("incomplete/**/*"))
+    if unfinished or any(records.glob("*.json")):
+        return
+    for path in list((folder.parent / "results").rglob(".*.tmp")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _incomplete(folder: Path, output: str) -> bool:
@@ -93,20 +110,20 @@ def _forget(state: Path) -> None:
 
 def _clear_up(locks: Path, records: Path) -> None:
     """Delete the records of runs that are gone, and Snakemake's locks where only those had any."""
-    found = {path: _read(path) for path in records.glob("*.json")}
-    here = {path: said for path, said in found.items() if said and said["host"] == _host()}
-    gone = [path for path, said in here.items() if not _lives(said)]
+    lives = {path: _lives(_read(path)) for path in records.glob("*.json")}
+    gone = [path for path, known in lives.items() if known is False]
     held = list(locks.glob("*.lock"))
-    if held and len(gone) < len(found):
-        return  # another run may hold them: Snakemake will say what it thinks of it
+    if held and len(gone) < len(lives):  # another may hold them: Snakemake will say what it thinks
+        for path in (path for path, known in lives.items() if known is None):
+            where = "a run on another machine may hold the locks; if it is gone, delete this file"
+            print(f"{path}: {where}, then: snakemake --unlock", file=sys.stderr)
+        return
     if held and gone:
         for file in held:
             file.unlink(missing_ok=True)
         print(f"The last run here was killed: its locks on {locks} are cleared.", file=sys.stderr)
-    old = time.time() - DAY  # without locks, a record of another machine says nothing for long
-    for path in found:
-        if path in gone or (path not in here and path.stat().st_mtime < old):
-            path.unlink(missing_ok=True)
+    for path in gone:
+        path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict | None:
@@ -116,7 +133,8 @@ def _read(path: Path) -> dict | None:
 
 
 def _this_process() -> dict[str, object]:
-    return {"host": _host(), "process": os.getpid(), "began": _began(os.getpid())}
+    own = {"host": _host(), "process": os.getpid(), "began": _began(os.getpid())}
+    return {**own, "job": os.environ.get("SLURM_JOB_ID")}
 
 
 def _host() -> str:
@@ -127,8 +145,12 @@ def _host() -> str:
     return name
 
 
-def _lives(said: dict) -> bool:
-    """Whether a process of this machine still is the one that the record means."""
+def _lives(said: dict | None) -> bool | None:
+    """Whether the process that a record means still runs (None: that cannot be seen from here)."""
+    if said is None:
+        return None
+    if said["host"] != _host():
+        return _job_runs(said["job"]) if said["job"] else None
     try:
         os.kill(said["process"], 0)
     except ProcessLookupError:
@@ -136,6 +158,20 @@ def _lives(said: dict) -> bool:
     except PermissionError:
         pass  # another user's
     return _began(said["process"]) == said["began"]
+
+
+def _job_runs(job: str) -> bool | None:
+    """Whether a SLURM job, in which a run was started, still runs (None: SLURM does not say)."""
+    if job == os.environ.get("SLURM_JOB_ID"):
+        return False  # it is this one, requeued
+    asked = ["squeue", "--noheader", "--format=%T", f"--jobs={job}"]
+    with suppress(OSError, subprocess.TimeoutExpired):
+        found = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+        if found.returncode == 0:
+            return found.stdout.strip() in ("RUNNING", "COMPLETING", "SUSPENDED")
+        if "Invalid job id" in found.stderr:  # forgotten
+            return False
+    return None
 
 
 def _began(process: int) -> str | None:

@@ -15,7 +15,8 @@ from featflow.core.artifacts import (
     save_tensors,
 )
 from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import Provenance, named
+from featflow.core.provenance import Provenance
+from featflow.core.reading import named, rebuild
 from featflow.core.runtime import log
 from featflow.core.slices import CorrelationSlice
 from featflow.features import dump
@@ -218,10 +219,9 @@ def _read(corpora: list[str], paths: list[Path], sae: Path) -> dict[str, dump.Du
 def _check_same_rows(pairs) -> None:
     for path_a, path_b, of_a, of_b in pairs:
         if not np.array_equal(of_a.positions, of_b.positions):
-            targets = " ".join(named(path) for path in (path_a, path_b))
             raise ArtifactError(
-                f"{path_a} and {path_b} are not of the same tokens; rebuild both with: "
-                f"snakemake {targets} --profile local --forcerun {targets}"
+                f"{path_a} and {path_b} are not of the same tokens; "
+                f"{rebuild(named(path_a), named(path_b))}"
             )
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from featflow.core import paths
 from featflow.core.artifacts import load_provenance
 from featflow.core.paths import Template
+from featflow.core.provenance import digest as digest_of
 from featflow.core.reading import named
 from featflow.core.slices import ReportSlice
 from featflow.core.stages import STAGES
@@ -102,6 +103,7 @@ def _artifact(cfg: ReportSlice, file: Path, digest: str) -> Artifact:
         for template, name in BESIDE.items():
             beside = file.with_name(name)
             if _is(file, template) and beside.is_file():
+                digest_of(beside)  # it may be none of the inputs, and so not be checked yet
                 provenance, origin = load_provenance(beside), name
     stage = provenance["stage"] if provenance else _stage(cfg, named(file)) or ""
     return Artifact(named(file), stage, file.stat().st_size, digest, origin, provenance)

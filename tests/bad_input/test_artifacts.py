@@ -49,7 +49,7 @@ READERS = [
 
 def check(refused: Refused, root: Path, verb: str, name: str, *words: str) -> None:
     said = refused(verb, SLICES[verb](), **files_of(root, verb))
-    assert f"--forcerun {name} {name}" in said and str(root / name) in said, said
+    assert f"{name} --forcerun {name}" in said and str(root / name) in said, said
     assert all(word in said for word in words), said
 
 
@@ -150,7 +150,7 @@ def test_a_broken_json_is_named_by_what_draws_it(tmp_path, refused, content):
     (tmp_path / name).write_text(content)
     figure = slices(figures={"draw": {"lineage": {"kind": "lineage"}}}).figure("lineage")
     said = refused("figure", figure, inputs=[tmp_path / name], output=tmp_path / "lineage.html")
-    assert f"--forcerun {name} {name}" in said and of.name == "tiny"
+    assert f"{name} --forcerun {name}" in said and of.name == "tiny"
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 a stub", b"PK\3\4 a zip"])
@@ -160,7 +160,7 @@ def test_documents_and_sweeps_that_are_no_parquet(tmp_path, refused, tokenizer_f
     (tmp_path / documents).write_bytes(content)
     files = {"documents": tmp_path / documents, "tokenizer": tokenizer_file}
     said = refused("tokens", slices().tokens("lua", "train"), **files, output=tmp_path / "out")
-    assert f"--forcerun {documents} {documents}" in said
+    assert f"{documents} --forcerun {documents}" in said
 
 
 def test_a_tokenizer_that_is_none(tmp_path, refused, tokenizer_file):

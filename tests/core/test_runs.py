@@ -11,6 +11,7 @@ import pytest
 
 from featflow.core import runs
 from featflow.core.config.errors import ConfigError
+from featflow.core.locking import NoLocks
 from featflow.core.requests import check, spread
 
 RUN = "from featflow.core.runs import begin; begin(); print('begun', flush=True); input()"
@@ -144,6 +145,26 @@ def test_locks_without_a_record_are_snakemakes_business(folder):
     take_locks(folder)
     runs.begin()
     assert len(locks(folder)) == 2
+
+
+def test_a_run_on_another_login_node_is_named(folder, capsys):
+    take_locks(folder)
+    record = folder / "featflow" / "runs" / "elsewhere.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"host": "login2", "process": 1, "began": "then", "job": None}))
+    runs.begin()
+    assert len(locks(folder)) == 2 and record.exists()
+    assert "elsewhere.json: a run on another machine" in capsys.readouterr().err
+
+
+def test_without_file_locks_a_run_goes_on_unrecorded(folder, monkeypatch):
+    def none(path):
+        raise NoLocks("none here")
+
+    monkeypatch.setattr(runs, "lock", none)
+    runs.begin()
+    assert os.environ[runs.VARIABLE] == "" and records(folder) == []
+    runs.check()
 
 
 def test_a_job_of_a_run_that_is_over_ends(folder):

@@ -127,11 +127,11 @@ def test_the_group_may_read_what_the_umask_lets_it(base):
 @pytest.fixture
 def spoilt(base, tmp_path):
     """A copy of a model folder, as the workflow would have it, to be spoilt."""
-    return Path(shutil.copytree(base, tmp_path / "results" / "demo" / "models" / "lua"))
+    return Path(shutil.copytree(base, tmp_path / "results" / "demo" / "models" / "base"))
 
 
-TARGET = "results/demo/models/lua"
-REBUILD = f"rebuild it with: snakemake --profile local --forcerun {TARGET}/model.safetensors"
+TARGET = "results/demo/models/base"
+REBUILD = f"rebuild it with: snakemake --profile local {TARGET}/model.safetensors --forcerun"
 
 
 def readers(folder, corpora, tmp_path) -> dict[str, list[str]]:
@@ -202,7 +202,7 @@ def test_other_weights_than_the_config_s_are_no_model(spoilt):
     """transformers would draw what is missing at random, and say so in a warning."""
     rewrite(spoilt, lambda weights: {n: w for n, w in weights.items() if "up_proj" not in n})
     lacking = (
-        r"lua/model\.safetensors: .* lacks model\.layers\.0\.mlp\.up_proj\.weight of a Mistral"
+        r"base/model\.safetensors: .* lacks model\.layers\.0\.mlp\.up_proj\.weight of a Mistral"
     )
     with pytest.raises(ArtifactError, match=lacking):
         load_model(spoilt)
@@ -234,7 +234,7 @@ def test_a_weight_that_is_not_finite_is_named(spoilt):
 
     rewrite(spoilt, with_nan)
     with pytest.raises(
-        FeatflowError, match=r"lua/model\.safetensors: model\.norm\.weight has weights"
+        FeatflowError, match=r"base/model\.safetensors: model\.norm\.weight has weights"
     ):
         load_model(spoilt)
 
@@ -242,7 +242,7 @@ def test_a_weight_that_is_not_finite_is_named(spoilt):
 @pytest.mark.parametrize("text", ["{", "{}", "[1]", '{"model_type": "mistral", "vocab_size": "x"}'])
 def test_a_broken_config_is_named(spoilt, text):
     (spoilt / "config.json").write_text(text)
-    with pytest.raises(ArtifactError, match=r"lua/config\.json: cannot be read"):
+    with pytest.raises(ArtifactError, match=r"base/config\.json: cannot be read"):
         load_model(spoilt)
 
 
@@ -250,8 +250,8 @@ def test_a_missing_model_and_a_broken_tokenizer_are_named(spoilt, tmp_path):
     with pytest.raises(ArtifactError, match=r"nowhere/config\.json: no such file"):
         load_model(tmp_path / "nowhere")
     (spoilt / "tokenizer.json").write_text("{")
-    with pytest.raises(ArtifactError, match=r"lua/tokenizer\.json: cannot be read"):
+    with pytest.raises(ArtifactError, match=r"base/tokenizer\.json: cannot be read"):
         HookedModel.load(spoilt, "blocks.0.mlp.hook_post")
     (spoilt / "tokenizer.json").unlink()
-    with pytest.raises(ArtifactError, match=r"lua/tokenizer\.json: no such file"):
+    with pytest.raises(ArtifactError, match=r"base/tokenizer\.json: no such file"):
         HookedModel.load(spoilt, "blocks.0.mlp.hook_post")

@@ -58,7 +58,7 @@ def made(study) -> dict[Path, Format]:
     for file in sorted(study.rglob("*")):
         name = file.relative_to(study).as_posix()
         of_a_model = name.startswith("models/") and file.name in OF_OTHERS
-        if file.is_dir() or of_a_model or file.name.endswith(".tmp"):
+        if file.is_dir() or of_a_model or file.name.endswith((".tmp", ".sha256")):
             continue
         formats = [each for each in FORMATS if pattern(each.template).fullmatch(name)]
         exact = [each for each in formats if "{" not in each.template.rsplit("/")[-1]]

@@ -35,6 +35,11 @@ What has no value is null in a table (an empty cell in a CSV) and NaN in a tenso
 **Whole or not there.** A file is written under another name, `.NAME.….tmp`, and then renamed; the
 folder of a model or an SAE is whole once its handle (config.json, cfg.json) is there.
 
+**Digests.** `results/{study}/.sha256/` holds a file for every other one, with its SHA-256 as its
+stage wrote it, in the format of `sha256sum`; from the folder above results/:
+`find results/STUDY/.sha256 -type f -exec cat {} + | sha256sum --check --quiet`.
+`featflow verify` says more, and every stage compares the digests of what it reads.
+
 ## Provenance
 
 Where an artifact came from, as JSON in the artifact itself: the same study gives the same bytes, so

@@ -1,0 +1,167 @@
+"""How long a job will take and how much memory it needs, from the best that is known of it:
+
+1. its own benchmark file (Snakemake writes logs/{study}/{stage}/….tsv: seconds, peak memory). Where
+   the artifact that is there was made with other settings, what is behind the start-up is scaled by
+   the work (commands/work.py) then and now;
+2. the benchmark files of the same stage, in any study: START, and this job's work × the sum of
+   their (seconds − START) / the sum of their work;
+3. the work alone and the rates of commands/rates.py.
+
+A benchmark file says nothing of the machine: those of another GPU, or of a busier machine, count as
+they are. With a GPU named, stages that use one are estimated by 3 alone.
+"""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from featflow.commands import rates
+from featflow.commands.disk import Unknown
+from featflow.commands.origin import provenance_of, slice_of
+from featflow.commands.planned import Job
+from featflow.commands.work import Work
+from featflow.core.artifacts import ArtifactError
+from featflow.core.config import FeatflowError, Workflow
+from featflow.core.names import parsed
+from featflow.core.slicer import Slices
+from featflow.core.slices import Slice
+
+OWN, STAGE, COUNTED = "this job's last run", "runs of its stage", "its work alone"
+LOGS = Path("logs")
+ENDINGS = (".safetensors", ".parquet", ".json")
+
+
+class Benchmark(NamedTuple):
+    """What Snakemake measured."""
+
+    seconds: float
+    memory: float
+    """Bytes, at most."""
+
+
+class Estimate(NamedTuple):
+    """Of one job."""
+
+    seconds: float | None
+    """None: not known before something else is there."""
+    memory: float
+    source: str
+    """`OWN`, `STAGE` or `COUNTED`."""
+
+
+class Estimates:
+    """Estimates of jobs of all studies of a config."""
+
+    def __init__(self, workflow: Workflow, gpu: str | None = None, logs: Path | None = LOGS):
+        """Args:
+        workflow: the checked config.
+        gpu: a key of rates.GPUS (None: where the benchmark files are from, or a CPU).
+        logs: where the benchmark files are (None: none are looked at).
+        """
+        self.workflow, self.gpu, self.logs = workflow, gpu, logs
+        self.work = {name: Work(Slices(name, study)) for name, study in workflow.studies.items()}
+        self._rates: dict[str, tuple[float, float] | None] = {}
+
+    def of(self, job: Job) -> Estimate:
+        """The estimate of a job."""
+        cfg, work = self._slice(job.outputs[0])
+        amount = _amount(cfg, work)
+        memory = rates.memory(job.stage, cfg, work)
+        by_gpu = self.gpu and (job.stage in rates.BFLOAT16 or job.stage in rates.FLOAT32)
+        measured = None if self.logs is None or by_gpu else self._own(job)
+        if measured:
+            then = self._then(job, work)
+            grown = amount / then if amount and then else 1.0
+            start = min(rates.START.get(job.stage, 1.0), measured.seconds)
+            seconds = start + (measured.seconds - start) * grown
+            return Estimate(seconds, max(measured.memory, memory if grown > 1 else 0), OWN)
+        if amount is None:
+            return Estimate(None, memory, COUNTED)
+        if self.logs is not None and not by_gpu and (known := self._rate(job.stage)):
+            rate, held = known
+            return Estimate(
+                rates.START.get(job.stage, 1.0) + amount * rate, max(memory, held), STAGE
+            )
+        seconds = rates.seconds(job.stage, amount, job.threads, self.gpu)
+        return Estimate(seconds, memory, COUNTED)
+
+    def _slice(self, output: str) -> tuple[Slice | None, Work]:
+        found = parsed(output)
+        work = self.work[found.names["study"]] if found else next(iter(self.work.values()))
+        return slice_of(work.slices, output), work
+
+    def _own(self, job: Job) -> Benchmark | None:
+        assert self.logs is not None
+        name = Path(job.benchmark or "")
+        return read(self.logs / Path(*name.parts[1:])) if job.benchmark else None
+
+    def _then(self, job: Job, work: Work) -> float | None:
+        """The work of the job that made what is there; None where that is not known."""
+        for output in filter(lambda name: Path(name).is_file(), job.outputs):
+            now = slice_of(work.slices, output)
+            try:
+                provenance = provenance_of(Path(output), output)
+                if provenance and now and provenance["stage"] == job.stage:
+                    return _amount(type(now).model_validate(provenance["config"]), work)
+            except (ArtifactError, ValidationError, KeyError):
+                continue
+        return None
+
+    def _rate(self, stage: str) -> tuple[float, float] | None:
+        """Seconds for a unit of work, and most memory, of all runs of a stage (None: no run)."""
+        if stage not in self._rates:
+            runs = [run for name in self.work for run in self._runs(name, stage)]
+            start = rates.START.get(stage, 1.0)
+            behind = sum(max(run.seconds - start, 0.05 * run.seconds) for run, _ in runs)
+            most = max((run.memory for run, _ in runs), default=0.0)
+            amount = sum(amount for _, amount in runs)
+            self._rates[stage] = (behind / amount, most) if runs else None
+        return self._rates[stage]
+
+    def _runs(self, study: str, stage: str) -> list[tuple[Benchmark, float]]:
+        """The benchmark files of a stage in a study, with the work of each."""
+        assert self.logs is not None
+        found, work = [], self.work[study]
+        for path in sorted((self.logs / study / stage).rglob("*.tsv")):
+            names = path.relative_to(self.logs / study / stage).with_suffix("").parts
+            amount = _amount(_slice_named(work.slices, stage, names), work)
+            if amount and (run := read(path)):
+                found.append((run, amount))
+        return found
+
+
+def read(path: Path) -> Benchmark | None:
+    """The means of a benchmark file; None where there is none that can be read."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        times = [float(row["s"]) for row in rows]
+        sizes = [float(row["max_rss"]) for row in rows if row["max_rss"] not in ("NA", "-")]
+    except (OSError, ValueError, KeyError):
+        return None
+    return Benchmark(sum(times) / len(times), 2**20 * max(sizes, default=0)) if times else None
+
+
+def _slice_named(slices: Slices, stage: str, names: tuple[str, ...]) -> Slice | None:
+    """The slice of a job by the names in its benchmark file's path; None where it has none now."""
+    if stage in ("flow", "figure", "report", "tokenizer"):
+        names = ()
+    try:
+        if stage == "tokenizer":
+            return slices.tokenizer()
+        if stage == "activations":
+            return slices.activations(names[0], names[1], int(names[2]))
+        if stage == "correlation":
+            names = tuple(names[0].split("-"))
+        return getattr(slices, stage)(*names) if names else Slice(study=slices.name)
+    except (FeatflowError, AssertionError, LookupError, TypeError, ValueError):
+        return None
+
+
+def _amount(cfg: Slice | None, work: Work) -> float | None:
+    try:
+        return None if cfg is None else work.of(cfg)
+    except (Unknown, FeatflowError, LookupError):
+        return None

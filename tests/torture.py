@@ -1,0 +1,172 @@
+"""Kill a study at random moments, again and again, and see whether anything is lost.
+
+    .venv/bin/python -m tests.torture --kills 50 --seed 0
+
+The tiny study is built once undisturbed. Then it is built in another folder and killed at seeded
+random moments, each time in one of four ways; the same command is given again until the study is
+complete, and then from nothing once more until all kills are spent. After each completed build
+every artifact must have the undisturbed bytes, and no temporary file or checkpoint may be left.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+from tests.workflow.conftest import ROOT, SNAKEMAKE, copy_checkout, snakemake
+
+WAYS = {
+    "snakemake and all its jobs, SIGKILL": ("group", signal.SIGKILL),
+    "snakemake alone, SIGKILL: its jobs live on": ("main", signal.SIGKILL),
+    "one stage, SIGKILL": ("stage", signal.SIGKILL),
+    "one stage, SIGTERM": ("stage", signal.SIGTERM),
+}
+COMMAND = [str(SNAKEMAKE), "--profile", "local"]
+
+
+def main() -> None:
+    """Print a line a kill, and the sums; exit code 1 if anything differs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--longest", type=float, default=20.0, help="seconds until a kill, at most")
+    asked = parser.parse_args()
+    os.environ["FEATFLOW_CHECKPOINT_SECONDS"] = "0.2"
+    folder = Path(tempfile.mkdtemp(prefix="torture-"))
+    config = ROOT / "tests/workflow/tiny.yaml"
+    undisturbed = copy_checkout(folder / "undisturbed", config)
+    started = time.monotonic()
+    result = snakemake(undisturbed, "--profile", "local")
+    assert result.returncode == 0, result.stdout + result.stderr
+    print(f"undisturbed: {time.monotonic() - started:.0f} s", flush=True)
+    killed = copy_checkout(folder / "killed", config)
+    faults = Torture(undisturbed, killed, asked.seed, asked.longest).run(asked.kills)
+    shutil.rmtree(folder)
+    sys.exit(1 if faults else 0)
+
+
+class Torture:
+    """A study that is built and killed."""
+
+    def __init__(self, undisturbed: Path, killed: Path, seed: int, longest: float):
+        self.undisturbed, self.killed, self.longest = undisturbed, killed, longest
+        self.random = random.Random(seed)
+        self.counts: Counter[str] = Counter()
+
+    def run(self, kills: int) -> int:
+        """Build and kill; the number of faults."""
+        faults = builds = resumed = 0
+        while sum(self.counts.values()) < kills or not builds:
+            while self.start(last=sum(self.counts.values()) >= kills):
+                pass
+            builds += 1
+            resumed += self.resumed()
+            found = self.faults()
+            faults += len(found)
+            print(f"build {builds} complete: {len(found)} faults", *found, sep="\n  ", flush=True)
+            for name in ("results", "logs", ".snakemake", ".featflow"):
+                shutil.rmtree(self.killed / name, ignore_errors=True)
+        print(f"{sum(self.counts.values())} kills, {builds} builds, {resumed} resumed checkpoints")
+        print(*(f"  {count:3} {way}" for way, count in self.counts.items()), sep="\n")
+        print(f"{faults} faults")
+        return faults
+
+    def start(self, last: bool) -> bool:
+        """Give the command once; whether it was killed."""
+        log = open(self.killed / "torture.log", "ab")  # noqa: SIM115 (the process has it)
+        process = subprocess.Popen(
+            COMMAND, cwd=self.killed, stdout=log, stderr=log, start_new_session=True
+        )
+        if not last:
+            try:
+                process.wait(self.random.uniform(1, self.longest))
+            except subprocess.TimeoutExpired:
+                return self.kill(process)
+        if process.wait() == 0:
+            return False
+        text = (self.killed / "torture.log").read_text(errors="replace")
+        raise SystemExit(f"the command failed without having been killed:\n{text[-3000:]}")
+
+    def kill(self, process: subprocess.Popen[bytes]) -> bool:
+        """Kill in one of the ways; a stage where there is none is snakemake with all."""
+        way = self.random.choice(list(WAYS))
+        whom, number = WAYS[way]
+        stages = self.stages()
+        if whom == "stage" and stages:
+            victim = self.random.choice(stages)
+            os.kill(victim, number)
+            print(f"{number.name} to {command_of(victim)[3:4]}", flush=True)
+            process.wait()  # snakemake goes on with what does not need it, and ends in failure
+        elif whom == "main":
+            process.kill()
+            process.wait()
+        else:
+            way = next(iter(WAYS))
+            os.killpg(process.pid, signal.SIGKILL)
+            for stage in stages:  # bash starts them in the same group, but to be sure
+                try_kill(stage)
+            process.wait()
+        self.counts[way] += 1
+        print(f"kill {sum(self.counts.values())}: {way}", flush=True)
+        return True
+
+    def stages(self) -> list[int]:
+        """The processes of stages that run in the folder."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                here = Path(os.readlink(entry / "cwd")) == self.killed
+            except OSError:
+                continue
+            if here and command_of(int(entry.name))[1:3] == ["-m", "featflow"]:
+                found.append(int(entry.name))
+        return sorted(found)
+
+    def resumed(self) -> int:
+        """How often a log says that a stage went on from a checkpoint."""
+        logs = (self.killed / "torture.log").read_text(errors="replace")
+        return logs.count("resuming after step")
+
+    def faults(self) -> list[str]:
+        """What differs from the undisturbed study, and what is left over."""
+        mine, theirs = artifacts(self.killed), artifacts(self.undisturbed)
+        names = sorted(mine.keys() | theirs.keys())
+        differing = [f"differs: {n}" for n in names if mine.get(n) != theirs.get(n)]
+        work = self.killed / ".featflow"
+        left = [p for p in (self.killed / "results").rglob("*") if p.name.endswith(".tmp")]
+        left += [p for p in work.rglob("*") if p.is_file()]
+        return differing + [f"left over: {path}" for path in left]
+
+
+def artifacts(folder: Path) -> dict[str, bytes]:
+    """Every file of the results, by its name."""
+    files = (path for path in (folder / "results").rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def command_of(pid: int) -> list[str]:
+    """The words of a process's command; none if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+def try_kill(pid: int) -> None:
+    """Kill what may have ended already."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
