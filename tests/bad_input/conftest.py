@@ -149,7 +149,7 @@ def files_of(root: Path, verb: str, sae: str = "main") -> dict[str, object]:
     of, at = slices(), {**AT, "sae": sae}
 
     def tokens(split: str, corpora=None) -> list[Path]:
-        names = corpora or list(of.study.corpora)
+        names = corpora or sorted(of.study.corpora)
         return [root / paths.TOKENS.at(**at, corpus=c, split=split) for c in names]
 
     def dumps(dictionary: str) -> list[Path]:

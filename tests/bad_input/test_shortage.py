@@ -68,7 +68,7 @@ def test_an_sae_that_asks_for_more_activations_than_there_are_tokens(miniature, 
     of = slices(activations={"tokens": 900_000, "shard_tokens": 900_000})
     cfg = of.activations("base", HOOK, 0)
     said = refused("activations", cfg, **files_of(miniature, "activations"))
-    assert "of english, python, lua give activations of" in said
+    assert "of english, lua, python give activations of" in said
     assert "900,000 are asked for; lower activations.tokens" in said
 
 

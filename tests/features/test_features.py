@@ -1,5 +1,6 @@
 """The features stage on a tiny model, against the model and the SAE applied directly."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from featflow.core.provenance import Provenance
 from featflow.core.runtime import log
 from featflow.core.slices import FeaturesSlice, Windows
 from featflow.features import dump
+from featflow.features import features as stage
 from featflow.features.features import probe, run, sparse
+from featflow.models.hooked import batches
 from featflow.saes import saelens
 
 WIDTH, FEATURES = 48, 96
@@ -41,6 +44,11 @@ def random_sae(folder: Path, seed: int) -> saelens.Folded:
     )
     saelens.save(folder, sae, {}, Provenance("features", slice_of()))
     return sae
+
+
+@pytest.fixture(autouse=True)
+def own_checkpoints(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEATFLOW_CHECKPOINTS", str(tmp_path / "checkpoints"))
 
 
 @pytest.fixture
@@ -106,6 +114,34 @@ def test_rows_agree_between_models_and_bytes_between_runs(tmp_path, tokens, mode
     assert one.read_bytes() == two.read_bytes()
 
 
+class Killed(BaseException):
+    """As from kill -9."""
+
+
+def test_a_killed_stage_goes_on_where_it_was(tmp_path, tokens, model_folder, monkeypatch):
+    random_sae(tmp_path / "sae", 0)
+    arguments = (slice_of(), model_folder, tmp_path / "sae", tokens)
+    monkeypatch.setattr(stage, "batches", functools.partial(batches, tokens=128))
+    expected = encode(tmp_path / "whole", *arguments)
+    monkeypatch.setenv("FEATFLOW_CHECKPOINT_SECONDS", "0")
+    calls: list[int] = []
+
+    def dying(features):
+        calls.append(len(features))
+        if len(calls) == 8:  # in the second corpus
+            raise Killed
+        return sparse(features)
+
+    monkeypatch.setattr(stage, "sparse", dying)
+    with pytest.raises(Killed):
+        encode(tmp_path / "killed", *arguments)
+    found = encode(tmp_path / "killed", *arguments)
+    assert len(calls) == 2 * 5 + 1  # each batch once, but for the one in which it died
+    for name in ("x.safetensors", "y.safetensors", "summary.parquet"):
+        assert (found / name).read_bytes() == (expected / name).read_bytes()
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
 def test_the_summary_belongs_to_the_dumps(tmp_path, tokens, model_folder):
     random_sae(tmp_path / "sae", 0)
     encode(tmp_path, slice_of(), model_folder, tmp_path / "sae", tokens)
@@ -155,4 +191,4 @@ def test_provenance_names_the_inputs(tmp_path, tokens, model_folder):
     with safe_open(tmp_path / "x.safetensors", "numpy") as file:
         fields = json.loads(file.metadata()["featflow"])
     assert fields["stage"] == "features"
-    assert {"sae", *(path.name for path in tokens)} < set(fields["inputs"])
+    assert {"cfg.json", "sae_weights.safetensors", *(path.name for path in tokens)} < set(fields["inputs"])
