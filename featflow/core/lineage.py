@@ -46,6 +46,7 @@ class Lineage:
 
     def __init__(self, study: Study):
         self.study = study
+        self._order = self._by_generation()
 
     def parents(self, model: str) -> list[str]:
         """The models that this one is made from."""
@@ -70,7 +71,10 @@ class Lineage:
         return [name for name in self.order() if not self.parents(name)]
 
     def order(self) -> list[str]:
-        """All models by generation, so parents before children, and in each by name."""
+        """All models, parents before children."""
+        return list(self._order)
+
+    def _by_generation(self) -> list[str]:
         sorter = TopologicalSorter({name: self.parents(name) for name in self.study.models})
         sorter.prepare()
         found: list[str] = []

@@ -153,3 +153,13 @@ def test_extends_in_a_cycle():
     wrong = {"study": "a", "studies": {"a": {"extends": "b"}, "b": {"extends": "a"}}}
     with pytest.raises(ConfigError, match="cycle"):
         load(wrong)
+
+
+def test_a_figure_of_what_the_study_does_not_have():
+    drawn = {"draw": {"a": {"kind": "sweep"}, "b": {"kind": "density"}}}
+    few = set_at(set_at(config(), "figures", drawn), "saes", {})
+    del few["studies"]["one"]["models"]["both"]
+    with pytest.raises(ConfigError) as error:
+        load(few)
+    assert "figures.draw.a: it draws a merge whose method has a t" in str(error.value)
+    assert "figures.draw.b: it draws an SAE; the study has none" in str(error.value)

@@ -191,4 +191,6 @@ def test_provenance_names_the_inputs(tmp_path, tokens, model_folder):
     with safe_open(tmp_path / "x.safetensors", "numpy") as file:
         fields = json.loads(file.metadata()["featflow"])
     assert fields["stage"] == "features"
-    assert {"cfg.json", "sae_weights.safetensors", *(path.name for path in tokens)} < set(fields["inputs"])
+    assert {"cfg.json", "sae_weights.safetensors", *(path.name for path in tokens)} < set(
+        fields["inputs"]
+    )

@@ -4,7 +4,7 @@ Each problem begins with the path of the key, as the user wrote it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from featflow.core.config.base import Name
@@ -63,7 +63,16 @@ def _unknown_names(study: "Study") -> Iterator[str]:
     for pair in study.pairs:
         for name in pair:
             yield from check("pairs", name, dictionaries, "dictionary (model.sae)")
+    yield from _figure_problems(study, check)
+
+
+def _figure_problems(study: "Study", check: Callable[..., Iterator[str]]) -> Iterator[str]:
+    of_saes = (FlowFigure, TrainingFigure, DensityFigure)
     for key, figure in (study.figures.draw or {}).items():
+        if isinstance(figure, SweepFigure) and not study.swept:
+            yield f"figures.draw.{key}: it draws a merge whose method has a t; the study has none"
+        if isinstance(figure, of_saes) and not study.flow_saes:
+            yield f"figures.draw.{key}: it draws an SAE; the study has none"
         if isinstance(figure, FlowFigure) and figure.sae:
             yield from check(
                 f"figures.draw.{key}.sae", figure.sae, study.flow_saes, "SAE with a flow"

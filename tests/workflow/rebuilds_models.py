@@ -1,0 +1,223 @@
+"""What reruns when models and SAEs are edited: two parts of the table in rebuilds.py."""
+
+from typing import Any
+
+from tests.workflow.edits import backwards, change, gone, keys
+
+TRAINING: dict[str, Any] = {
+    **{"epochs": 2, "batch": 32, "learning_rate": 1e-3, "warmup_steps": 5, "weight_decay": 0.2},
+    **{"betas": [0.9, 0.95], "gradient_clip": None, "precision": "float32"},
+}
+EVERY_SAE = "activations *, sae *, features *"
+WINDOWS = "`activations`, `sae`, `metrics`, `features` of every model"
+OF_MAIN = "sae * main, sae base reseed"
+OF_MERGE = "its `merge`; its `sweep`, if it has a t"
+ITS_SAE = "`sae` on every model that has it"
+
+MODELS = [
+    *keys("models.base", "train base", "its `train`", seed=1, corpora=["english"]),
+    *keys(
+        *("models.base.architecture", "train base", "its `train`"),
+        **{
+            "hidden": 256,
+            "intermediate": 512,
+            "layers": 2,
+            "heads": 8,
+            "kv_heads": 4,
+            "tied": True,
+        },
+    ),
+    *keys("models.base.architecture", "train base", "its `train`", context=512),
+    *change(
+        "the shortest `context` of all models",
+        {"models.base.architecture.context": 128},
+        *(f"train base, {EVERY_SAE}", f"its `train`, or `pretrained`; {WINDOWS}"),
+    ),
+    *change(
+        "the shortest `context`, with `context: truncated`",
+        {"models.one.architecture.context": 128},
+        *("train one", "its `train`, or `pretrained`", "small"),
+    ),
+    *keys("models.base.training", "train base", "its `train`", **TRAINING),
+    *keys(
+        *("models.tuned", "finetune tuned, tokens notes selection", "its `finetune`"),
+        corpora=["notes"],  # the selection split is made for the first time
+    ),
+    *keys("models.tuned", "finetune tuned", "its `finetune`", seed=1, parent="other"),
+    *keys("models.tuned.training", "finetune tuned", "its `finetune`", **TRAINING),
+    *keys("models.found", "pretrained found", "its `pretrained`", name="some/model", revision="v1"),
+    *keys("models.found", "pretrained found", "its `pretrained`", context=512),
+    *change(
+        "the shortest `context` of all models",
+        {"models.found.context": 128},
+        *(f"pretrained found, {EVERY_SAE}", f"its `train`, or `pretrained`; {WINDOWS}"),
+    ),
+    *keys(
+        *("models.found", "correlation found.wide more.wide, figure lineage *"),
+        "`correlation` where the scope is another, the `figure` of the lineage; `activations` and"
+        " `sae` with `data: lineage`",
+        corpora=["notes"],
+    ),
+    *keys("models.ball", "sweep ball, merge ball", OF_MERGE, parents=backwards),
+    *keys("models.soup", "merge soup", OF_MERGE, parents=backwards),
+    *keys("models.ball.method", "merge ball", "its `merge`", t=0.25),
+    *change("`t: balanced`", {"models.ball.method.t": "balanced"}, "merge ball", "its `merge`"),
+    *keys("models.soup.method", "merge soup", "its `merge`", weights=[1, 2], normalize=False),
+    *[
+        edit
+        for name in ("task", "ties", "dare")
+        for edit in keys(
+            *(f"models.{name}.method", f"merge {name}", "its `merge`"),
+            **{"weights": [1, 2], "base": "base", "scale": 0.5, "normalize": name != "ties"},
+        )
+    ],
+    *keys("models.ties.method", "merge ties", "its `merge`", density=0.3),
+    *keys(
+        *("models.dare.method", "merge dare", "its `merge`"),
+        **{"density": 0.3, "rescale": "norm", "signs": True, "seed": 3},
+    ),
+    *change(
+        "`base`, the ancestor that null means",
+        {"models.task.method.base": "tuned"},
+        *("", "nothing"),
+    ),
+    *change(
+        "`method.kind` of a merge",
+        {"models.soup.method": {"kind": "slerp", "t": 0.5}, "models.ties.method.kind": "task"},
+        *("merge soup, sweep soup, merge ties", OF_MERGE),
+    ),
+    *change(
+        *("`method.kind` of a merge", {"models.dare.method.kind": "ties"}),
+        *("merge dare", OF_MERGE),
+    ),
+    *change(
+        *(
+            "`kind` of a model",
+            {"models.base": {"kind": "pretrained", "name": "a/b", "corpora": ["web"]}},
+        ),
+        *("pretrained base", "its `train`, `pretrained`, `finetune` or `merge`"),
+    ),
+    *change(
+        *("`kind` of a model", {"models.more": {"kind": "base", "corpora": ["english"]}}),
+        *("train more, flow wide", "its `train`, `pretrained`, `finetune` or `merge`"),
+    ),
+    *change(
+        "`kind` of a model",
+        {"models.soup": {"kind": "finetune", "parent": "base", "corpora": ["web"]}},
+        *("finetune soup", "its `train`, `pretrained`, `finetune` or `merge`"),
+    ),
+    *change(
+        *(
+            "a new model",
+            {"models.extra": {"kind": "finetune", "parent": "base", "corpora": ["web"]}},
+        ),
+        *("finetune extra", "that model, its `evaluate`, the `figure` of the lineage, `report`"),
+    ),
+    *change(
+        "a new model, with an SAE",
+        {
+            "models.extra": {"kind": "finetune", "parent": "found", "corpora": ["web"]},
+            "saes.wide.models": ["found", "more", "extra"],
+        },
+        *(
+            "finetune extra",
+            "the same; its `activations`, `sae`, `features`, `correlation`; `flow`",
+        ),
+    ),
+    *change(
+        *("a model less", {"models.soup": gone}, "figure lineage *, report"),
+        "the `figure` of the lineage, `report`",
+    ),
+    *change(
+        "another name for a model",
+        {
+            "models.more": gone,
+            "saes.wide.models": ["found", "again"],
+            "models.again": {"kind": "finetune", "parent": "found", "corpora": ["english"]},
+        },
+        *("finetune again", "the model: it is a new one"),
+    ),
+    *change("the order of `models`", {"models": backwards}, "", "nothing"),
+    *change("the order of an entry's keys", {"models.base": backwards}, "", "nothing"),
+]
+
+SAES = [
+    *keys("activations", EVERY_SAE, WINDOWS, window=12, context="truncated"),
+    *keys(
+        *(
+            "activations",
+            "activations base *, activations other *, activations found *, activations more *",
+        ),
+        "`activations` and `sae` of the models for which the corpora are others",
+        data="lineage",
+    ),
+    *keys("activations", "sae *", "`sae` of every model", scale="none", keep=False),
+    *keys(
+        *("activations", "activations * 1, sae * main, sae base reseed"),
+        "`activations` of the last and of new shards, the `sae` that see them",
+        tokens=45_000,
+    ),
+    *keys("activations", EVERY_SAE, "`activations`, `sae` of every model", shard_tokens=20_000),
+    *keys(
+        *("saes.main", OF_MAIN, ITS_SAE),
+        **{"expansion": 8, "sparsity": {"l0": 20}, "tokens": 70_000, "batch": 64, "warmup": 0.1},
+        **{"learning_rate": 1e-3, "decay": 0.1, "betas": [0.9, 0.99], "centering": "none"},
+        **{"init": "shared", "resampling": None, "precision": "float32"},
+    ),
+    *keys("saes.main.sparsity", OF_MAIN, ITS_SAE, l1=1e-3),
+    *keys("saes.main.resampling", OF_MAIN, ITS_SAE, every=0.25, silent=0.1, until=0.6),
+    *keys("saes.main", "sae * main", ITS_SAE, seed=5),
+    *keys(
+        *("saes.main", f"activations * blocks.0.hook_mlp_out *, {OF_MAIN}"),
+        *("`activations` of that hook, if they are new; `sae`, `features` on every model",),
+        hook="blocks.0.hook_mlp_out",
+    ),
+    *keys(
+        *("saes.reseed", "sae other reseed"),
+        "what is new: `activations`, `sae`, `features`, `correlation`; the `flow`s and figures that"
+        " have one more or one less",
+        models=["base", "other"],
+    ),
+    *keys(
+        *("saes.reseed", "flow main, flow reseed"),
+        "the `flow` of the one SAE and of the other",
+        control_of=gone,
+    ),
+    *change(
+        *(
+            "a new SAE",
+            {"saes.extra": {"kind": "relu", "tokens": 20_000, "models": ["base", "tuned"]}},
+        ),
+        "sae * extra",
+        "that `sae` with its `features`, `correlation`, `flow`; `report`",
+    ),
+    *change(
+        "a new seed (`control_of`)",
+        {"saes.extra": {"extends": "main", "seed": 2, "control_of": "main", "models": ["base"]}},
+        *(
+            "sae base extra",
+            "that `sae`, its `features`, `correlation`; the `flow` that it controls",
+        ),
+    ),
+    *change("an SAE less", {"saes.wide": gone}, "report", "`report`"),
+    *change(
+        "another name for an SAE",
+        {
+            "saes.wide": gone,
+            "saes.broad": {"kind": "relu", "tokens": 20_000, "models": ["found", "more"]},
+        },
+        *("sae * broad", "that SAE: it is a new one"),
+    ),
+    *change(
+        *(
+            "the order of `saes`",
+            {"saes": lambda old: {n: old[n] for n in ("reseed", "main", "wide")}},
+        ),
+        *("", "nothing, unless another is the first that is no control"),
+    ),
+    *change(
+        *("another first of `saes`", {"saes": backwards}),
+        "figure flow *, figure training *, figure density *",
+        "each `figure` that names no SAE",
+    ),
+]
