@@ -79,6 +79,19 @@ def merge_slice(t=0.5, method: Method | None = None) -> MergeSlice:
     )
 
 
+def sweep_slice() -> SweepSlice:
+    """Slerps of `one` and `two` at five values of t."""
+    return SweepSlice(
+        study="demo",
+        model="merged",
+        parents=["one", "two"],
+        corpora=[["one"], ["two"]],
+        method=Slerp(kind="slerp"),
+        points=5,
+        tokens=3000,
+    )
+
+
 @pytest.fixture(scope="session")
 def base(tmp_path_factory, corpora, tokenizer_file) -> Path:
     """A base model of the corpora `one` and `two`."""
@@ -106,15 +119,8 @@ def children(tmp_path_factory, corpora, base) -> list[Path]:
 @pytest.fixture(scope="session")
 def swept(children, corpora, tmp_path_factory):
     """The sweep of the children at five values of t, on their training tokens."""
-    cfg = SweepSlice(
-        study="demo",
-        model="merged",
-        parents=["one", "two"],
-        corpora=[["one"], ["two"]],
-        method=Slerp(kind="slerp"),
-        points=5,
-        tokens=3000,
-    )
     output = tmp_path_factory.mktemp("sweep") / "merged.parquet"
-    sweep.run(cfg, parents=children, tokens=[corpora["one"], corpora["two"]], output=output)
+    sweep.run(
+        sweep_slice(), parents=children, tokens=[corpora["one"], corpora["two"]], output=output
+    )
     return output

@@ -1,12 +1,14 @@
 """Sweeping t."""
 
+from contextlib import suppress
+
 import pandas as pd
 import pytest
 
 from featflow.core.artifacts import load_json
 from featflow.core.slices import EvaluateSlice
-from featflow.models import evaluate, merge
-from tests.models.conftest import merge_slice
+from featflow.models import evaluate, merge, sweep
+from tests.models.conftest import merge_slice, sweep_slice
 
 
 def test_each_row_of_a_sweep_is_that_merge_evaluated(swept, children, corpora, tmp_path):
@@ -24,3 +26,26 @@ def test_each_row_of_a_sweep_is_that_merge_evaluated(swept, children, corpora, t
             assert row["accuracy"] == expected[row["corpus"]]["accuracy"]
     ends = table.set_index(["t", "corpus"]).accuracy
     assert ends[0, "one"] > ends[1, "one"] and ends[1, "two"] > ends[0, "two"]
+
+
+class Killed(BaseException):
+    """As from kill -9."""
+
+
+def test_a_killed_sweep_goes_on_where_it_was(swept, children, corpora, tmp_path, monkeypatch):
+    tokens, output = [corpora["one"], corpora["two"]], tmp_path / "merged.parquet"
+    measured: list[None] = []
+
+    def dying(*arguments):
+        measured.append(None)
+        if len(measured) == 6:  # the second corpus of the third t
+            raise Killed
+        return evaluate.measure(*arguments)
+
+    monkeypatch.setattr(sweep, "measure", dying)
+    for _ in range(2):
+        with suppress(Killed):
+            sweep.run(sweep_slice(), parents=children, tokens=tokens, output=output)
+    assert len(measured) == 5 * 2 + 2  # the third t twice
+    assert output.read_bytes() == swept.read_bytes()
+    assert not list((tmp_path / "checkpoints").iterdir())

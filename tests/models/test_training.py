@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -146,6 +147,18 @@ def test_a_second_copy_waits_for_the_first(base, corpora, tmp_path):
         assert second.is_alive() and not (tmp_path / "m").exists()
     second.join(60)
     assert (tmp_path / "m" / "config.json").is_file()
+
+
+def test_a_job_started_again_after_its_end_trains_nothing(base, corpora, tmp_path, monkeypatch):
+    """As where Snakemake was killed before it could note the end: it has deleted the outputs."""
+    cfg, tokens, output = finetune_slice(["one"]), [corpora["one"]], tmp_path / "m"
+    monkeypatch.setenv("FEATFLOW_RUN", "a run's record")
+    finetune.run(cfg, parent=base, tokens=tokens, output=output)
+    first = _bytes(output)
+    shutil.rmtree(output)
+    monkeypatch.setattr(training._Run, "advance", None)
+    finetune.run(cfg, parent=base, tokens=tokens, output=output)
+    assert _bytes(output) == first
 
 
 def test_rows_are_few_and_their_losses_means(base, corpora, tmp_path, monkeypatch):
