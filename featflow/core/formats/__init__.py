@@ -56,6 +56,7 @@ no clock, host or absolute path is in it.
 
 ```python
 import json, pyarrow.parquet as pq, safetensors
+
 json.loads(pq.read_schema("t.parquet").metadata[b"featflow"])
 with safetensors.safe_open("t.safetensors", "numpy") as file:
     json.loads(file.metadata()["featflow"])
