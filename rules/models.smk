@@ -151,7 +151,7 @@ rule merge:
 rule evaluate:
     input:
         model=paths.MODEL,
-        tokens=lambda w: tokens_of(w, of(w).study.corpora, "validation"),
+        tokens=lambda w: tokens_of(w, of(w).evaluate(w.model).corpora, "validation"),
     output:
         report(
             paths.EVALUATE,

@@ -5,7 +5,7 @@ from. So a file under another's name, or one made from another version of a file
 it, is found though it is whole. What says nothing of itself is accepted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -90,6 +90,32 @@ def check(digests: Mapping[Path, str]) -> None:
             there, who = known.setdefault(source, (digest, name))
             if there != digest and source.startswith("results/"):
                 raise ArtifactError(_another(file, name, source, who))
+
+
+def check_order(corpora: object, inputs: Iterable[Path]) -> None:
+    """Check that files of corpora come in the order in which the stage's slice names them.
+
+    A stage tells them apart by their place alone: two that changed places would exchange results.
+
+    Args:
+        corpora: the slice's, of each file or of each parent's files (anything else: no check).
+        inputs: the stage's; those of token files and feature dumps count, each list for itself.
+
+    Raises:
+        ArtifactError: naming both orders.
+    """
+    if not isinstance(corpora, list):
+        return
+    flat = [c for part in corpora for c in (part if isinstance(part, list) else [part])]
+    wanted = list(dict.fromkeys(flat))
+    found = [parsed(named(path)) for path in inputs]
+    for template in (paths.TOKENS, paths.FEATURES):
+        names = [f.names["corpus"] for f in found if f is not None and f.template is template]
+        if names != wanted * (len(names) // max(1, len(wanted))):
+            raise ArtifactError(
+                f"the files given are of the corpora {', '.join(names)}, the slice asks for "
+                f"{', '.join(wanted)}, in this order; give them so"
+            )
 
 
 def _another(file: Path, name: str, source: str, who: str) -> str:

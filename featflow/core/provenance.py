@@ -33,6 +33,7 @@ class Provenance:
             ArtifactError: when one of them is missing, is not what its stage wrote, or does not
                 belong to the others.
         """
+        producers.check_order(getattr(cfg, "corpora", None), inputs or [])
         digests = {path: digest(path) for path in inputs or []}
         producers.check(digests)
         self.fields: dict[str, Any] = {

@@ -207,3 +207,19 @@ def test_the_handle_of_a_folder_speaks_for_it():
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ArtifactError, match=r"a/config\.json: it is of model b"):
         provenance(inputs=[folder])
+
+
+def test_files_of_corpora_come_in_the_order_of_the_slice():
+    en, lua = (Path(f"results/one/tokens/{name}/train.safetensors") for name in ("en", "lua"))
+    other = Path("results/one/models/lua/config.json")
+    producers.check_order(["en", "lua"], [other, en, lua])
+    producers.check_order([["lua"], ["en", "lua"]], [lua, en])
+    producers.check_order({"en": "files"}, [lua, en])
+    with pytest.raises(ArtifactError, match="of the corpora lua, en, the slice asks for en, lua"):
+        producers.check_order(["en", "lua"], [other, lua, en])
+    with pytest.raises(ArtifactError, match="of the corpora en, the slice"):
+        producers.check_order(["en", "lua"], [en])
+    dumps = [Path(f"results/one/features/a/main/{c}.safetensors") for c in ("en", "lua")]
+    producers.check_order(["en", "lua"], [*dumps, *dumps, en, lua])
+    with pytest.raises(ArtifactError, match="en, lua, lua, en"):
+        producers.check_order(["en", "lua"], [*dumps, *dumps[::-1]])

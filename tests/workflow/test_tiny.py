@@ -64,6 +64,25 @@ def test_the_merge_used_the_t_where_the_sweep_crosses(tiny):
     assert any(a <= merge["t"] <= b for a, b in crossing)
 
 
+def test_each_corpus_is_measured_under_its_own_name(tiny):
+    """The tiny study names its corpora in another order than that of the alphabet."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from featflow.core.artifacts import load_tensors
+
+    folder = (tiny / paths.MODEL.at(study="tiny", model="base")).parent
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    measured = load_json(tiny / paths.EVALUATE.at(study="tiny", model="base"))
+    for corpus in ("english", "python", "lua"):
+        file = tiny / paths.TOKENS.at(study="tiny", corpus=corpus, split="validation")
+        ids = torch.from_numpy(load_tensors(file, "input_ids")["input_ids"][:4000]).long()
+        blocks = ids[: len(ids) // 64 * 64].view(-1, 64)
+        with torch.no_grad():
+            loss = float(model(blocks, labels=blocks).loss)
+        assert measured[corpus]["loss"] == pytest.approx(loss, rel=1e-3), corpus
+
+
 def test_models_load_unchanged(tiny):
     from transformers import AutoModelForCausalLM
 
