@@ -82,6 +82,7 @@ def test_a_pretrained_model(tiny, model_folder):
     }
     keys = {
         "models": models,
+        "figures": {"draw": None},
         "saes": {"main": {"kind": "relu", "hook": "blocks.0.hook_resid_post"}},
     }
     unknown = estimate(changed(tiny, **keys))

@@ -67,12 +67,7 @@ def _unknown_names(study: "Study") -> Iterator[str]:
 
 
 def _figure_problems(study: "Study", check: Callable[..., Iterator[str]]) -> Iterator[str]:
-    of_saes = (FlowFigure, TrainingFigure, DensityFigure)
     for key, figure in (study.figures.draw or {}).items():
-        if isinstance(figure, SweepFigure) and not study.swept:
-            yield f"figures.draw.{key}: it draws a merge whose method has a t; the study has none"
-        if isinstance(figure, of_saes) and not study.flow_saes:
-            yield f"figures.draw.{key}: it draws an SAE; the study has none"
         if isinstance(figure, FlowFigure) and figure.sae:
             yield from check(
                 f"figures.draw.{key}.sae", figure.sae, study.flow_saes, "SAE with a flow"
@@ -132,6 +127,12 @@ def _graph_problems(study: "Study") -> Iterator[str]:
     for key, model in study.models.items():
         if isinstance(model, Merge):
             yield from _merge_problems(study, key, model, architectures)
+    of_saes = (FlowFigure, TrainingFigure, DensityFigure)
+    for key, figure in (study.figures.draw or {}).items():
+        if isinstance(figure, SweepFigure) and not study.swept:
+            yield f"figures.draw.{key}: it draws a merge whose method has a t; the study has none"
+        if isinstance(figure, of_saes) and not study.flow_saes:
+            yield f"figures.draw.{key}: it draws an SAE; the study has none"
     yield from _hook_problems(study, architectures)
     window, context = study.activations.window, context_of(study)
     if study.saes and study.activations.context == "full" and context // window < 2:
