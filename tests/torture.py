@@ -37,7 +37,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--longest", type=float, default=20.0, help="seconds until a kill, at most")
+    parser.add_argument(
+        "--longest", type=float, default=12.0, help="seconds between kills, at most"
+    )
     asked = parser.parse_args()
     os.environ["FEATFLOW_CHECKPOINT_SECONDS"] = "0.2"
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
@@ -63,58 +65,62 @@ class Torture:
 
     def run(self, kills: int) -> int:
         """Build and kill; the number of faults."""
-        faults = builds = resumed = 0
+        self.kills = kills
+        faults = builds = 0
         while sum(self.counts.values()) < kills or not builds:
             while self.start(last=sum(self.counts.values()) >= kills):
                 pass
             builds += 1
-            resumed += self.resumed()
             found = self.faults()
             faults += len(found)
             print(f"build {builds} complete: {len(found)} faults", *found, sep="\n  ", flush=True)
             for name in ("results", "logs", ".snakemake", ".featflow"):
                 shutil.rmtree(self.killed / name, ignore_errors=True)
-        print(f"{sum(self.counts.values())} kills, {builds} builds, {resumed} resumed checkpoints")
+        print(f"{sum(self.counts.values())} kills, {builds} builds, {self.resumed()} resumed")
         print(*(f"  {count:3} {way}" for way, count in self.counts.items()), sep="\n")
         print(f"{faults} faults")
         return faults
 
     def start(self, last: bool) -> bool:
-        """Give the command once; whether it was killed."""
+        """Give the command once, and kill while it runs; whether it has to be given again."""
         log = open(self.killed / "torture.log", "ab")  # noqa: SIM115 (the process has it)
         process = subprocess.Popen(
             COMMAND, cwd=self.killed, stdout=log, stderr=log, start_new_session=True
         )
-        if not last:
+        struck = False
+        while not last and sum(self.counts.values()) < self.kills:
             try:
                 process.wait(self.random.uniform(1, self.longest))
+                break
             except subprocess.TimeoutExpired:
-                return self.kill(process)
+                struck |= self.kill(process)
         if process.wait() == 0:
             return False
+        if struck:
+            return True
         text = (self.killed / "torture.log").read_text(errors="replace")
         raise SystemExit(f"the command failed without having been killed:\n{text[-3000:]}")
 
     def kill(self, process: subprocess.Popen[bytes]) -> bool:
-        """Kill in one of the ways; a stage where there is none is snakemake with all."""
+        """Kill in one of the ways; snakemake goes on with what does not need a killed stage."""
         way = self.random.choice(list(WAYS))
         whom, number = WAYS[way]
         stages = self.stages()
-        if whom == "stage" and stages:
+        if whom == "stage":
+            if not stages:
+                return False
             victim = self.random.choice(stages)
-            os.kill(victim, number)
-            print(f"{number.name} to {command_of(victim)[3:4]}", flush=True)
-            process.wait()  # snakemake goes on with what does not need it, and ends in failure
+            way = f"{way} ({command_of(victim)[3:4]})"
+            with suppress(ProcessLookupError):
+                os.kill(victim, number)
         elif whom == "main":
             process.kill()
-            process.wait()
         else:
-            way = next(iter(WAYS))
             os.killpg(process.pid, signal.SIGKILL)
-            for stage in stages:  # bash starts them in the same group, but to be sure
-                try_kill(stage)
-            process.wait()
-        self.counts[way] += 1
+            for stage in stages:  # those of a run that was killed before, too
+                with suppress(ProcessLookupError):
+                    os.kill(stage, signal.SIGKILL)
+        self.counts[way.split(" (")[0]] += 1
         print(f"kill {sum(self.counts.values())}: {way}", flush=True)
         return True
 
@@ -160,12 +166,6 @@ def command_of(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return []
-
-
-def try_kill(pid: int) -> None:
-    """Kill what may have ended already."""
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -70,9 +70,10 @@ def save_tokenizer(tokenizer: Path, folder: Path) -> None:
 
 def copy_tokenizer(parent: Path, folder: Path) -> None:
     """The tokenizer's files of another model folder."""
-    with readable(parent / "tokenizer.json"):
-        for name in ("tokenizer.json", "tokenizer_config.json"):
-            shutil.copyfile(parent / name, folder / name)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        with readable(parent / name):
+            content = (parent / name).read_bytes()
+        (folder / name).write_bytes(content)  # apart: a full disk is not the reader's fault
 
 
 def load_model(folder: Path) -> PreTrainedModel:

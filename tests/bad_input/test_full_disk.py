@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featflow.core import artifacts
+from featflow.core import artifacts, paths
 from featflow.core.provenance import Provenance
 from featflow.core.slices import TokensSlice
 from featflow.core.writing import WriteError, writable
-from tests.bad_input.conftest import call, slices, state
+from tests.bad_input.conftest import AT, HOOK, A, B, call, files_of, slices, state
 
 SLICE = TokensSlice(study="tiny", corpus="lua", split="train")
 NOISE = np.random.default_rng(0).random(250_000)
@@ -32,7 +32,7 @@ def disk(tmp_path):
     if done.returncode:
         pytest.skip(f"a small disk cannot be mounted: {done.stderr.strip()}")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def grow(disk: Path) -> None:
@@ -193,3 +193,73 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path):
         raise PermissionError(13, "Permission denied", str(path))
     with pytest.raises(PermissionError), writable(path):  # about what is read in the meantime
         raise PermissionError(13, "Permission denied", "/etc/shadow")
+
+
+OUTPUTS = {"output", "summary", "matrix", "matches", "features", "edges", "strata", "chains"}
+STAGES = (
+    *("train", "finetune", "sweep", "merge", "evaluate"),
+    *("activations", "sae", "metrics", "features", "correlation", "flow"),
+)
+
+
+def stage(verb: str, root: Path) -> tuple[object, dict[str, object]]:
+    """A stage's slice and files, in the miniature study; both parents of the merge are its base."""
+    of = slices(models={"merged": MERGE} if verb == "merge" else {})
+    model = (root / paths.MODEL.at(**AT)).parent
+    tokens = {
+        split: [root / paths.TOKENS.at(**AT, corpus=c, split=split) for c in sorted(CORPORA)]
+        for split in ("validation", "selection")
+    }
+    lua = root / paths.TOKENS.at(**AT, corpus="lua", split="train")
+    swept = [tokens["selection"][i] for i in (1, 0)]  # of lua, then of more
+    measured = {"model": model, "tokens": tokens["validation"], "output": model.with_name("x.json")}
+    extra = {
+        "finetune": (of.finetune("lua"), {"parent": model, "tokens": [lua], "output": model}),
+        "sweep": (of.sweep("merged"), {"parents": [model] * 2, "tokens": swept, "output": model})
+        if of.study.swept
+        else None,
+        "merge": (of.merge("merged"), {"parents": [model] * 2, "output": model}),
+        "evaluate": (of.evaluate("base"), measured),
+        "metrics": (
+            of.metrics("base", "main"),
+            {**measured, "sae": (root / paths.SAE.at(**AT)).parent},
+        ),
+    }
+    if verb in extra:
+        return extra[verb]
+    cfg = {
+        "train": lambda: of.train("base"),
+        "activations": lambda: of.activations("base", HOOK, 0),
+        "sae": lambda: of.sae("base", "main"),
+        "features": lambda: of.features("base", "main"),
+        "correlation": lambda: of.correlation(A, B),
+        "flow": lambda: of.flow("main"),
+    }[verb]()
+    return cfg, files_of(root, verb)
+
+
+CORPORA = ("english", "python", "lua")
+MERGE = {"kind": "merge", "parents": ["lua", "more"], "method": {"kind": "slerp", "t": 0.5}}
+
+
+@pytest.mark.parametrize("verb", STAGES)
+def test_a_stage(disk, miniature, verb, capsys):
+    cfg, files = stage(verb, miniature)
+    for flag in files.keys() & (OUTPUTS - {"matches"} if verb == "flow" else OUTPUTS):
+        value = files[flag]
+        files[flag] = (
+            [disk / Path(v).name for v in value]
+            if isinstance(value, list)
+            else disk / Path(value).name
+        )
+    filler = disk / "filler"
+    filler.write_bytes(bytes(2**20))
+    with pytest.raises(SystemExit) as end:
+        call(verb, cfg, **files)
+    said = capsys.readouterr().err
+    assert end.value.code == 1 and "no space is left" in said, said
+    assert "fault of featflow" not in said and list(disk.iterdir()) == [filler]
+    filler.unlink()
+    grow(disk)
+    call(verb, cfg, **files)
+    assert list(disk.iterdir())
