@@ -80,7 +80,11 @@ class Cluster:
         self.root, self.node = root, socket.gethostname().split(".")[0]
 
     def __enter__(self) -> "Cluster":
-        """Start the daemons and wait until a job runs."""
+        """Start the daemons and wait until a job runs; those of a killed test end first."""
+        if (ETC / "slurm.conf").is_symlink():
+            former = Cluster((ETC / "slurm.conf").readlink().parent)
+            for name in DAEMONS:
+                former._stop(name)
         for folder in (self.root, self.root / "state", self.root / "spool"):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o755)
