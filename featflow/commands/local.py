@@ -1,6 +1,5 @@
 """What a study needs of this machine, looked up before any job: files, folders, variables."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from featflow.core.config.models import Pretrained
 from featflow.core.config.study import Study
 from featflow.core.config.tokenizers import Pretrained as PretrainedTokenizer
 from featflow.data.corpora import files
-from featflow.data.sources import SourceError, expand, keyed
+from featflow.data.sources import SourceError, expand_path, keyed
 
 
 def problems(name: str, study: Study) -> list[str]:
@@ -27,7 +26,7 @@ def problems(name: str, study: Study) -> list[str]:
 
 def expanded(name: str, key: str = "name") -> Path:
     """A name as a path, with `~` and `${VAR}` put in."""
-    return Path(os.path.expanduser(expand(name, key)))
+    return Path(expand_path(name, key))
 
 
 def local_path(name: str, key: str) -> Path | None:

@@ -25,7 +25,7 @@ HANDLES = (paths.MODEL, paths.SAE, paths.TOKENIZER)
 
 def parsed(name: str) -> Named | None:
     """What a path from results/ on means (None: nothing of core/paths.py)."""
-    found = ((template, _pattern(template).fullmatch(name)) for template in TEMPLATES)
+    found = ((template, pattern(template).fullmatch(name)) for template in TEMPLATES)
     return next((Named(template, match.groupdict()) for template, match in found if match), None)
 
 
@@ -41,7 +41,8 @@ def target(name: str) -> str:
 
 
 @lru_cache
-def _pattern(template: Template) -> re.Pattern[str]:
+def pattern(template: Template) -> re.Pattern[str]:
+    """A template as a regular expression, with a group for each wildcard."""
     parts = re.split(r"\{(\w+)\}", template)
     return re.compile(
         "".join(re.escape(p) if i % 2 == 0 else rf"(?P<{p}>[^/]+?)" for i, p in enumerate(parts))

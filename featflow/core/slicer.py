@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection
+from functools import cached_property
 
 from featflow.core.config.checks import edges, root_of
 from featflow.core.config.corpora import Files, Hub
@@ -67,7 +68,7 @@ class Slices:
             ConfigError: for a name that the study does not have, with the closest one.
         """
         study = self.study
-        dictionaries = [str(d) for d in self.lineage.dictionaries()]
+        dictionaries = self._dictionaries if {"a", "b"} & names.keys() else []
         known: dict[str, Collection[str]] = {
             "corpus": study.corpora,
             "model": study.models,
@@ -88,6 +89,10 @@ class Slices:
             if what in known and name not in known[what]:
                 hint = did_you_mean(name, known[what])
                 raise ConfigError(f"study {self.name}: no {WHAT.get(what, what)} {name!r}; {hint}")
+
+    @cached_property
+    def _dictionaries(self) -> list[str]:
+        return [str(dictionary) for dictionary in self.lineage.dictionaries()]
 
     def _seed(self, *parts: object) -> int:
         return seed_from(self.study.seed, *parts)

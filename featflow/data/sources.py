@@ -60,6 +60,11 @@ def expand(text: str, key: str, quote: Callable[[str], str] = str) -> str:
     return re.sub(r"\$\{(\w+)\}", value, text)
 
 
+def expand_path(name: str, key: str) -> str:
+    """The same of what may be a path (or a name of the hub): `~` is put in, too."""
+    return os.path.expanduser(expand(name, key))
+
+
 def counted(reasons: Counter[str]) -> str:
     """`3 binary, 12 too small`: why documents are left out, and how many."""
     return ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items()))

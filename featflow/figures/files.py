@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from featflow.core.names import pattern
 from featflow.core.paths import Template
 
 
@@ -12,9 +13,6 @@ def matching(files: Iterable[str | Path], template: Template, name: str) -> dict
 
     `matching(files, paths.EVALUATE, "model")` is {"lua": …/evaluate/lua.json, …}.
     """
-    parts = re.split(r"\{(\w+)\}", template)
-    pattern = "".join(
-        re.escape(part) if i % 2 == 0 else rf"(?P<{part}>[^/]+?)" for i, part in enumerate(parts)
-    )
-    found = ((re.search(pattern + "$", Path(file).as_posix()), Path(file)) for file in files)
+    ending = re.compile(pattern(template).pattern + "$")
+    found = ((ending.search(Path(file).as_posix()), Path(file)) for file in files)
     return {match[name]: file for match, file in found if match}

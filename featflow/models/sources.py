@@ -4,7 +4,6 @@ Only safetensors are read: a pickle runs whatever code its author put in.
 """
 
 import json
-import os
 from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from featflow.core.config.tokenizers import Pretrained as PretrainedTokenizer
 from featflow.core.slices import PretrainedSlice
 from featflow.data.hub import Repository
 from featflow.data.hub import folder as from_hub
-from featflow.data.sources import SourceError, expand
+from featflow.data.sources import SourceError, expand_path
 from featflow.data.tokenizers import pretrained as tokenizers
 from featflow.models.folder import HANDLE
 from featflow.models.weights import WEIGHTS
@@ -82,7 +81,7 @@ def find(cfg: PretrainedSlice) -> Source:
     Raises:
         SourceError: when they cannot be had or read, or are no safetensors.
     """
-    name = os.path.expanduser(expand(cfg.name, "name"))
+    name = expand_path(cfg.name, "name")
     folder = Path(name)
     if folder.is_file():
         raise SourceError(f"name: {cfg.name!r} is a file; give the folder that the model is in")

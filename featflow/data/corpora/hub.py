@@ -5,7 +5,6 @@ cache, into which the files of the split are downloaded first. No code of a data
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from featflow.core.config.corpora import Hub
 from featflow.core.runtime import log, progress
 from featflow.data import hub
 from featflow.data.hub import Repository
-from featflow.data.sources import Document, SourceError, expand, text_of
+from featflow.data.sources import Document, SourceError, expand_path, text_of
 
 datasets.disable_progress_bars()
 datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # a request that serves nobody here
@@ -38,7 +37,7 @@ def documents(source: Hub, seed: int) -> Iterator[Document]:
     Raises:
         SourceError: when the data set cannot be opened or read, or lacks the column.
     """
-    name = os.path.expanduser(expand(source.dataset, "dataset"))
+    name = expand_path(source.dataset, "dataset")
     local = Path(name).is_dir()
     if local and source.revision:
         raise SourceError(f"revision: {source.dataset!r} is a folder, which has none; leave it out")

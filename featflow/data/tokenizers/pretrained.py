@@ -5,13 +5,12 @@ that its ids are those of the `sentencepiece` library. Anything else that a fold
 (vocab.json and merges.txt, vocab.txt, ...) is read by transformers.
 """
 
-import os
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from featflow.core.config.tokenizers import Pretrained
-from featflow.data.sources import SourceError, expand
+from featflow.data.sources import SourceError, expand_path
 
 FILE = "tokenizer.json"
 SENTENCEPIECE = "tokenizer.model"
@@ -25,7 +24,7 @@ def build(cfg: Pretrained, corpora: list[Path]) -> Tokenizer:
     Raises:
         SourceError: when it cannot be found or read.
     """
-    name = os.path.expanduser(expand(cfg.name, "name"))
+    name = expand_path(cfg.name, "name")
     path = Path(name)
     if path.exists() and cfg.revision:
         raise SourceError(f"revision: {cfg.name!r} lies here and has none; leave it out")
