@@ -30,6 +30,8 @@ include: "rules/models.smk"
 include: "rules/saes.smk"
 include: "rules/features.smk"
 include: "rules/analysis.smk"
+include: "rules/controls.smk"
+include: "rules/interpret.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
 

@@ -1,5 +1,5 @@
-# in:  correlations of the lineage's edges, its spans, and its controls
-# out: the fate of every feature, the table of edges with ceilings, strata, chains
+# in:  correlations of the lineage's edges and spans
+# out: the fate of every feature, counts by edge, chains
 
 
 rule flow:
@@ -8,18 +8,7 @@ rule flow:
         matrices=lambda w: of_pairs(w, paths.MATRIX),
     output:
         features=paths.FLOW_FEATURES,
-        edges=report(
-            paths.FLOW_EDGES,
-            caption="captions/edges.rst",
-            category="Flow",
-            labels={"SAE": "{sae}", "table": "edges"},
-        ),
-        strata=report(
-            paths.FLOW_STRATA,
-            caption="captions/strata.rst",
-            category="Flow",
-            labels={"SAE": "{sae}", "table": "strata"},
-        ),
+        counts=paths.FLOW_COUNTS,
         chains=paths.FLOW_CHAINS,
     log:
         "logs/{study}/flow/{sae}.log",
@@ -35,4 +24,39 @@ rule flow:
     shell:
         "python -m featflow flow --log {log:q} --cfg {params.cfg:q}"
         " --matches {input.matches} --matrices {input.matrices} --features {output.features}"
-        " --edges {output.edges} --strata {output.strata} --chains {output.chains}"
+        " --counts {output.counts} --chains {output.chains}"
+
+
+# in:  dumps, what marks the feature, its fates, its reseeds
+# out: the feature in every model, with the passages that figures show
+rule case:
+    input:
+        dumps=lambda w: case_dumps(w),
+        tokens=lambda w: tokens_of(w, of(w).case(w.case).corpora, "validation"),
+        tokenizer=paths.TOKENIZER,
+        flow=lambda w: case_flow(w),
+        shares=lambda w: case_shares(w),
+    output:
+        report(
+            paths.CASE,
+            caption="captions/case.rst",
+            category="Cases",
+            labels={"case": "{case}"},
+        ),
+    log:
+        "logs/{study}/case/{case}.log",
+    benchmark:
+        "logs/{study}/case/{case}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=8000,
+    params:
+        cfg=lambda w: of(w).case(w.case).dumps(),
+        code=code("case"),
+        optional=lambda w, input: flags(
+            {"--flow": input.flow, "--shares": input.shares}
+        ),
+    shell:
+        "python -m featflow case --log {log:q} --cfg {params.cfg:q} --dumps {input.dumps}"
+        " --tokens {input.tokens} --tokenizer {input.tokenizer} --output {output} {params.optional}"

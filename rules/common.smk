@@ -67,6 +67,9 @@ wildcard_constraints:
     shard=r"\d+",
     a=rf"{NAME}\.{NAME}",
     b=rf"{NAME}\.{NAME}",
+    parent=NAME,
+    child=NAME,
+    case=NAME,
 
 
 def studies_where(folder, names):
@@ -224,6 +227,13 @@ def base_of_merge(wildcards):
     return models_of(wildcards, [base] if base else [])
 
 
+def folder_of_pretrained(wildcards):
+    """The handle of the pretrained model that a random one is like; none where that is trained."""
+    models = of(wildcards).study.models
+    like = models[wildcards.model].like
+    return models_of(wildcards, [like] if models[like].kind == "pretrained" else [])
+
+
 def model_files(wildcards):
     """The files of a pretrained model where it is a folder of this machine."""
     return files_below(of(wildcards).study.models[wildcards.model].name)
@@ -232,8 +242,8 @@ def model_files(wildcards):
 def sae_data(wildcards):
     """What an SAE is trained on, by flag: shards, or tokens where no shards are kept."""
     slices = of(wildcards)
-    if not slices.study.activations.keep:
-        corpora = slices.lineage.activation_corpora(wildcards.model)
+    if slices.makes_its_own(wildcards.sae):
+        corpora = slices.lineage.activation_corpora(wildcards.model, wildcards.sae)
         return {"--tokens": tokens_of(wildcards, corpora, "train")}
     hook = slices.study.saes[wildcards.sae].hook
     at = {"study": wildcards.study, "model": wildcards.model, "hook": hook}
@@ -262,6 +272,95 @@ def of_pairs(wildcards, template):
     """A file of each pair of this SAE, in the order of its slice's pairs."""
     pairs = of(wildcards).flow(wildcards.sae).pairs
     return [template.at(study=wildcards.study, a=pair.a, b=pair.b) for pair in pairs]
+
+
+def of_compared(wildcards, template):
+    """A file of each pair of models that controls compare, in the order of their slices."""
+    at = {"study": wildcards.study, "sae": wildcards.sae}
+    pairs = of(wildcards).compared(wildcards.sae)
+    return [template.at(**at, parent=p.parent, child=p.child) for p in pairs]
+
+
+def of_transfers(wildcards, template):
+    """A file of each pair of models of which the parent's SAE is applied to the child."""
+    at = {"study": wildcards.study, "sae": wildcards.sae}
+    pairs = of(wildcards).transferred(wildcards.sae)
+    return [template.at(**at, parent=p.parent, child=p.child) for p in pairs]
+
+
+def dumps_among(wildcards, models, saes, corpora):
+    """The dumps of some dictionaries, each with all corpora, in this order."""
+    return [
+        paths.FEATURES.at(study=wildcards.study, model=m, sae=s, corpus=c)
+        for m in models
+        for s in saes
+        for c in corpora
+    ]
+
+
+def seed_dumps(wildcards, side):
+    """The dumps of one side of a pair of models, of all SAEs that are compared."""
+    cfg = of(wildcards).shares(wildcards.sae, wildcards.parent, wildcards.child)
+    model, saes = {"a": (cfg.parent, cfg.a), "b": (cfg.child, cfg.b)}[side]
+    return dumps_among(wildcards, [model], saes, cfg.corpora)
+
+
+def flags(values):
+    """Command-line words for what there is: nothing for a flag without files."""
+    return [word for flag, files in values.items() if files for word in (flag, *files)]
+
+
+def _flow_table(wildcards, sae, template):
+    """A table of an SAE's flow, in a list; none where it has no edges."""
+    found = of(wildcards).lineage.flow_edges(sae)
+    return [template.at(study=wildcards.study, sae=sae)] if found else []
+
+
+def flow_features(wildcards):
+    """The fates of the features of this SAE, if they have any."""
+    return _flow_table(wildcards, wildcards.sae, paths.FLOW_FEATURES)
+
+
+def flow_chains(wildcards):
+    """The chains of this SAE, if there are any."""
+    return _flow_table(wildcards, wildcards.sae, paths.FLOW_CHAINS)
+
+
+def case_flow(wildcards):
+    """The fates of the features among which a case is."""
+    sae = of(wildcards).case(wildcards.case).sae
+    return _flow_table(wildcards, sae, paths.FLOW_FEATURES)
+
+
+def case_dumps(wildcards):
+    """The dumps of every model in which a case is followed."""
+    cfg = of(wildcards).case(wildcards.case)
+    return dumps_among(wildcards, cfg.models, [cfg.sae], cfg.corpora)
+
+
+def case_shares(wildcards):
+    """The comparison of a case's model with its own reseeds, if it has any."""
+    cfg = of(wildcards).case(wildcards.case)
+    pair = {"parent": cfg.model, "child": cfg.model}
+    return (
+        [paths.SHARES.at(study=wildcards.study, sae=cfg.sae, **pair)]
+        if cfg.reseeds
+        else []
+    )
+
+
+def dashboard_dumps(wildcards):
+    """The dumps of every model whose features stand side by side."""
+    cfg = of(wildcards).dashboards(wildcards.model, wildcards.sae)
+    return dumps_among(wildcards, cfg.models, [cfg.sae], cfg.corpora)
+
+
+def dashboard_scores(wildcards):
+    """The explanations of a dictionary's features, if there are any."""
+    if not of(wildcards).dashboards(wildcards.model, wildcards.sae).interpreted:
+        return []
+    at = {"model": wildcards.model, "sae": wildcards.sae}
+    return [paths.INTERPRET.at(study=wildcards.study, **at)]
 
 
 def figure_inputs(wildcards):
@@ -306,7 +405,15 @@ def leaves(name):
         ),
         *(paths.SUMMARY.at(**at, model=m, sae=s) for m, s in lineage.dictionaries()),
         *(paths.MATCHES.at(**at, a=str(p.a), b=str(p.b)) for p in lineage.pairs()),
-        *(paths.FLOW_EDGES.at(**at, sae=s) for s in study.flow_saes if lineage.edges()),
+        *(
+            template.at(**at, sae=s)
+            for s in study.flow_saes
+            if lineage.flow_edges(s)
+            for template in (paths.FLOW_EDGES, paths.FLOW_CONTROLS, paths.FLOW_DOMAINS)
+        ),
+        *(paths.CASE.at(**at, case=c) for c in study.cases),
+        *(paths.CATEGORIES.at(**at, sae=s) for s in [slices.interpreted()[0]] if s),
+        *(paths.EXPLORER.at(**at) for _ in [study.explorer] if slices.explored()),
     ]
 
 

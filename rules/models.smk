@@ -60,6 +60,33 @@ rule pretrained:
         " --tokenizer {input.tokenizer} --output {params.folder}"
 
 
+rule random:
+    input:
+        like=lambda w: folder_of_pretrained(w),
+        tokenizer=paths.TOKENIZER,
+    output:
+        config=paths.MODEL,
+        weights=paths.WEIGHTS,
+    log:
+        "logs/{study}/random/{model}.log",
+    benchmark:
+        "logs/{study}/random/{model}.tsv"
+    wildcard_constraints:
+        study=studies_with("random"),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=16000,
+    params:
+        cfg=lambda w: of(w).random(w.model).dumps(),
+        code=code("random"),
+        folder=lambda w, output: folder(output.config),
+        like=lambda w, input: [f"--like {folder(handle)}" for handle in input.like],
+    shell:
+        "python -m featflow random --log {log:q} --cfg {params.cfg:q}"
+        " --tokenizer {input.tokenizer} --output {params.folder} {params.like}"
+
+
 rule finetune:
     input:
         parent=lambda w: models_of(w, of(w).lineage.parents(w.model)),

@@ -1,8 +1,8 @@
-# in:  tables, metrics and figures of a whole study
-# out: one page that shows them
+# in:  tables, metrics and figures of a whole study; dumps and SAEs
+# out: one page that shows them, and one for every feature
 
 
-from featflow.report.inputs import page_digest
+from featflow.report.inputs import page_digest, site_digest
 
 
 rule report:
@@ -24,3 +24,84 @@ rule report:
     shell:
         "python -m featflow report --log {log:q} --cfg {params.cfg:q}"
         " --inputs {input} --output {output}"
+
+
+# A page's data are many small files beside its handle, loaded when they are looked at.
+rule dashboards:
+    input:
+        model=paths.MODEL,
+        weights=paths.WEIGHTS,
+        sae=paths.SAE,
+        dumps=lambda w: dashboard_dumps(w),
+        tokens=lambda w: tokens_of(
+            w, of(w).dashboards(w.model, w.sae).corpora, "validation"
+        ),
+        tokenizer=paths.TOKENIZER,
+        summary=paths.SUMMARY,
+        flow=lambda w: flow_features(w),
+        chains=lambda w: flow_chains(w),
+        scores=lambda w: dashboard_scores(w),
+    output:
+        paths.DASHBOARDS,
+    log:
+        "logs/{study}/dashboards/{model}/{sae}.log",
+    benchmark:
+        "logs/{study}/dashboards/{model}/{sae}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: share_of_cores(2)
+    resources:
+        mem_mb=16000,
+        runtime=120,
+    params:
+        cfg=lambda w: of(w).dashboards(w.model, w.sae).dumps(),
+        code=code("dashboards"),
+        model=lambda w, input: folder(input.model),
+        sae=lambda w, input: folder(input.sae),
+        folder=lambda w, output: folder(output[0]),
+        optional=lambda w, input: flags(
+            {"--flow": input.flow, "--chains": input.chains, "--scores": input.scores}
+        ),
+    shell:
+        "NUMBA_NUM_THREADS={threads} OMP_NUM_THREADS={threads} python -m featflow dashboards"
+        " --log {log:q} --cfg {params.cfg:q} --model {params.model} --sae {params.sae}"
+        " --dumps {input.dumps} --tokens {input.tokens} --tokenizer {input.tokenizer}"
+        " --summary {input.summary} --output {params.folder} {params.optional}"
+
+
+rule explorer:
+    input:
+        dashboards=lambda w: [
+            paths.DASHBOARDS.at(study=w.study, model=m, sae=s)
+            for s, models in of(w).explorer().saes.items()
+            for m in models
+        ],
+        tokenizer=paths.TOKENIZER,
+        edges=lambda w: [
+            paths.FLOW_EDGES.at(study=w.study, sae=s)
+            for s in of(w).explorer().saes
+            if of(w).lineage.flow_edges(s)
+        ],
+        cases=lambda w: [
+            paths.CASE.at(study=w.study, case=c) for c in of(w).explorer().cases
+        ],
+    output:
+        paths.EXPLORER,
+    log:
+        "logs/{study}/explorer/explorer.log",
+    benchmark:
+        "logs/{study}/explorer/explorer.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=4000,
+    params:
+        cfg=lambda w: of(w).explorer().dumps(),
+        code=f"{code('explorer')}-{site_digest()}",
+        optional=lambda w, input: flags(
+            {"--edges": input.edges, "--cases": input.cases}
+        ),
+    shell:
+        "python -m featflow explorer --log {log:q} --cfg {params.cfg:q}"
+        " --dashboards {input.dashboards} --tokenizer {input.tokenizer} --output {output}"
+        " {params.optional}"

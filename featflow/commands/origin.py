@@ -18,8 +18,12 @@ from featflow.report.listing import BESIDE
 STAGE = {
     **{template: stages[0] for template, stages in producers.STAGES.items()},
     paths.TOKENIZER: "tokenizer",
-    paths.FLOW_EDGES: "flow",
-    paths.FLOW_STRATA: "flow",
+    paths.FLOW_COUNTS: "flow",
+    paths.FLOW_EDGES: "edges",
+    paths.FLOW_STRATA: "edges",
+    paths.CATEGORIES: "categories",
+    paths.DASHBOARDS: "dashboards",
+    paths.EXPLORER: "explorer",
     paths.REPORT: "report",
 }
 """The stage that writes a file; what a model is made by depends on its kind."""

@@ -78,7 +78,7 @@ def _model(study: Study, name: str) -> str:
         t = getattr(model.method, "t", None)
         how = model.method.kind + (f", t {t}" if t is not None else "")
         return f"merge of {' and '.join(model.parents)} ({how})"
-    on = ", ".join(model.corpora)
+    on = ", ".join(getattr(model, "corpora", []))
     if isinstance(model, Finetune):
         return f"fine-tune on {on}"
     return (

@@ -61,7 +61,14 @@ def targets(slices: Slices) -> Iterator[str]:
     corpora = [{"corpus": c, "split": split} for c in study.corpora for split in paths.SPLITS]
     dictionaries = [{"model": m, "sae": s} for m, s in lineage.dictionaries()]
     saes = (paths.SAE, paths.SAE_WEIGHTS, paths.SAE_TRAINING, paths.SAE_METRICS, paths.SUMMARY)
-    flow = (paths.FLOW_FEATURES, paths.FLOW_EDGES, paths.FLOW_STRATA, paths.FLOW_CHAINS)
+    flow = (paths.FLOW_FEATURES, paths.FLOW_COUNTS, paths.FLOW_CHAINS)
+    beside = (paths.FLOW_CONTROLS, paths.FLOW_DOMAINS, paths.FLOW_EDGES, paths.FLOW_STRATA)
+    shares, transfers = (
+        [{"sae": s, **pair.model_dump()} for s in study.flow_saes for pair in of_sae(s)]
+        for of_sae in (slices.compared, slices.transferred)
+    )
+    sae, interpreted = slices.interpreted()
+    explored = [{"sae": s, "model": m} for s, models in slices.explored().items() for m in models]
     probe = [{**d, "corpus": c} for d in dictionaries for c in study.probe_corpora]
     dumps = [{"model": m, "hook": h, "shard": i} for m, h in sorted(hooks) for i in range(shards)]
     figures = [{"figure": f, "format": x} for f in study.drawn for x in paths.FORMATS]
@@ -76,4 +83,12 @@ def targets(slices: Slices) -> Iterator[str]:
     yield from of((paths.FEATURES,), probe)
     yield from of((paths.MATRIX, paths.MATCHES), [{"a": p.a, "b": p.b} for p in lineage.pairs()])
     yield from of(flow, [{"sae": s} for s in study.flow_saes])
+    yield from of(beside, [{"sae": s} for s in study.flow_saes if lineage.flow_edges(s)])
+    yield from of((paths.SHARES, paths.BOOTSTRAP), shares)
+    yield from of((paths.FROZEN, paths.SCALING), transfers)
+    yield from of((paths.CASE,), [{"case": case} for case in study.cases])
+    yield from of((paths.INTERPRET,), [{"sae": sae, "model": m} for m in interpreted])
+    yield from of((paths.CATEGORIES,), [{"sae": sae}] if interpreted else [])
+    yield from of((paths.DASHBOARDS,), explored)
+    yield from of((paths.EXPLORER,), [{}] if explored else [])
     yield from of((paths.FIGURE,), figures)

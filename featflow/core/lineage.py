@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Literal, NamedTuple
 
-from featflow.core.config.checks import context_of, has, parents_of
-from featflow.core.config.models import Merge
+from featflow.core.config.checks import context_of, edges, has, parents_of
+from featflow.core.config.controlling import is_control, model_arm, roots_of, sae_arm
+from featflow.core.config.models import Merge, Random
 from featflow.core.config.study import Study
 
 Role = Literal["edge", "span", "control", "extra"]
+
+ArmKind = Literal["unrelated", "random", "continued", "retrained", "data", "init", "context"]
 
 
 class Dictionary(NamedTuple):
@@ -19,6 +22,20 @@ class Dictionary(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.model}.{self.sae}"
+
+
+class Arm(NamedTuple):
+    """A control of an edge: where else the parent's features (or its other SAE's) are looked for.
+
+    `unrelated`, `random`: floors. `continued`, `retrained`: the child is another training. `data`,
+    `init`, `context`: the same edge with other SAEs.
+    """
+
+    parent: str
+    child: str
+    kind: ArmKind
+    a: Dictionary
+    b: Dictionary
 
 
 @dataclass(frozen=True)
@@ -67,8 +84,12 @@ class Lineage:
         return next((m for m in reversed(self.order()) if m in shared), None)
 
     def roots(self) -> list[str]:
-        """The models without a parent."""
-        return [name for name in self.order() if not self.parents(name)]
+        """The models without a parent, controls left out."""
+        return [name for name in self.models() if not self.parents(name)]
+
+    def models(self) -> list[str]:
+        """The models whose features flow: all but controls."""
+        return [name for name in self.order() if not is_control(self.study.models[name])]
 
     def order(self) -> list[str]:
         """All models, parents before children."""
@@ -85,11 +106,23 @@ class Lineage:
         return found
 
     def edges(self) -> list[tuple[str, str]]:
-        """(parent, child), in the order of the children."""
-        return [(parent, child) for child in self.order() for parent in self.parents(child)]
+        """(parent, child), in the order of the children; controls are in none."""
+        models = self.models()
+        found = [(parent, child) for child in models for parent in self.parents(child)]
+        return [(parent, child) for parent, child in found if parent in models]
+
+    def flow_edges(self, sae: str) -> list[tuple[str, str]]:
+        """The edges of which both models have this SAE."""
+        having = edges(self.study, sae)
+        return [edge for edge in self.edges() if edge in having]
 
     def corpora(self, model: str) -> list[str]:
-        """What the model and its ancestors were trained on; a merge's are its parents' together."""
+        """What the model and its ancestors were trained on; a merge's are its parents' together.
+
+        A model with random weights was trained on nothing: it stands for all corpora of the study.
+        """
+        if isinstance(self.study.models[model], Random):
+            return sorted(self.study.corpora)
         own = set(getattr(self.study.models[model], "corpora", []))
         own.update(c for p in self.parents(model) for c in self.corpora(p))
         return sorted(own)
@@ -97,12 +130,16 @@ class Lineage:
     def own_corpora(self, model: str) -> list[str]:
         """What the model itself was trained on last; a merge's are its parents' together."""
         named = self.study.models[model]
+        if isinstance(named, Random):
+            return []
         if not isinstance(named, Merge):
             return list(named.corpora)
         return sorted({c for p in self.parents(model) for c in self.own_corpora(p)})
 
-    def activation_corpora(self, model: str) -> list[str]:
+    def activation_corpora(self, model: str, sae: str | None = None) -> list[str]:
         """The corpora whose training tokens an SAE of this model sees."""
+        if sae is not None and (own := self.study.saes[sae].corpora) is not None:
+            return sorted(own)
         if self.study.activations.data == "common":
             return sorted(self.study.corpora)
         return self.corpora(model)
@@ -131,25 +168,70 @@ class Lineage:
 
     def _pairs_of(self, sae: str) -> list[Pair]:
         models = self.sae_models(sae)
-        edges = [e for e in self.edges() if e[0] in models and e[1] in models]
-        merges = [m for m in models if isinstance(self.study.models[m], Merge)]
+        links, flowing = self.flow_edges(sae), self.models()
+        merges = [m for m in models if m in flowing and isinstance(self.study.models[m], Merge)]
         spans = [
             (root, merge)
             for merge in merges
             for root in self.roots()
-            if root in models and root in self.ancestors(merge) and (root, merge) not in edges
+            if root in models and root in self.ancestors(merge) and (root, merge) not in links
         ]
         controls = [
             (Dictionary(model, sae), Dictionary(model, control))
-            for control, settings in sorted(self.study.saes.items())
-            if settings.control_of == sae
+            for control in self.reseeds(sae)
             for model in self.sae_models(control)
         ]
         return [
-            *(Pair("edge", Dictionary(a, sae), Dictionary(b, sae)) for a, b in edges),
+            *(Pair("edge", Dictionary(a, sae), Dictionary(b, sae)) for a, b in links),
             *(Pair("span", Dictionary(a, sae), Dictionary(b, sae)) for a, b in spans),
             *(Pair("control", a, b) for a, b in controls),
         ]
+
+    def reseeds(self, sae: str) -> list[str]:
+        """The SAEs that differ from this one in their seed alone."""
+        found = [n for n, s in sorted(self.study.saes.items()) if s.control_of == sae]
+        return [name for name in found if sae_arm(self.study, name) == "reseed"]
+
+    def seeds(self, model: str, sae: str) -> list[str]:
+        """The SAE and its reseeds, where this model has them."""
+        return [s for s in (sae, *self.reseeds(sae)) if has(self.study, model, s)]
+
+    def arms(self, sae: str) -> list[Arm]:
+        """Every control of every edge, by edge; reseeds and frozen dictionaries left out."""
+        found: list[Arm] = []
+        for parent, child in self.flow_edges(sae):
+            a, b = Dictionary(parent, sae), Dictionary(child, sae)
+            others = [n for n in self.order() if self._controls(n, parent, child)]
+            others = [n for n in others if has(self.study, n, sae)]
+            for name in others:
+                arm = model_arm(self.study, name)
+                assert arm is not None
+                found.append(Arm(parent, child, arm, a, Dictionary(name, sae)))
+            for name in sorted(self.study.saes):
+                if self.study.saes[name].control_of == sae:
+                    found += self._sae_arms(parent, child, name, b)
+        return found
+
+    def _controls(self, name: str, parent: str, child: str) -> bool:
+        """Whether a model is a control of this edge."""
+        model = self.study.models[name]
+        if isinstance(model, Random):
+            return model.like in roots_of(self.study, parent)
+        return is_control(model) and model.control_of == child  # type: ignore[union-attr]
+
+    def _sae_arms(self, parent: str, child: str, name: str, b: Dictionary) -> list[Arm]:
+        kind, a = sae_arm(self.study, name), Dictionary(parent, name)
+        if kind == "data":
+            seen = self.activation_corpora(child) == self.activation_corpora(parent, name)
+            there = has(self.study, parent, name) and seen
+            return [Arm(parent, child, "data", a, b)] if there else []
+        if kind in ("init", "context") and name in self.shared_saes(parent, child):
+            return [Arm(parent, child, kind, a, Dictionary(child, name))]  # type: ignore[arg-type]
+        return []
+
+    def shared_saes(self, parent: str, child: str) -> list[str]:
+        """The SAEs that both models have."""
+        return [s for s in self.study.saes if all(has(self.study, m, s) for m in (parent, child))]
 
 
 def _dictionary(name: str) -> Dictionary:

@@ -17,7 +17,7 @@ from featflow.core.reading import ArtifactError, named, rebuild
 STAGES = {
     paths.CORPUS: ("corpus",),
     paths.TOKENS: ("tokens",),
-    paths.MODEL: ("train", "finetune", "merge", "pretrained"),
+    paths.MODEL: ("train", "finetune", "merge", "pretrained", "random"),
     paths.TRAINING: ("train", "finetune"),
     paths.MERGE: ("merge",),
     paths.SWEEP: ("sweep",),
@@ -33,6 +33,14 @@ STAGES = {
     paths.MATCHES: ("correlation",),
     paths.FLOW_FEATURES: ("flow",),
     paths.FLOW_CHAINS: ("flow",),
+    paths.SHARES: ("shares",),
+    paths.BOOTSTRAP: ("shares",),
+    paths.FROZEN: ("transfer",),
+    paths.SCALING: ("transfer",),
+    paths.FLOW_CONTROLS: ("controls",),
+    paths.FLOW_DOMAINS: ("domains",),
+    paths.CASE: ("case",),
+    paths.INTERPRET: ("interpret",),
     paths.FIGURE: ("figure",),
 }
 """What writes a file whose provenance names what it is of."""

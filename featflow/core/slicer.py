@@ -1,42 +1,28 @@
 """From a study to the slices of its stages (core/slices.py says what each holds)."""
 
-import hashlib
 from collections.abc import Collection
 from functools import cached_property
 
-from featflow.core.config.checks import edges, root_of
+from featflow.core.config.checks import root_of
 from featflow.core.config.corpora import Files, Hub
 from featflow.core.config.errors import ConfigError, did_you_mean
-from featflow.core.config.figures import (
-    DensityFigure,
-    Figure,
-    FlowFigure,
-    LineageFigure,
-    SweepFigure,
-    TrainingFigure,
-)
 from featflow.core.config.merging import TaskVectors
-from featflow.core.config.models import Base, Finetune, Merge, Pretrained
+from featflow.core.config.models import Base, Finetune, Merge, Pretrained, Random
 from featflow.core.config.saes import Activations
 from featflow.core.config.study import Study
 from featflow.core.config.tokenizers import Bpe
-from featflow.core.differences import differences
-from featflow.core.lineage import Dictionary, Lineage
+from featflow.core.lineage import Lineage
+from featflow.core.slicer_analysis import AnalysisSlices
 from featflow.core.slices import (
     ActivationsSlice,
     CorpusSlice,
-    CorrelationSlice,
     EvaluateSlice,
     FeaturesSlice,
-    FigureSlice,
     FinetuneSlice,
-    FlowPair,
-    FlowSlice,
     MergeSlice,
     MetricsSlice,
-    Node,
     PretrainedSlice,
-    ReportSlice,
+    RandomSlice,
     SaeSlice,
     SweepSlice,
     TokenizerSlice,
@@ -49,14 +35,8 @@ WHAT = {"sae": "SAE", "a": "dictionary (model.sae)", "b": "dictionary (model.sae
 """How a wildcard is called in a message."""
 
 
-def seed_from(*parts: object) -> int:
-    """A seed from the study's seed and the names involved; the same on every machine."""
-    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:4], "little") >> 1  # numpy, torch and C ints all take 31 bits
-
-
-class Slices:
-    """The slices of one study."""
+class Slices(AnalysisSlices):
+    """The slices of one study; those from correlations on are in slicer_analysis.py."""
 
     def __init__(self, name: str, study: Study):
         self.name, self.study, self.lineage = name, study, Lineage(study)
@@ -77,11 +57,18 @@ class Slices:
             "figure": study.drawn,
             "a": dictionaries,
             "b": dictionaries,
+            "parent": study.models,
+            "child": study.models,
+            "case": study.cases,
         }
         if "sae" in names and "model" in names:
             known["sae"] = [s for s in study.saes if names["model"] in self.lineage.sae_models(s)]
         elif "sae" in names:
             known["sae"] = study.flow_saes
+        if "parent" in names and names.get("sae") in study.flow_saes:
+            pairs = self.compared(names["sae"])
+            known["parent"] = sorted({pair.parent for pair in pairs})
+            known["child"] = sorted({p.child for p in pairs if p.parent == names["parent"]})
         if "shard" in names:
             count = -(-study.activations.tokens // study.activations.shard_tokens)
             known["shard"] = [str(i) for i in range(count)]
@@ -93,9 +80,6 @@ class Slices:
     @cached_property
     def _dictionaries(self) -> list[str]:
         return [str(dictionary) for dictionary in self.lineage.dictionaries()]
-
-    def _seed(self, *parts: object) -> int:
-        return seed_from(self.study.seed, *parts)
 
     def corpus(self, corpus: str) -> CorpusSlice:
         source = self.study.corpora[corpus].model_copy(update={"tokens": None})
@@ -136,6 +120,17 @@ class Slices:
             name=found.name,
             revision=found.revision,
             context=found.context,
+        )
+
+    def random(self, model: str) -> RandomSlice:
+        found = self.study.models[model]
+        assert isinstance(found, Random)
+        root = self.study.models[found.like]
+        return RandomSlice(
+            study=self.name,
+            model=model,
+            seed=self._seed("random", model, found.seed),
+            architecture=root.architecture if isinstance(root, Base) else None,
         )
 
     def _context(self, model: str) -> int | None:
@@ -206,12 +201,14 @@ class Slices:
             context=self._context(model),
         )
 
-    def windows(self) -> Windows:
+    def windows(self, sae: str | None = None) -> Windows:
+        """How the study's windows are cut, or those of an SAE that wants another context."""
         activations = self.study.activations
-        window, alone = activations.window, activations.context == "truncated"
+        context = (self.study.saes[sae].context if sae else None) or activations.context
+        window, alone = activations.window, context == "truncated"
         return Windows(
             window=window,
-            context=activations.context,
+            context=context,
             context_length=window if alone else self.lineage.context(),
         )
 
@@ -236,15 +233,22 @@ class Slices:
         needed = min(settings.tokens, self.study.saes[sae].tokens)
         return range(-(-needed // settings.shard_tokens))
 
+    def makes_its_own(self, sae: str) -> bool:
+        """Whether an SAE makes its own activations: none are kept, or it wants others than they."""
+        settings = self.study.saes[sae]
+        own = settings.corpora is not None or settings.context is not None
+        return own or not self.study.activations.keep
+
     def sae(self, model: str, sae: str) -> SaeSlice:
         settings, activations = self.study.saes[sae], self.study.activations
         shared = settings.init == "shared"
+        said_elsewhere = ("models", "control_of", "corpora", "context")
         # Without what `windows` and `corpora` say, and without tokens of shards that it never sees.
         data = Activations(
             scale=activations.scale,
             tokens=min(activations.tokens, len(self.shards(sae)) * activations.shard_tokens),
             shard_tokens=activations.shard_tokens,
-            keep=activations.keep,
+            keep=not self.makes_its_own(sae),
         )
         return SaeSlice(
             study=self.name,
@@ -252,10 +256,10 @@ class Slices:
             name=sae,
             seed=self._seed("sae", "*" if shared else model, settings.seed),
             activations_seed=self._seed("activations"),
-            settings=settings.model_copy(update={"models": None, "control_of": None}),
+            settings=settings.model_copy(update=dict.fromkeys(said_elsewhere)),
             activations=data,
-            windows=self.windows(),
-            corpora=self.lineage.activation_corpora(model),
+            windows=self.windows(sae),
+            corpora=self.lineage.activation_corpora(model, sae),
         )
 
     def metrics(self, model: str, sae: str) -> MetricsSlice:
@@ -264,8 +268,8 @@ class Slices:
             model=model,
             sae=sae,
             hook=self.study.saes[sae].hook,
-            corpora=self.lineage.activation_corpora(model),
-            windows=self.windows(),
+            corpora=self.lineage.activation_corpora(model, sae),
+            windows=self.windows(sae),
             tokens=self.study.evaluation.tokens,
         )
 
@@ -276,101 +280,6 @@ class Slices:
             sae=sae,
             hook=self.study.saes[sae].hook,
             corpora=self.study.probe_corpora,
-            windows=self.windows(),
+            windows=self.windows(sae),
             tokens_per_corpus=self.study.probe.tokens_per_corpus,
         )
-
-    def correlation(self, a: str, b: str) -> CorrelationSlice:
-        """Raises ConfigError where the two models have no probe corpus in their scope."""
-        first, second = Dictionary(*a.split(".")), Dictionary(*b.split("."))
-        scope_a, scope_b = self.scopes(first.model, second.model)
-        if not (scope_a and scope_b):
-            raise ConfigError(
-                f"study {self.name}: flow.scope {self.study.flow.scope} leaves no corpus of the "
-                f"probe for {a} and {b}; use home or union, or add a corpus of both to the probe"
-            )
-        saes = self.study.saes
-        related = {first.model, *self.lineage.ancestors(first.model)} & {
-            second.model,
-            *self.lineage.ancestors(second.model),
-        }
-        return CorrelationSlice(
-            study=self.name,
-            a=a,
-            b=b,
-            corpora=[c for c in self.study.probe_corpora if c in {*scope_a, *scope_b}],
-            scope_a=scope_a,
-            scope_b=scope_b,
-            partners=self.study.flow.partners,
-            decoders=bool(related) and saes[first.sae].hook == saes[second.sae].hook,
-        )
-
-    def scopes(self, a: str, b: str) -> tuple[list[str], list[str]]:
-        """The probe corpora on which the features of a, and those of b, are judged."""
-        homes = [set(self.lineage.corpora(model)) for model in (a, b)]
-        if self.study.flow.scope == "intersection":
-            homes = [homes[0] & homes[1]] * 2
-        elif self.study.flow.scope == "union":
-            homes = [homes[0] | homes[1]] * 2
-        probe = self.study.probe_corpora
-        first, second = ([c for c in probe if c in home] for home in homes)
-        return first, second
-
-    def flow(self, sae: str) -> FlowSlice:
-        pairs = [FlowPair(role=p.role, a=str(p.a), b=str(p.b)) for p in self.lineage.pairs(sae)]
-        return FlowSlice(study=self.name, sae=sae, flow=self.study.flow, pairs=pairs)
-
-    def figure(self, figure: str) -> FigureSlice:
-        settings = self.study.drawn[figure]
-        shown = self._shown(settings)
-        return FigureSlice(
-            study=self.name,
-            figure=figure,
-            settings=settings,
-            models={name: node for name, node in self._nodes().items() if name in shown},
-            corpora=self._kinds() if isinstance(settings, LineageFigure) else {},
-        )
-
-    def _shown(self, settings: Figure) -> set[str]:
-        """The models whose place in the graph a figure shows: they and their ancestors, or none."""
-        study, lineage = self.study, self.lineage
-        if isinstance(settings, (TrainingFigure, DensityFigure)):
-            return set()
-        if isinstance(settings, SweepFigure):
-            drawn = [settings.model or study.swept[0]]
-        elif isinstance(settings, FlowFigure):
-            sae = settings.sae or study.flow_saes[0]
-            drawn = [name for edge in edges(study, sae) for name in edge]
-        else:
-            drawn = list(study.models)
-        return {name for model in drawn for name in (model, *lineage.ancestors(model))}
-
-    def report(self, paper: Study | None = None) -> ReportSlice:
-        """Args: paper: the study that settings are compared with."""
-        study = self.study
-        compared = paper is not None and paper != study
-        return ReportSlice(
-            study=self.name,
-            models=self._nodes(),
-            corpora=self._kinds(),
-            saes={n: s.model_copy(update={"models": None}) for n, s in study.saes.items()},
-            controls={n: s.control_of for n, s in study.saes.items() if s.control_of},
-            figures=list(study.drawn),
-            flow=study.flow,
-            compared_with="paper" if compared else None,
-            differences=differences(study, paper) if compared and paper else [],
-        )
-
-    def _nodes(self) -> dict[str, Node]:
-        return {
-            name: Node(
-                kind=model.kind,
-                parents=self.lineage.parents(name),
-                corpora=getattr(model, "corpora", []),
-                method=model.method.kind if isinstance(model, Merge) else None,
-            )
-            for name, model in self.study.models.items()
-        }
-
-    def _kinds(self) -> dict[str, str]:
-        return {name: corpus.kind for name, corpus in self.study.corpora.items()}

@@ -10,14 +10,18 @@ import json
 from typing import Literal
 
 from featflow.core.config.base import Config, Name
+from featflow.core.config.cases import Case
+from featflow.core.config.controls import Controls
 from featflow.core.config.corpora import Corpus
+from featflow.core.config.exploring import Explorer
 from featflow.core.config.figures import Figure
+from featflow.core.config.interpreting import Interpret
 from featflow.core.config.merging import Method
 from featflow.core.config.models import Architecture, FinetuneTraining, Training
 from featflow.core.config.saes import Activations, Sae
 from featflow.core.config.study import Flow
 from featflow.core.config.tokenizers import Tokenizer
-from featflow.core.lineage import Role
+from featflow.core.lineage import ArmKind, Role
 
 
 class Slice(Config):
@@ -60,6 +64,13 @@ class PretrainedSlice(Slice):
     name: str
     revision: str | None = None
     context: int
+
+
+class RandomSlice(Slice):
+    model: Name
+    seed: int
+    architecture: Architecture | None = None
+    """None: that of the model folder that the stage is given (a pretrained model's)."""
 
 
 class FinetuneSlice(Slice):
@@ -170,6 +181,62 @@ class CorrelationSlice(Slice):
     """Whether the decoder directions can be compared: a common ancestor and the same hook."""
 
 
+class Domain(Config):
+    """Where features are judged, by name: a corpus of the probe, or a scope."""
+
+    a: list[Name]
+    """The corpora on which the features of a are judged, with equally many tokens each."""
+    b: list[Name]
+
+
+class SharesSlice(Slice):
+    sae: Name
+    parent: Name
+    child: Name
+    a: list[Name]
+    """SAEs of the parent, in the order of the input files."""
+    b: list[Name]
+    """SAEs of the child, in the order of the input files."""
+    pairs: list[tuple[Name, Name]]
+    """(a, b): what is compared. Of a model with itself each two seeds once."""
+    everywhere: list[tuple[Name, Name]]
+    """Those of `pairs` that are compared on every domain; the others on `domain` alone."""
+    corpora: list[Name]
+    """All that is read, in the order of the input files."""
+    domains: dict[str, Domain]
+    """The corpora of the probe, each alone, and the scopes home, intersection and union (those
+    that are not empty)."""
+    domain: str
+    """That of them which is `flow.scope`."""
+    min_firings: int
+    min_documents: int
+    seed: int
+    shift: bool
+    """Whether the pair (sae, sae) is also compared after a circular shift, as domain `shift`."""
+    bootstrap: int
+    """Replicates for the pair (sae, sae); 0: none."""
+    thresholds: list[float]
+    """Of the bootstrap's shares."""
+    partners: int
+    """Candidates a feature that the bootstrap follows."""
+
+
+class TransferSlice(Slice):
+    sae: Name
+    parent: Name
+    child: Name
+    hook: str
+    corpora: list[Name]
+    windows: Windows
+    tokens_per_corpus: int
+    scope_a: list[Name]
+    """The corpora on which the parent's features are judged (frozen)."""
+    scope_b: list[Name]
+    """The corpora on which the child's features are judged (scaling)."""
+    scaling: bool
+    """Whether the two models are related, so that directions can be compared."""
+
+
 class FlowPair(Config):
     role: Role
     a: str
@@ -183,18 +250,126 @@ class FlowSlice(Slice):
     """In the order of the input files."""
 
 
+class Compared(Config):
+    """A pair of models that stage `shares` compared; in the order of the input files."""
+
+    parent: Name
+    child: Name
+
+
+class EdgeArm(Config):
+    """A control of an edge (core/lineage.py says what the kinds are)."""
+
+    parent: Name
+    child: Name
+    kind: ArmKind
+    a: str
+    b: str
+
+
+class ControlsSlice(Slice):
+    sae: Name
+    flow: Flow
+    controls: Controls
+    edges: list[tuple[Name, Name]]
+    seeds: dict[Name, list[Name]]
+    """The SAE and its reseeds, of every model of an edge."""
+    arms: list[EdgeArm]
+    shares: list[Compared]
+    """In the order of the input files, and of those of the bootstrap."""
+    transfers: list[Compared]
+    """In the order of the frozen tables."""
+
+
+class DomainsSlice(Slice):
+    sae: Name
+    flow: Flow
+    thresholds: list[float]
+    edges: list[tuple[Name, Name]]
+    seeds: dict[Name, list[Name]]
+    arms: list[EdgeArm]
+    shares: list[Compared]
+
+
+class EdgesSlice(Slice):
+    sae: Name
+    flow: Flow
+    edges: list[tuple[Name, Name]]
+    models: list[Name]
+    """Of the edges, in the order of the summaries."""
+
+
+class CaseSlice(Slice):
+    case: Name
+    settings: Case
+    sae: Name
+    model: Name
+    """Where the feature is looked for."""
+    models: dict[Name, "Node"]
+    """The models that have the SAE, controls left out, in the order of the dumps."""
+    corpora: list[Name]
+    """Of the probe, in the order of the files of each model."""
+    flow: Flow
+    windows: Windows
+    reseeds: list[Name]
+    """Of the model, in the order of the pairs in its shares table; empty: it has none."""
+
+
+class InterpretSlice(Slice):
+    model: Name
+    sae: Name
+    settings: Interpret
+    features: list[int]
+    """Asked for by number."""
+    edges: list[tuple[Name, Name]]
+    """Of the model, as parent or as child."""
+    corpora: list[Name]
+    seed: int
+
+
+class CategoriesSlice(Slice):
+    sae: Name
+    settings: Interpret
+    models: dict[Name, "Node"]
+    interpreted: list[Name]
+    """In the order of the score tables."""
+
+
+class DashboardsSlice(Slice):
+    model: Name
+    sae: Name
+    settings: Explorer
+    models: dict[Name, "Node"]
+    """All models that have the SAE, controls left out, in the order of the dumps."""
+    corpora: list[Name]
+    flow: Flow
+    hook: str
+    interpreted: bool
+
+
+class ExplorerSlice(Slice):
+    saes: dict[Name, list[Name]]
+    """Each SAE and the models whose features are shown, in the order of the dashboards."""
+    models: dict[Name, "Node"]
+    edges: list[tuple[Name, Name]]
+    flow: Flow
+    cases: list[Name]
+
+
 class Node(Config):
-    kind: Literal["base", "pretrained", "finetune", "merge"]
+    kind: Literal["base", "pretrained", "finetune", "merge", "random"]
     parents: list[Name] = []
     corpora: list[Name] = []
     method: str | None = None
+    control_of: Name | None = None
+    """The model that it stands for in a control."""
 
 
 class FigureSlice(Slice):
     figure: Name
     settings: Figure
     models: dict[Name, Node]
-    """Those whose place in the graph the figure shows."""
+    """Those whose place in the graph the figure shows; controls are in none but `lineage`."""
     corpora: dict[Name, str]
     """Each corpus and the kind of its source, where the figure shows them."""
 

@@ -21,6 +21,7 @@ STAGES = {
     "tokens": Stage("featflow.data.tokens", 1, "token ids of a corpus's split"),
     "train": Stage("featflow.models.train", 1, "train a base model"),
     "pretrained": Stage("featflow.models.pretrained", 1, "fetch a model that exists"),
+    "random": Stage("featflow.models.random", 1, "a model with random weights, for a floor"),
     "finetune": Stage("featflow.models.finetune", 1, "train a model further on other data"),
     "sweep": Stage("featflow.models.sweep", 1, "a merge at every t, on its parents' data"),
     "merge": Stage("featflow.models.merge", 1, "merge models tensor by tensor"),
@@ -34,7 +35,19 @@ STAGES = {
     "correlation": Stage(
         "featflow.features.correlation", 1, "Pearson's r between two dictionaries"
     ),
+    "shares": Stage("featflow.features.shares", 1, "best partners on every domain, for controls"),
+    "transfer": Stage("featflow.features.transfer", 1, "a parent's SAE applied to its child"),
     "flow": Stage("featflow.analysis.flow", None, "which features persist, vanish and emerge"),
+    "controls": Stage("featflow.analysis.controls", None, "ceilings, floors, arms and intervals"),
+    "domains": Stage("featflow.analysis.domains", None, "the shares on each corpus alone"),
+    "edges": Stage("featflow.analysis.edges", None, "every share beside its controls"),
+    "case": Stage("featflow.analysis.case", None, "a feature followed through the lineage"),
+    "interpret": Stage("featflow.interpret.interpret", 1, "explanations of features, and scores"),
+    "categories": Stage(
+        "featflow.interpret.categories", None, "what the explained features are about"
+    ),
     "figure": Stage("featflow.figures.figure", None, "draw a figure"),
+    "dashboards": Stage("featflow.report.dashboards", None, "the data of every feature's page"),
+    "explorer": Stage("featflow.report.explorer", None, "the page that browses all features"),
     "report": Stage("featflow.report.report", None, "one page that shows the whole study"),
 }

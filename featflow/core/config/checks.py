@@ -8,10 +8,27 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from featflow.core.config.base import Name
+from featflow.core.config.controlling import control_problems, is_control
 from featflow.core.config.errors import did_you_mean
-from featflow.core.config.figures import DensityFigure, FlowFigure, SweepFigure, TrainingFigure
+from featflow.core.config.figures import (
+    CaseFigure,
+    ControlsFigure,
+    DensityFigure,
+    FlowFigure,
+    ScoresFigure,
+    SweepFigure,
+    TrainingFigure,
+)
 from featflow.core.config.merging import TaskVectors
-from featflow.core.config.models import Architecture, Base, Finetune, Merge, Model, Pretrained
+from featflow.core.config.models import (
+    Architecture,
+    Base,
+    Finetune,
+    Merge,
+    Model,
+    Pretrained,
+    Random,
+)
 from featflow.core.config.tokenizers import Bpe
 
 if TYPE_CHECKING:
@@ -20,13 +37,13 @@ if TYPE_CHECKING:
 
 def problems_of(study: "Study") -> list[str]:
     """Everything that is wrong; the graph is looked at once its names are right."""
-    problems = [*_unknown_names(study), *_sae_problems(study)]
-    return problems or _cycles(study) or [*_graph_problems(study)]
+    problems = [*_unknown_names(study)]
+    return problems or _cycles(study) or [*control_problems(study), *_graph_problems(study)]
 
 
 def parents_of(model: Model) -> list[Name]:
     """The models that this one is made from, in order."""
-    if isinstance(model, (Base, Pretrained)):
+    if isinstance(model, (Base, Pretrained, Random)):
         return []
     return [model.parent] if isinstance(model, Finetune) else list(model.parents)
 
@@ -36,6 +53,8 @@ def _unknown_names(study: "Study") -> Iterator[str]:
         if name not in known:
             yield f"{key}: no {what} named {name!r}; {did_you_mean(name, known)}"
 
+    for name in {"home", "intersection", "union"} & study.corpora.keys():
+        yield f"corpora.{name}: a scope is called that; choose another name"
     if isinstance(study.tokenizer, Bpe):
         for name in study.tokenizer.corpora:
             yield from check("tokenizer.corpora", name, study.corpora, "corpus")
@@ -45,6 +64,11 @@ def _unknown_names(study: "Study") -> Iterator[str]:
             yield f"models.{key}.corpora: a corpus is named twice"
         for name in named:
             yield from check(f"models.{key}.corpora", name, study.corpora, "corpus")
+        if isinstance(model, Random):
+            roots = [n for n, m in study.models.items() if isinstance(m, (Base, Pretrained))]
+            yield from check(f"models.{key}.like", model.like, roots, "base or pretrained model")
+        elif of := getattr(model, "control_of", None):
+            yield from check(f"models.{key}.control_of", of, study.models, "model")
         base = getattr(getattr(model, "method", None), "base", None)
         if base is not None:
             yield from check(f"models.{key}.method.base", base, study.models, "model")
@@ -54,6 +78,8 @@ def _unknown_names(study: "Study") -> Iterator[str]:
     for key, sae in study.saes.items():
         for name in sae.models or []:
             yield from check(f"saes.{key}.models", name, study.models, "model")
+        for name in sae.corpora or []:
+            yield from check(f"saes.{key}.corpora", name, study.corpora, "corpus")
         if sae.control_of:
             yield from check(f"saes.{key}.control_of", sae.control_of, study.saes, "SAE")
     if study.probe.corpora != "all":
@@ -64,11 +90,16 @@ def _unknown_names(study: "Study") -> Iterator[str]:
         for name in pair:
             yield from check("pairs", name, dictionaries, "dictionary (model.sae)")
     yield from _figure_problems(study, check)
+    yield from _reader_problems(study, check)
 
 
 def _figure_problems(study: "Study", check: Callable[..., Iterator[str]]) -> Iterator[str]:
     for key, figure in (study.figures.draw or {}).items():
-        if isinstance(figure, FlowFigure) and figure.sae:
+        if isinstance(figure, CaseFigure):
+            yield from check(f"figures.draw.{key}.case", figure.case, study.cases, "case")
+        if isinstance(figure, ScoresFigure) and study.interpret is None:
+            yield f"figures.draw.{key}: it draws scores; the study has no `interpret`"
+        if isinstance(figure, (FlowFigure, ControlsFigure)) and figure.sae:
             yield from check(
                 f"figures.draw.{key}.sae", figure.sae, study.flow_saes, "SAE with a flow"
             )
@@ -80,26 +111,30 @@ def _figure_problems(study: "Study", check: Callable[..., Iterator[str]]) -> Ite
             )
 
 
-def _sae_problems(study: "Study") -> Iterator[str]:
-    for key, sae in study.saes.items():
-        main = study.saes.get(sae.control_of or "")
-        if main is None:
-            continue
-        if main.control_of is not None:
-            yield f"saes.{key}.control_of: {sae.control_of!r} is itself a control"
-        elif sae.seed == main.seed:
-            yield f"saes.{key}.seed: a control needs another seed than {sae.control_of!r} has"
-        elif main.models is not None and not set(sae.models or study.models) <= set(main.models):
-            yield f"saes.{key}.models: {sae.control_of!r} is not trained on all of these models"
-        else:
-            same = {"seed": 0, "models": None, "control_of": None}
-            mine, theirs = (s.model_copy(update=same).model_dump() for s in (sae, main))
-            for name in mine:
-                if mine[name] != theirs[name]:
-                    yield (
-                        f"saes.{key}.{name}: a control differs from {sae.control_of!r} in its "
-                        "seed alone"
-                    )
+def _reader_problems(study: "Study", check: Callable[..., Iterator[str]]) -> Iterator[str]:
+    """What cases, interpretation and the explorer name."""
+    known = study.flow_saes
+    if not known and (study.cases or study.interpret):
+        yield f"{'cases' if study.cases else 'interpret'}: there are no SAEs whose features to read"
+        return
+    for key, case in study.cases.items():
+        model = case.feature.split("/")[0] if case.feature else case.model
+        field = "feature" if case.feature else "model"
+        if case.sae:
+            yield from check(f"cases.{key}.sae", case.sae, known, "SAE with a flow")
+        if model:
+            yield from check(f"cases.{key}.{field}", model, study.models, "model")
+        sae = case.sae or known[0]
+        if sae in study.saes and model in study.models and not has(study, model, sae):
+            yield f"cases.{key}.{field}: {model} has no SAE {sae!r}"
+    if (interpret := study.interpret) is not None:
+        if interpret.sae:
+            yield from check("interpret.sae", interpret.sae, known, "SAE with a flow")
+        for key, names in (("models", interpret.models or []), ("features", interpret.features)):
+            for name in names:
+                yield from check(f"interpret.{key}", name, study.models, "model")
+    for name in (study.explorer.saes if study.explorer else None) or []:
+        yield from check("explorer.saes", name, known, "SAE with a flow")
 
 
 def _cycles(study: "Study") -> list[str]:
@@ -127,7 +162,7 @@ def _graph_problems(study: "Study") -> Iterator[str]:
     for key, model in study.models.items():
         if isinstance(model, Merge):
             yield from _merge_problems(study, key, model, architectures)
-    of_saes = (FlowFigure, TrainingFigure, DensityFigure)
+    of_saes = (FlowFigure, TrainingFigure, DensityFigure, ControlsFigure)
     for key, figure in (study.figures.draw or {}).items():
         if isinstance(figure, SweepFigure) and not study.swept:
             yield f"figures.draw.{key}: it draws a merge whose method has a t; the study has none"
@@ -185,13 +220,22 @@ def _hook_problems(study: "Study", architectures: dict[str, Architecture | None]
 
 def has(study: "Study", model: str, sae: str) -> bool:
     """Whether this SAE is trained on this model."""
-    models = study.saes[sae].models
-    return models is None or model in models
+    settings, node = study.saes[sae], study.models[model]
+    if settings.models is not None:
+        return model in settings.models
+    if not is_control(node):
+        return True
+    # A control needs the SAE by which it is compared: no reseed of it, and none for a base that is
+    # retrained only for what is fine-tuned from it.
+    compared = isinstance(node, Random) or bool(parents_of(node))
+    return settings.control_of is None and compared
 
 
 def edges(study: "Study", sae: str) -> list[tuple[str, str]]:
-    """(parent, child) of the lineage where both have this SAE."""
-    pairs = [(p, child) for child, model in study.models.items() for p in parents_of(model)]
+    """(parent, child) of the lineage where both have this SAE; controls are in none."""
+    models = {name: model for name, model in study.models.items() if not is_control(model)}
+    pairs = [(p, child) for child, model in models.items() for p in parents_of(model)]
+    pairs = [pair for pair in pairs if pair[0] in models]
     return [pair for pair in pairs if all(has(study, model, sae) for model in pair)]
 
 
@@ -201,8 +245,11 @@ def _ancestors(study: "Study", name: str) -> set[str]:
 
 
 def root_of(study: "Study", name: str) -> Base | Pretrained:
-    """The model without a parent at the end of the line of first parents."""
+    """The model without a parent at the end of the line of first parents; of a random one, the
+    model that it is like."""
     model = study.models[name]
+    if isinstance(model, Random):
+        return root_of(study, model.like)
     if isinstance(model, (Base, Pretrained)):
         return model
     return root_of(study, parents_of(model)[0])

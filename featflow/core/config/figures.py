@@ -47,8 +47,36 @@ class DensityFigure(Config):
     """Which SAE, on every model that has it (null: the study's first that is no control)."""
 
 
+class ControlsFigure(Config):
+    """Every edge's share against the threshold, between its floors and its ceiling."""
+
+    kind: Literal["controls"]
+    sae: Name | None = None
+    """Which SAE's flow (null: the study's first that is no control)."""
+
+
+class CaseFigure(Config):
+    """A case: the same passages under each model's matched feature, tokens shaded by activation."""
+
+    kind: Literal["case"]
+    case: Name
+
+
+class ScoresFigure(Config):
+    """How well explanations predict: a histogram of persisting features, one of the others."""
+
+    kind: Literal["scores"]
+
+
 Figure = Annotated[
-    LineageFigure | FlowFigure | SweepFigure | TrainingFigure | DensityFigure,
+    LineageFigure
+    | FlowFigure
+    | SweepFigure
+    | TrainingFigure
+    | DensityFigure
+    | ControlsFigure
+    | CaseFigure
+    | ScoresFigure,
     Field(discriminator="kind"),
 ]
 

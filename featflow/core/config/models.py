@@ -74,6 +74,9 @@ class Base(Config):
     architecture: Architecture = Architecture()
     training: Training = Training()
     seed: int = 0
+    control_of: Name | None = None
+    """The model that this one stands for in a control (see Finetune); its own features are left
+    out of the flow."""
 
 
 class Pretrained(Config):
@@ -98,6 +101,11 @@ class Finetune(Config):
     corpora: list[Name] = Field(min_length=1)
     training: FinetuneTraining = FinetuneTraining()
     seed: int = 0
+    control_of: Name | None = None
+    """The fine-tune that this one stands for: the parent's features are looked for in it, too.
+    Of another base it is a floor (`unrelated`); of the same parent on the parent's own corpora it
+    says what further training alone does (`continued`); with another seed alone how much one
+    training differs from the next (`retrained`)."""
 
 
 class Merge(Config):
@@ -106,6 +114,8 @@ class Merge(Config):
     kind: Literal["merge"]
     parents: list[Name] = Field(min_length=2)
     method: Method
+    control_of: Name | None = None
+    """The merge that this one stands for: of other bases it is a floor (see Finetune)."""
 
     @model_validator(mode="after")
     def _parents_fit_the_method(self) -> "Merge":
@@ -123,4 +133,13 @@ class Merge(Config):
         return self
 
 
-Model = Annotated[Base | Pretrained | Finetune | Merge, Field(discriminator="kind")]
+class Random(Config):
+    """A control: a language model with random weights, the floor of everything learnt."""
+
+    kind: Literal["random"]
+    like: Name
+    """The base or pretrained model whose architecture and tokenizer it has."""
+    seed: int = 0
+
+
+Model = Annotated[Base | Pretrained | Finetune | Merge | Random, Field(discriminator="kind")]

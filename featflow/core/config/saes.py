@@ -83,16 +83,23 @@ class Relu(Config):
     resampling: Resampling | None = Resampling()
     precision: Precision = "auto"
     """auto: bfloat16 products with float32 master weights where the hardware has them."""
+    corpora: list[Name] | None = None
+    """What it is trained on (null: as `activations.data` says)."""
+    context: Literal["full", "truncated"] | None = None
+    """Of its training data and of its probe (null: as `activations.context` says)."""
     seed: int = 0
     control_of: Name | None = None
-    """The SAE that this one is a second seed of: gives the ceiling, stays out of the flow."""
+    """The SAE that this one is a control of, by differing from it in one thing: `seed` (a reseed:
+    the ceiling), `corpora` (data), `init` or `context`. It stays out of the flow."""
     models: list[Name] | None = None
     """Only for these models (null: every model)."""
 
     @model_validator(mode="after")
-    def _a_control_is_another_seed(self) -> "Relu":
+    def _no_empty_list(self) -> "Relu":
         if self.models is not None and not self.models:
             raise ValueError("models: name at least one, or leave the key out for every model")
+        if self.corpora is not None and not self.corpora:
+            raise ValueError("corpora: name at least one, or leave the key out")
         return self
 
 

@@ -5,17 +5,24 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from featflow.core.config.base import Config, Name
+from featflow.core.config.cases import Case
 from featflow.core.config.checks import edges, problems_of
+from featflow.core.config.controls import Controls
 from featflow.core.config.corpora import Corpus
+from featflow.core.config.exploring import Explorer
 from featflow.core.config.figures import (
+    CaseFigure,
+    ControlsFigure,
     DensityFigure,
     Figure,
     Figures,
     FlowFigure,
     LineageFigure,
+    ScoresFigure,
     SweepFigure,
     TrainingFigure,
 )
+from featflow.core.config.interpreting import Interpret
 from featflow.core.config.models import Merge, Model
 from featflow.core.config.saes import Activations, Sae
 from featflow.core.config.tokenizers import Tokenizer
@@ -67,6 +74,13 @@ class Study(Config):
     saes: dict[Name, Sae] = {}
     probe: Probe = Probe()
     flow: Flow = Flow()
+    controls: Controls = Controls()
+    cases: dict[Name, Case] = {}
+    """Features to follow, by a name of yours."""
+    interpret: Interpret | None = None
+    """Explain features and score the explanations (null: no)."""
+    explorer: Explorer | None = Explorer()
+    """A page for every feature (null: none)."""
     pairs: list[tuple[str, str]] = []
     """More pairs of `model.sae` to correlate, beside the lineage's edges and the controls."""
     figures: Figures = Figures()
@@ -91,12 +105,18 @@ class Study(Config):
         figures: dict[Name, Figure] = {"lineage": LineageFigure(kind="lineage")}
         if with_edges := [sae for sae in self.flow_saes if edges(self, sae)]:
             first = with_edges[0] == self.flow_saes[0]
-            figures["flow"] = FlowFigure(kind="flow", sae=None if first else with_edges[0])
+            sae = None if first else with_edges[0]
+            figures["flow"] = FlowFigure(kind="flow", sae=sae)
+            figures["controls"] = ControlsFigure(kind="controls", sae=sae)
         if self.swept:
             figures["sweep"] = SweepFigure(kind="sweep")
         if self.flow_saes:
             figures["training"] = TrainingFigure(kind="training")
             figures["density"] = DensityFigure(kind="density")
+        for case in self.cases:
+            figures[f"case{case}"] = CaseFigure(kind="case", case=case)
+        if self.interpret is not None:
+            figures["scores"] = ScoresFigure(kind="scores")
         return figures
 
     @property

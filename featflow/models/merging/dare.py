@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from featflow.core.config.merging import Dare
-from featflow.core.slicer import seed_from
+from featflow.core.slicer_analysis import seed_from
 from featflow.models.merging import Merged, Weight
 from featflow.models.task_vectors import SMALLEST, combined, conflicts, differences, mean_cosine
 

@@ -1,0 +1,410 @@
+"""The slices from correlations on: controls, flow, cases, interpretation, figures, pages."""
+
+import hashlib
+
+from featflow.core.config.checks import edges
+from featflow.core.config.controlling import is_control
+from featflow.core.config.errors import ConfigError
+from featflow.core.config.figures import (
+    CaseFigure,
+    ControlsFigure,
+    DensityFigure,
+    Figure,
+    FlowFigure,
+    LineageFigure,
+    SweepFigure,
+    TrainingFigure,
+)
+from featflow.core.config.models import Merge
+from featflow.core.config.study import Study
+from featflow.core.differences import differences
+from featflow.core.lineage import Dictionary, Lineage
+from featflow.core.slices import (
+    CaseSlice,
+    CategoriesSlice,
+    Compared,
+    ControlsSlice,
+    CorrelationSlice,
+    DashboardsSlice,
+    Domain,
+    DomainsSlice,
+    EdgeArm,
+    EdgesSlice,
+    ExplorerSlice,
+    FigureSlice,
+    FlowPair,
+    FlowSlice,
+    InterpretSlice,
+    Node,
+    ReportSlice,
+    SharesSlice,
+    TransferSlice,
+    Windows,
+)
+
+
+def seed_from(*parts: object) -> int:
+    """A seed from the study's seed and the names involved; the same on every machine."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:4], "little") >> 1  # numpy, torch and C ints all take 31 bits
+
+
+class AnalysisSlices:
+    """What `Slices` has for the stages that read features."""
+
+    name: str
+    study: Study
+    lineage: Lineage
+
+    def windows(self, sae: str | None = None) -> Windows:
+        raise NotImplementedError
+
+    def _seed(self, *parts: object) -> int:
+        return seed_from(self.study.seed, *parts)
+
+    def correlation(self, a: str, b: str) -> CorrelationSlice:
+        """Raises ConfigError where the two models have no probe corpus in their scope."""
+        first, second = Dictionary(*a.split(".")), Dictionary(*b.split("."))
+        if self.windows(first.sae) != self.windows(second.sae):
+            raise ConfigError(
+                f"study {self.name}: {a} and {b} read other windows (context): they have no "
+                "tokens in common to be correlated on"
+            )
+        scope_a, scope_b = self.scopes(first.model, second.model)
+        if not (scope_a and scope_b):
+            raise ConfigError(
+                f"study {self.name}: flow.scope {self.study.flow.scope} leaves no corpus of the "
+                f"probe for {a} and {b}; use home or union, or add a corpus of both to the probe"
+            )
+        saes = self.study.saes
+        related = {first.model, *self.lineage.ancestors(first.model)} & {
+            second.model,
+            *self.lineage.ancestors(second.model),
+        }
+        return CorrelationSlice(
+            study=self.name,
+            a=a,
+            b=b,
+            corpora=[c for c in self.study.probe_corpora if c in {*scope_a, *scope_b}],
+            scope_a=scope_a,
+            scope_b=scope_b,
+            partners=self.study.flow.partners,
+            decoders=bool(related) and saes[first.sae].hook == saes[second.sae].hook,
+        )
+
+    def scopes(self, a: str, b: str) -> tuple[list[str], list[str]]:
+        """The probe corpora on which the features of a, and those of b, are judged."""
+        return self._scopes(a, b, self.study.flow.scope)
+
+    def _scopes(self, a: str, b: str, scope: str) -> tuple[list[str], list[str]]:
+        homes = [set(self.lineage.corpora(model)) for model in (a, b)]
+        if scope == "intersection":
+            homes = [homes[0] & homes[1]] * 2
+        elif scope == "union":
+            homes = [homes[0] | homes[1]] * 2
+        probe = self.study.probe_corpora
+        first, second = ([c for c in probe if c in home] for home in homes)
+        return first, second
+
+    def flow(self, sae: str) -> FlowSlice:
+        found = [p for p in self.lineage.pairs(sae) if p.role in ("edge", "span")]
+        pairs = [FlowPair(role=p.role, a=str(p.a), b=str(p.b)) for p in found]
+        return FlowSlice(study=self.name, sae=sae, flow=self.study.flow, pairs=pairs)
+
+    def compared(self, sae: str) -> list[Compared]:
+        """The pairs of models that controls compare: edges, their arms, reseeds of one model."""
+        lineage = self.lineage
+        ends = list(dict.fromkeys(model for edge in lineage.flow_edges(sae) for model in edge))
+        pairs = [(m, m) for m in ends if len(lineage.seeds(m, sae)) > 1]
+        pairs += lineage.flow_edges(sae)
+        pairs += [(arm.a.model, arm.b.model) for arm in lineage.arms(sae)]
+        return [Compared(parent=a, child=b) for a, b in dict.fromkeys(pairs)]
+
+    def shares(self, sae: str, parent: str, child: str) -> SharesSlice:
+        study, lineage, flow = self.study, self.lineage, self.study.flow
+        mine, theirs = lineage.seeds(parent, sae), lineage.seeds(child, sae)
+        if parent == child:
+            pairs = [(a, b) for i, a in enumerate(mine) for b in mine[i + 1 :]]
+            everywhere = list(pairs)
+        else:
+            is_edge = (parent, child) in lineage.flow_edges(sae)
+            pairs = [(a, b) for a in mine for b in theirs] if is_edge else [(sae, sae)]
+            arms = [a for a in lineage.arms(sae) if (a.a.model, a.b.model) == (parent, child)]
+            everywhere = [(arm.a.sae, arm.b.sae) for arm in arms]
+            everywhere = list(dict.fromkeys([(sae, sae), *everywhere]))
+            pairs = list(dict.fromkeys([*pairs, *everywhere]))
+        scopes = {s: self._scopes(parent, child, s) for s in ("home", "intersection", "union")}
+        own = {corpus: ([corpus], [corpus]) for corpus in study.probe_corpora}
+        domains = {n: Domain(a=a, b=b) for n, (a, b) in {**own, **scopes}.items() if a and b}
+        if flow.scope not in domains:
+            raise ConfigError(
+                f"study {self.name}: flow.scope {flow.scope} leaves no corpus of the probe for "
+                f"{parent} and {child}; use home or union, or add a corpus of both to the probe"
+            )
+        edge = (parent, child) in lineage.flow_edges(sae)
+        return SharesSlice(
+            study=self.name,
+            sae=sae,
+            parent=parent,
+            child=child,
+            a=list(dict.fromkeys(a for a, _ in pairs)),
+            b=list(dict.fromkeys(b for _, b in pairs)),
+            pairs=pairs,
+            everywhere=everywhere,
+            corpora=study.probe_corpora,
+            domains=domains,
+            domain=flow.scope,
+            min_firings=flow.min_firings,
+            min_documents=flow.min_documents,
+            seed=self._seed("shares", sae, parent, child),
+            shift=study.controls.shift and edge,
+            bootstrap=study.controls.bootstrap if edge else 0,
+            thresholds=self.thresholds() if edge else [],
+            partners=flow.partners if edge else 0,
+        )
+
+    def thresholds(self) -> list[float]:
+        """Those of the sweep and the flow's own, ascending."""
+        return sorted({*self.study.controls.thresholds, self.study.flow.threshold})
+
+    def transferred(self, sae: str) -> list[Compared]:
+        """The pairs of models of which the parent's SAE is applied to the child."""
+        if not self.study.controls.transfer:
+            return []
+        lineage = self.lineage
+        pairs = list(lineage.flow_edges(sae))
+        pairs += [
+            (arm.parent, arm.b.model)
+            for arm in lineage.arms(sae)
+            if arm.kind in ("unrelated", "random", "continued", "retrained")
+        ]
+        return [Compared(parent=a, child=b) for a, b in dict.fromkeys(pairs)]
+
+    def transfer(self, sae: str, parent: str, child: str) -> TransferSlice:
+        scope_a, scope_b = self.scopes(parent, child)
+        return TransferSlice(
+            study=self.name,
+            sae=sae,
+            parent=parent,
+            child=child,
+            hook=self.study.saes[sae].hook,
+            corpora=self.study.probe_corpora,
+            windows=self.windows(sae),
+            tokens_per_corpus=self.study.probe.tokens_per_corpus,
+            scope_a=scope_a,
+            scope_b=scope_b,
+            scaling=parent in self.lineage.ancestors(child),
+        )
+
+    def _edge_arms(self, sae: str) -> list[EdgeArm]:
+        return [
+            EdgeArm(parent=a.parent, child=a.child, kind=a.kind, a=str(a.a), b=str(a.b))
+            for a in self.lineage.arms(sae)
+        ]
+
+    def _seeds(self, sae: str) -> dict[str, list[str]]:
+        found = self.lineage.flow_edges(sae)
+        ends = dict.fromkeys(model for edge in found for model in edge)
+        return {model: self.lineage.seeds(model, sae) for model in ends}
+
+    def controls(self, sae: str) -> ControlsSlice:
+        return ControlsSlice(
+            study=self.name,
+            sae=sae,
+            flow=self.study.flow,
+            controls=self.study.controls,
+            edges=self.lineage.flow_edges(sae),
+            seeds=self._seeds(sae),
+            arms=self._edge_arms(sae),
+            shares=self.compared(sae),
+            transfers=self.transferred(sae),
+        )
+
+    def domains(self, sae: str) -> DomainsSlice:
+        return DomainsSlice(
+            study=self.name,
+            sae=sae,
+            flow=self.study.flow,
+            thresholds=self.thresholds(),
+            edges=self.lineage.flow_edges(sae),
+            seeds=self._seeds(sae),
+            arms=self._edge_arms(sae),
+            shares=self.compared(sae),
+        )
+
+    def edges(self, sae: str) -> EdgesSlice:
+        return EdgesSlice(
+            study=self.name,
+            sae=sae,
+            flow=self.study.flow,
+            edges=self.lineage.flow_edges(sae),
+            models=list(self._seeds(sae)),
+        )
+
+    def case(self, case: str) -> CaseSlice:
+        settings = self.study.cases[case]
+        sae = settings.sae or self.study.flow_saes[0]
+        having = [m for m in self.lineage.models() if m in self.lineage.sae_models(sae)]
+        roots = [m for m in having if m in self.lineage.roots()] or having
+        named = settings.feature.split("/")[0] if settings.feature else settings.model
+        model = named or roots[0]
+        flowing = model in {end for edge in self.lineage.flow_edges(sae) for end in edge}
+        return CaseSlice(
+            study=self.name,
+            case=case,
+            settings=settings,
+            sae=sae,
+            model=model,
+            models={m: node for m, node in self._nodes().items() if m in having},
+            corpora=self.study.probe_corpora,
+            flow=self.study.flow,
+            windows=self.windows(sae),
+            reseeds=self.lineage.seeds(model, sae)[1:] if flowing else [],
+        )
+
+    def interpreted(self) -> tuple[str, list[str]]:
+        """The SAE, and the models, whose features are explained; none where none are."""
+        settings = self.study.interpret
+        if settings is None or not self.study.flow_saes:
+            return "", []
+        sae = settings.sae or self.study.flow_saes[0]
+        known = [m for m in self.lineage.models() if m in self.lineage.sae_models(sae)]
+        return sae, [m for m in known if settings.models is None or m in settings.models]
+
+    def interpret(self, model: str, sae: str) -> InterpretSlice:
+        """Raises ConfigError for features that are not to be explained."""
+        settings = self.study.interpret
+        own, models = self.interpreted()
+        if settings is None or (sae, model) not in [(own, m) for m in models]:
+            known = ", ".join(f"{m}/{own}" for m in models) or "none: give the study `interpret`"
+            raise ConfigError(
+                f"study {self.name}: {model}/{sae} is not interpreted; there are: {known}"
+            )
+        return InterpretSlice(
+            study=self.name,
+            model=model,
+            sae=sae,
+            settings=settings.model_copy(
+                update={"sae": None, "models": None, "features": {}, "categories": None}
+            ),
+            features=settings.features.get(model, []),
+            edges=[e for e in self.lineage.flow_edges(sae) if model in e],
+            corpora=self.study.probe_corpora,
+            seed=self._seed("interpret", model, sae, settings.seed),
+        )
+
+    def categories(self, sae: str) -> CategoriesSlice:
+        settings, (own, models) = self.study.interpret, self.interpreted()
+        if settings is None or sae != own:
+            raise ConfigError(f"study {self.name}: no features of SAE {sae!r} are interpreted")
+        return CategoriesSlice(
+            study=self.name,
+            sae=sae,
+            settings=settings,
+            models={m: node for m, node in self._nodes().items() if m in models},
+            interpreted=models,
+        )
+
+    def explored(self) -> dict[str, list[str]]:
+        """Each SAE whose features have pages, and the models; none without an explorer."""
+        settings = self.study.explorer
+        if settings is None:
+            return {}
+        saes = settings.saes if settings.saes is not None else self.study.flow_saes
+        models = self.lineage.models()
+        return {s: [m for m in models if m in self.lineage.sae_models(s)] for s in saes}
+
+    def dashboards(self, model: str, sae: str) -> DashboardsSlice:
+        """Raises ConfigError for features that have no pages."""
+        explored = self.explored()
+        if self.study.explorer is None or model not in explored.get(sae, []):
+            known = ", ".join(f"{m}/{s}" for s, models in explored.items() for m in models)
+            raise ConfigError(
+                f"study {self.name}: {model}/{sae} has no pages of features; there are: "
+                f"{known or 'none: give the study `explorer`'}"
+            )
+        interpreted_sae, interpreted = self.interpreted()
+        return DashboardsSlice(
+            study=self.name,
+            model=model,
+            sae=sae,
+            settings=self.study.explorer.model_copy(update={"saes": None}),
+            models={m: node for m, node in self._nodes().items() if m in explored[sae]},
+            corpora=self.study.probe_corpora,
+            flow=self.study.flow,
+            hook=self.study.saes[sae].hook,
+            interpreted=sae == interpreted_sae and model in interpreted,
+        )
+
+    def explorer(self) -> ExplorerSlice:
+        return ExplorerSlice(
+            study=self.name,
+            saes=self.explored(),
+            models={m: n for m, n in self._nodes().items() if n.control_of is None},
+            edges=self.lineage.edges(),
+            flow=self.study.flow,
+            cases=sorted(self.study.cases),
+        )
+
+    def figure(self, figure: str) -> FigureSlice:
+        settings = self.study.drawn[figure]
+        shown = self._shown(settings)
+        return FigureSlice(
+            study=self.name,
+            figure=figure,
+            settings=settings,
+            models={name: node for name, node in self._nodes().items() if name in shown},
+            corpora=self._kinds() if isinstance(settings, LineageFigure) else {},
+        )
+
+    def _shown(self, settings: Figure) -> set[str]:
+        """The models whose place in the graph a figure shows: they and their ancestors, or none."""
+        study, lineage = self.study, self.lineage
+        if isinstance(settings, (TrainingFigure, DensityFigure)):
+            return set()
+        if isinstance(settings, SweepFigure):
+            drawn = [settings.model or study.swept[0]]
+        elif isinstance(settings, CaseFigure):
+            drawn = list(self.case(settings.case).models)
+        elif isinstance(settings, (FlowFigure, ControlsFigure)):
+            sae = settings.sae or study.flow_saes[0]
+            drawn = [name for edge in edges(study, sae) for name in edge]
+        else:
+            drawn = list(study.models)
+        return {name for model in drawn for name in (model, *lineage.ancestors(model))}
+
+    def report(self, paper: Study | None = None) -> ReportSlice:
+        """Args: paper: the study that settings are compared with."""
+        study = self.study
+        compared = paper is not None and paper != study
+        return ReportSlice(
+            study=self.name,
+            models=self._nodes(),
+            corpora=self._kinds(),
+            saes={n: s.model_copy(update={"models": None}) for n, s in study.saes.items()},
+            controls={n: s.control_of for n, s in study.saes.items() if s.control_of},
+            figures=list(study.drawn),
+            flow=study.flow,
+            compared_with="paper" if compared else None,
+            differences=differences(study, paper) if compared and paper else [],
+        )
+
+    def _nodes(self) -> dict[str, Node]:
+        return {
+            name: Node(
+                kind=model.kind,
+                parents=self.lineage.parents(name),
+                corpora=getattr(model, "corpora", []),
+                method=model.method.kind if isinstance(model, Merge) else None,
+                control_of=self._stands_for(name),
+            )
+            for name, model in self.study.models.items()
+        }
+
+    def _kinds(self) -> dict[str, str]:
+        return {name: corpus.kind for name, corpus in self.study.corpora.items()}
+
+    def _stands_for(self, name: str) -> str | None:
+        model = self.study.models[name]
+        own = getattr(model, "like", None) or getattr(model, "control_of", None)
+        return own if is_control(model) else None

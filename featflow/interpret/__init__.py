@@ -1,0 +1,1 @@
+"""Automatic interpretation: explanations of features, and how well they predict."""

@@ -1,0 +1,152 @@
+# in:  dumps, models and SAEs of the lineage and of its controls
+# out: what every share stands beside: ceilings, floors, arms, intervals; the table of edges
+
+
+rule shares:
+    input:
+        a=lambda w: seed_dumps(w, "a"),
+        b=lambda w: seed_dumps(w, "b"),
+        tokens=lambda w: tokens_of(
+            w, of(w).shares(w.sae, w.parent, w.child).corpora, "validation"
+        ),
+    output:
+        best=paths.SHARES,
+        bootstrap=paths.BOOTSTRAP,
+    log:
+        "logs/{study}/shares/{sae}/{parent}-{child}.log",
+    benchmark:
+        "logs/{study}/shares/{sae}/{parent}-{child}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: share_of_cores(2)
+    resources:
+        mem_mb=16000,
+        runtime=240,
+    params:
+        cfg=lambda w: of(w).shares(w.sae, w.parent, w.child).dumps(),
+        code=code("shares"),
+    shell:
+        "NUMBA_NUM_THREADS={threads} OMP_NUM_THREADS={threads} python -m featflow shares"
+        " --log {log:q} --cfg {params.cfg:q} --a {input.a} --b {input.b}"
+        " --tokens {input.tokens} --best {output.best} --bootstrap {output.bootstrap}"
+
+
+rule transfer:
+    input:
+        parent=lambda w: models_of(w, [w.parent]),
+        child=lambda w: models_of(w, [w.child]),
+        parent_sae=lambda w: sae_of(w, f"{w.parent}.{w.sae}"),
+        child_sae=lambda w: sae_of(w, f"{w.child}.{w.sae}"),
+        tokens=lambda w: tokens_of(
+            w, of(w).transfer(w.sae, w.parent, w.child).corpora, "validation"
+        ),
+    output:
+        frozen=paths.FROZEN,
+        scaling=paths.SCALING,
+    log:
+        "logs/{study}/transfer/{sae}/{parent}-{child}.log",
+    benchmark:
+        "logs/{study}/transfer/{sae}/{parent}-{child}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: share_of_cores(2)
+    resources:
+        gpu=1,
+        mem_mb=32000,
+        runtime=120,
+    params:
+        cfg=lambda w: of(w).transfer(w.sae, w.parent, w.child).dumps(),
+        code=code("transfer"),
+        parent=lambda w, input: folders(input.parent),
+        child=lambda w, input: folders(input.child),
+        parent_sae=lambda w, input: folder(input.parent_sae),
+        child_sae=lambda w, input: folder(input.child_sae),
+    shell:
+        "OMP_NUM_THREADS={threads} python -m featflow transfer --log {log:q}"
+        " --cfg {params.cfg:q} --parent {params.parent} --child {params.child}"
+        " --parent-sae {params.parent_sae} --child-sae {params.child_sae}"
+        " --tokens {input.tokens} --frozen {output.frozen} --scaling {output.scaling}"
+
+
+rule controls:
+    input:
+        shares=lambda w: of_compared(w, paths.SHARES),
+        bootstraps=lambda w: of_compared(w, paths.BOOTSTRAP),
+        frozen=lambda w: of_transfers(w, paths.FROZEN),
+    output:
+        paths.FLOW_CONTROLS,
+    log:
+        "logs/{study}/controls/{sae}.log",
+    benchmark:
+        "logs/{study}/controls/{sae}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=8000,
+    params:
+        cfg=lambda w: of(w).controls(w.sae).dumps(),
+        code=code("controls"),
+        frozen=lambda w, input: flags({"--frozen": input.frozen}),
+    shell:
+        "python -m featflow controls --log {log:q} --cfg {params.cfg:q} --shares {input.shares}"
+        " --bootstraps {input.bootstraps} --output {output} {params.frozen}"
+
+
+rule domains:
+    input:
+        lambda w: of_compared(w, paths.SHARES),
+    output:
+        paths.FLOW_DOMAINS,
+    log:
+        "logs/{study}/domains/{sae}.log",
+    benchmark:
+        "logs/{study}/domains/{sae}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=8000,
+    params:
+        cfg=lambda w: of(w).domains(w.sae).dumps(),
+        code=code("domains"),
+    shell:
+        "python -m featflow domains --log {log:q} --cfg {params.cfg:q} --shares {input}"
+        " --output {output}"
+
+
+rule edges:
+    input:
+        counts=paths.FLOW_COUNTS,
+        features=paths.FLOW_FEATURES,
+        controls=paths.FLOW_CONTROLS,
+        summaries=lambda w: [
+            paths.SUMMARY.at(study=w.study, model=m, sae=w.sae)
+            for m in of(w).edges(w.sae).models
+        ],
+    output:
+        edges=report(
+            paths.FLOW_EDGES,
+            caption="captions/edges.rst",
+            category="Flow",
+            labels={"SAE": "{sae}", "table": "edges"},
+        ),
+        strata=report(
+            paths.FLOW_STRATA,
+            caption="captions/strata.rst",
+            category="Flow",
+            labels={"SAE": "{sae}", "table": "strata"},
+        ),
+    log:
+        "logs/{study}/edges/{sae}.log",
+    benchmark:
+        "logs/{study}/edges/{sae}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=4000,
+    params:
+        cfg=lambda w: of(w).edges(w.sae).dumps(),
+        code=code("edges"),
+    shell:
+        "python -m featflow edges --log {log:q} --cfg {params.cfg:q} --counts {input.counts}"
+        " --features {input.features} --controls {input.controls} --summaries {input.summaries}"
+        " --edges {output.edges} --strata {output.strata}"

@@ -1,0 +1,67 @@
+# in:  dumps, the fates of features
+# out: explanations of features with their scores, and what the features are about
+
+
+# Paid answers lie beside the output, in answers.jsonl: Snakemake knows nothing of that file, and so
+# never deletes it. Where the endpoint needs a network, this runs where one is.
+rule interpret:
+    input:
+        dumps=lambda w: [
+            paths.FEATURES.at(study=w.study, model=w.model, sae=w.sae, corpus=c)
+            for c in of(w).interpret(w.model, w.sae).corpora
+        ],
+        tokens=lambda w: tokens_of(
+            w, of(w).interpret(w.model, w.sae).corpora, "validation"
+        ),
+        tokenizer=paths.TOKENIZER,
+        flow=lambda w: flow_features(w),
+    output:
+        paths.INTERPRET,
+    log:
+        "logs/{study}/interpret/{model}/{sae}.log",
+    benchmark:
+        "logs/{study}/interpret/{model}/{sae}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        cfg=lambda w: of(w).interpret(w.model, w.sae).dumps(),
+        code=code("interpret"),
+        flow=lambda w, input: flags({"--flow": input.flow}),
+    shell:
+        "python -m featflow interpret --log {log:q} --cfg {params.cfg:q} --dumps {input.dumps}"
+        " --tokens {input.tokens} --tokenizer {input.tokenizer} --output {output} {params.flow}"
+
+
+rule categories:
+    input:
+        scores=lambda w: [
+            paths.INTERPRET.at(study=w.study, model=m, sae=w.sae)
+            for m in of(w).categories(w.sae).interpreted
+        ],
+        flow=lambda w: flow_features(w),
+        chains=lambda w: flow_chains(w),
+    output:
+        report(
+            paths.CATEGORIES,
+            caption="captions/categories.rst",
+            category="Interpretation",
+            labels={"SAE": "{sae}"},
+        ),
+    log:
+        "logs/{study}/categories/{sae}.log",
+    benchmark:
+        "logs/{study}/categories/{sae}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=4000,
+    params:
+        cfg=lambda w: of(w).categories(w.sae).dumps(),
+        code=code("categories"),
+        flow=lambda w, input: flags({"--flow": input.flow, "--chains": input.chains}),
+    shell:
+        "python -m featflow categories --log {log:q} --cfg {params.cfg:q} --scores {input.scores}"
+        " --output {output} {params.flow}"
