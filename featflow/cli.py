@@ -27,6 +27,7 @@ EVERYDAY = {
     "verify": "is every artifact of a study what its stage wrote",
     "init": "write a study to start from: your folders, a pretrained model, the paper's",
     "table": "the flow of a study's features, in the terminal",
+    "find": "the features that fire on some tokens, and what became of the best of them",
     "schema": "what workflow_config.yaml may say: for editors, or as a reference",
 }
 """Commands of people, each a function of its name in featflow/commands/<name>.py."""

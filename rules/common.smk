@@ -300,9 +300,21 @@ def dumps_among(wildcards, models, saes, corpora):
 
 def seed_dumps(wildcards, side):
     """The dumps of one side of a pair of models, of all SAEs that are compared."""
+    model, saes = seeds_of(wildcards, side)
     cfg = of(wildcards).shares(wildcards.sae, wildcards.parent, wildcards.child)
-    model, saes = {"a": (cfg.parent, cfg.a), "b": (cfg.child, cfg.b)}[side]
     return dumps_among(wildcards, [model], saes, cfg.corpora)
+
+
+def seed_saes(wildcards, side):
+    """The handles of these SAEs."""
+    model, saes = seeds_of(wildcards, side)
+    return [sae_of(wildcards, f"{model}.{sae}") for sae in saes]
+
+
+def seeds_of(wildcards, side):
+    """The model of one side of a pair of models, and its SAEs that are compared."""
+    cfg = of(wildcards).shares(wildcards.sae, wildcards.parent, wildcards.child)
+    return {"a": (cfg.parent, cfg.a), "b": (cfg.child, cfg.b)}[side]
 
 
 def flags(values):

@@ -6,6 +6,8 @@ rule shares:
     input:
         a=lambda w: seed_dumps(w, "a"),
         b=lambda w: seed_dumps(w, "b"),
+        saes_a=lambda w: seed_saes(w, "a"),
+        saes_b=lambda w: seed_saes(w, "b"),
         tokens=lambda w: tokens_of(
             w, of(w).shares(w.sae, w.parent, w.child).corpora, "validation"
         ),
@@ -25,9 +27,12 @@ rule shares:
     params:
         cfg=lambda w: of(w).shares(w.sae, w.parent, w.child).dumps(),
         code=code("shares"),
+        saes_a=lambda w, input: folders(input.saes_a),
+        saes_b=lambda w, input: folders(input.saes_b),
     shell:
         "NUMBA_NUM_THREADS={threads} OMP_NUM_THREADS={threads} python -m featflow shares"
         " --log {log:q} --cfg {params.cfg:q} --a {input.a} --b {input.b}"
+        " --saes-a {params.saes_a} --saes-b {params.saes_b}"
         " --tokens {input.tokens} --best {output.best} --bootstrap {output.bootstrap}"
 
 
@@ -129,6 +134,7 @@ rule edges:
             category="Flow",
             labels={"SAE": "{sae}", "table": "edges"},
         ),
+        typed=paths.FLOW_SHARES,
         strata=report(
             paths.FLOW_STRATA,
             caption="captions/strata.rst",
@@ -149,4 +155,4 @@ rule edges:
     shell:
         "python -m featflow edges --log {log:q} --cfg {params.cfg:q} --counts {input.counts}"
         " --features {input.features} --controls {input.controls} --summaries {input.summaries}"
-        " --edges {output.edges} --strata {output.strata}"
+        " --edges {output.edges} --typed {output.typed} --strata {output.strata}"

@@ -2,6 +2,9 @@
 # out: explanations of features with their scores, and what the features are about
 
 
+from featflow.interpret.rules import digest as categories_digest
+
+
 # Paid answers lie beside the output, in answers.jsonl: Snakemake knows nothing of that file, and so
 # never deletes it. Where the endpoint needs a network, this runs where one is.
 rule interpret:
@@ -29,6 +32,7 @@ rule interpret:
     params:
         cfg=lambda w: of(w).interpret(w.model, w.sae).dumps(),
         code=code("interpret"),
+        categories=categories_digest(),
         flow=lambda w, input: flags({"--flow": input.flow}),
     shell:
         "python -m featflow interpret --log {log:q} --cfg {params.cfg:q} --dumps {input.dumps}"

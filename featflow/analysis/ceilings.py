@@ -1,62 +1,62 @@
-"""The share of features that a second seed of the same SAE finds again: what a share can reach.
+"""The share of features that another seed of the same SAE finds again: what a share can reach.
 
-A reseed pair is judged by the same rule as an edge of the lineage. The ceiling of a model is the
-mean, over its reseed pairs and both directions of each, of the share that persists; that of an edge
-is c = √(c_parent · c_child), since either dictionary misses some of what it could have found. An
-edge of which neither model has reseeds borrows the ceiling of those models of the study that have.
+A pair of seeds is judged by the same rule as an edge of the lineage. The ceiling of a model is the
+mean, over all unordered pairs of its seeds and both directions of each, of the share that is found;
+that of an edge is c = √(c_parent · c_child), since either dictionary misses some of what it could
+have found. An edge of which neither model has reseeds borrows the ceiling of those that have.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from itertools import combinations
 
 import numpy as np
 
-from featflow.analysis.fates import Comparison, Side
-from featflow.analysis.strata import Stratum, counts
+from featflow.analysis.best import Bests, tally
+from featflow.features.strata import Stratum
+
+Ceilings = dict[str, dict[Stratum, np.ndarray]]
+"""Of each model that has reseeds, by stratum, at every threshold: (thresholds,)."""
 
 
-def ceilings(controls: Iterable[tuple[str, Comparison]]) -> dict[str, dict[Stratum, float]]:
-    """The ceiling of each model that has reseeds, overall and by stratum.
+def ceilings(
+    bests: Bests, seeds: Mapping[str, list[str]], domain: str, thresholds: np.ndarray
+) -> Ceilings:
+    """The ceiling of each model that has reseeds and was compared with itself on a domain.
 
     Args:
-        controls: the model of each reseed pair, and the pair.
+        bests: the tables of stage shares.
+        seeds: the SAE and its reseeds, of every model.
+        domain: where the features are judged.
+        thresholds: (T,) τ.
     """
-    shares: dict[str, dict[Stratum, list[float]]] = {}
-    for model, pair in controls:
-        for side in (pair.a, pair.b):
-            for stratum, share in _shares(side).items():
-                shares.setdefault(model, {}).setdefault(stratum, []).append(share)
-    return {
-        model: {stratum: float(np.mean(values)) for stratum, values in strata.items()}
-        for model, strata in shares.items()
-    }
-
-
-def _shares(side: Side) -> dict[Stratum, float]:
-    """Persisting share by stratum; a stratum without features has none."""
-    return {
-        stratum: found / features
-        for stratum, (features, found) in counts(side, side.matched).items()
-        if features
-    }
+    known: Ceilings = {}
+    for model, saes in seeds.items():
+        shares: dict[Stratum, list[np.ndarray]] = {}
+        for a, b in combinations(saes, 2):
+            for end in "ab":
+                side = bests.find(model, model, (a, b, domain, end))
+                for stratum, counted in tally(side, thresholds).items() if side else ():
+                    if counted.features.all():
+                        shares.setdefault(stratum, []).append(counted.share)
+        if shares:
+            known[model] = {stratum: np.mean(each, axis=0) for stratum, each in shares.items()}
+    return known
 
 
 def ceiling(
-    parent: str,
-    child: str,
-    stratum: Stratum,
-    known: Mapping[str, Mapping[Stratum, float]],
-) -> tuple[float, str | None]:
+    parent: str, child: str, stratum: Stratum, known: Mapping[str, Mapping[Stratum, np.ndarray]]
+) -> tuple[np.ndarray, str] | None:
     """The ceiling of an edge, and the models whose reseeds gave it ("parent+child").
 
     √(c_parent · c_child) where both have reseeds, else that of the one that has; where neither has,
-    the geometric mean of all models that have (see `borrowed`); NaN and None where none has.
+    the geometric mean of all models that have (see `borrowed`); None where none has.
     """
     having = [model for model in known if stratum in known[model]]
     by = [model for model in (parent, child) if model in having] or having
     if not by:
-        return np.nan, None
+        return None
     values = [known[model][stratum] for model in by]
-    return float(np.prod(values) ** (1 / len(values))), "+".join(by)
+    return np.prod(values, axis=0) ** (1 / len(values)), "+".join(by)
 
 
 def borrowed(edge: str, ceiling_of: str | float | None) -> bool:
@@ -67,8 +67,3 @@ def borrowed(edge: str, ceiling_of: str | float | None) -> bool:
     if not isinstance(ceiling_of, str):
         return False
     return not set(edge.split("-")) & set(ceiling_of.split("+"))
-
-
-def ratio(part: float, whole: float) -> float:
-    """part / whole, NaN where the whole is 0 or unknown."""
-    return part / whole if whole else np.nan

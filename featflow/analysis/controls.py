@@ -1,9 +1,30 @@
-"""What every share stands beside: ceilings, floors, arms and intervals."""
+"""Stage `controls`: what every share stands beside. docs/controls.md has all definitions.
 
-from collections.abc import Sequence
+Of each edge, at each threshold of the sweep and by stratum: its own share with a jackknife over SAE
+seeds and with a bootstrap over documents, ceilings from reseeds, floors and arms (the same rule
+with another child or other SAEs), frozen dictionaries, stable features, and a circular shift.
+"""
+
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
+from featflow.analysis.best import Bests, Judged
+from featflow.analysis.ceilings import ceilings
+from featflow.analysis.frozen import frozen as frozen_side
+from featflow.analysis.intervals import over_documents, over_seeds
+from featflow.analysis.lines import Line, arms_of, counted, expanded, joined, standing
+from featflow.analysis.ratios import percent
+from featflow.analysis.tables import Edge
+from featflow.core.artifacts import save_table
+from featflow.core.provenance import Provenance
+from featflow.core.runtime import log
 from featflow.core.slices import ControlsSlice
+
+TRANSFERRED = ("unrelated", "random", "continued", "retrained")
+"""Arms with a child of their own, to which the parent's SAE is applied too."""
 
 
 def run(
@@ -21,5 +42,115 @@ def run(
         bootstraps: the bootstrap's shares of the same.
         output: controls.parquet.
         frozen: frozen dictionaries of each pair of `cfg.transfers`.
+
+    Raises:
+        ArtifactError: when a table cannot be read, or lacks what it should have.
     """
-    raise NotImplementedError
+    provenance = Provenance("controls", cfg, [*shares, *bootstraps, *frozen])
+    every = Every(cfg, shares, bootstraps, frozen)
+    table = joined([every.table(edge) for edge in cfg.edges])
+    save_table(output, table, provenance)
+    for line in lines(table, cfg.flow.threshold):
+        log.info(line)
+
+
+class Every:
+    """All controls of an SAE's edges."""
+
+    def __init__(
+        self,
+        cfg: ControlsSlice,
+        shares: Sequence[Path],
+        bootstraps: Sequence[Path],
+        frozen: Sequence[Path],
+    ):
+        self.cfg, self.domain = cfg, cfg.flow.scope
+        self.thresholds = np.array(sorted({*cfg.controls.thresholds, cfg.flow.threshold}))
+        self.bests = Bests(cfg.shares, shares, cfg.flow)
+        self.bootstraps = _by_pair(cfg.shares, bootstraps)
+        self.frozen = _by_pair(cfg.transfers, frozen)
+        self.known = ceilings(self.bests, cfg.seeds, self.domain, self.thresholds)
+
+    def table(self, edge: Edge) -> pd.DataFrame:
+        """The rows of one edge."""
+        beside = standing(self.cfg, self.bests, edge, self.domain, self.known, self.thresholds)
+        found = list(beside)
+        own = [line for line in found if line.control == "edge"]
+        found = [
+            *self._seeds(edge, own),
+            *over_documents(self.bootstraps[edge], own, self.thresholds),
+            *(line for line in found if line.control != "edge"),
+            *self._frozen(edge),
+            *self._stable(edge),
+            *self._shift(edge),
+        ]
+        return expanded(edge, self.domain, self.thresholds, found)
+
+    def _side(self, a: str, b: str, sae: str, domain: str = "") -> Judged | None:
+        return self.bests.find(a, b, (self.cfg.sae, sae, domain or self.domain, "a"))
+
+    def _between(self, a: str, b: str) -> str:
+        return f"{a}.{self.cfg.sae}-{b}.{self.cfg.sae}"
+
+    def _seeds(self, edge: Edge, own: list[Line]) -> Iterator[Line]:
+        """The edge's own shares with their intervals, and the means over seeds in these."""
+        parent, child = edge
+        seeds = self.cfg.seeds[parent], self.cfg.seeds[child]
+        known = over_seeds(self.bests, edge, seeds, self.domain, self.thresholds)
+        ends = ("+".join(f"{m}.{s}" for s in self.cfg.seeds[m]) for m in edge)
+        by = "-".join(ends)
+        for line in own:
+            if line.stratum not in known:
+                yield line
+                continue
+            mean, low, high = known[line.stratum]
+            yield line._replace(low=low, high=high)
+            yield Line("edge_mean", by, line.stratum, mean, low=low, high=high)
+
+    def _frozen(self, edge: Edge) -> Iterator[Line]:
+        """The parent's SAE on the child, and on the children of the edge's arms."""
+        parent, child = edge
+        arms = [arm for arm in arms_of(self.cfg, edge) if arm.kind in TRANSFERRED]
+        children = [("frozen", child), *((f"frozen_{a.kind}", a.b.split(".")[0]) for a in arms)]
+        for control, model in children:
+            if (file := self.frozen.get((parent, model))) is not None:
+                key = (self.cfg.sae, self.cfg.sae, self.domain, "a")
+                features = self.bests.get(parent, model, key)
+                side = frozen_side(file, self.cfg.flow, features.lookup_r)
+                by = f"{parent}.{self.cfg.sae} on {model}"
+                yield from counted(control, by, side, self.thresholds)
+
+    def _stable(self, edge: Edge) -> Iterator[Line]:
+        """P(persists | each reseed of the parent finds it), both at the same threshold."""
+        parent, child = edge
+        reseeds = self.cfg.seeds[parent][1:]
+        keys = [(self.cfg.sae, reseed, self.domain, "a") for reseed in reseeds]
+        sides = [self.bests.get(parent, parent, key) for key in keys]
+        if not sides:
+            return
+        found = np.all([side.matched(self.thresholds) for side in sides], axis=0)
+        by = "+".join(f"{parent}.{reseed}" for reseed in reseeds)
+        yield from counted(
+            "stable", by, self._side(parent, child, self.cfg.sae), self.thresholds, found
+        )
+
+    def _shift(self, edge: Edge) -> list[Line]:
+        """The edge's share after a circular shift of the child's rows: chance alone."""
+        side = self._side(*edge, self.cfg.sae, "shift")
+        return counted("shift", self._between(*edge), side, self.thresholds)
+
+
+def _by_pair(pairs: Sequence, files: Sequence[Path]) -> dict[Edge, Path]:
+    return {(p.parent, p.child): file for p, file in zip(pairs, files, strict=True)}
+
+
+def lines(table: pd.DataFrame, threshold: float) -> list[str]:
+    """The controls over all features at one threshold, as text, a line an edge."""
+    rows = table[(table["threshold"] == threshold) & (table["kind"] == "all")]
+    return [
+        f"{edge}: "
+        + ", ".join(
+            f"{row['control']} {percent(row['share'])}" for row in of_edge.to_dict("records")
+        )
+        for edge, of_edge in rows.groupby("edge", sort=False)
+    ]

@@ -1,8 +1,22 @@
-"""Every share beside its controls."""
+"""Stage `edges`: every share beside its controls, in one table for readers.
+
+The counts are those of stage flow; what they stand beside comes from controls.parquet, at the
+flow's threshold and on its scope. A share alone says nothing (docs/controls.md).
+"""
 
 from pathlib import Path
 
+import pandas as pd
+
+from featflow.analysis.edge_tables import Beside, edge_table, l0_of, strata_table
+from featflow.analysis.edge_words import table as text
+from featflow.core.artifacts import load_table, save_table
+from featflow.core.provenance import Provenance
+from featflow.core.runtime import log
 from featflow.core.slices import EdgesSlice
+
+TOLERANCE = 0.005
+"""Stages flow and shares take a partner's counts from different tables: this much is rounding."""
 
 
 def run(
@@ -13,9 +27,10 @@ def run(
     controls: Path,
     summaries: list[Path],
     edges: Path,
+    typed: Path,
     strata: Path,
 ) -> None:
-    """Every share beside its controls.
+    """Put every share beside its controls.
 
     Args:
         counts: counts.csv of stage flow.
@@ -23,6 +38,31 @@ def run(
         controls: controls.parquet.
         summaries: of each of `cfg.models`.
         edges: edges.csv.
+        typed: edges.parquet: the same, with the types of its columns and its provenance.
         strata: strata.csv.
+
+    Raises:
+        ArtifactError: when a table cannot be read, or lacks a column.
     """
-    raise NotImplementedError
+    provenance = Provenance("edges", cfg, [counts, features, controls, *summaries])
+    beside = Beside(load_table(controls), cfg)
+    l0 = l0_of(cfg.models, [load_table(file, "density") for file in summaries])
+    found = edge_table(load_table(counts), beside, l0)
+    fates = load_table(features, "edge", "role", "fate", "lookup", "density")
+    save_table(typed, found, provenance)
+    save_table(edges, found, provenance)
+    save_table(strata, strata_table(fates, beside), provenance)
+    for line in text(found).splitlines():
+        log.info(line)
+    _compare(found, beside)
+
+
+def _compare(found: pd.DataFrame, beside: Beside) -> None:
+    """Say where the share of stage flow is not the one that its controls were made like."""
+    for row in found.to_dict("records"):
+        other = beside.share(row["edge"], "edge")
+        if abs(row["share"] - other) > TOLERANCE:
+            log.warning(
+                "%s: %.1f %% persist by counts.csv, %.1f %% by controls.parquet",
+                *(row["edge"], 100 * row["share"], 100 * other),
+            )

@@ -16,6 +16,8 @@ What goes into it, in bytes, per file unless it says otherwise:
   `TYPICAL_L0`.
 - correlation: m_a × m_b × 4 (twice where the two sides are judged on different corpora), and
   (m_a + m_b) × partners × `PARTNER_ROW`.
+- controls: best partners, for each pair of SAEs, domain and side m × `SHARES_ROW`.
+- explorer: m × contexts × their tokens × models × `SHOWN_TOKEN`.
 - figures: `FIGURE` each, by format; `REPORT` for the report.
 
 What cannot be known before it is there is named as not counted. Checkpoints, logs and the hub's own
@@ -34,6 +36,7 @@ from featflow.core.config.checks import root_of
 from featflow.core.config.corpora import Corpus, Files, Generated
 from featflow.core.config.tokenizers import Bpe
 from featflow.core.slicer import Slices
+from featflow.core.slices import SharesSlice
 from featflow.data.corpora import files
 from featflow.data.windows import layout
 
@@ -48,6 +51,9 @@ DOCUMENT = {"english": 970, "python": 1970, "lua": 1880, "stories": 1030}
 TYPICAL_L0 = 30
 """The paper's SAEs end between 25 and 35."""
 PARTNER_ROW = 30
+SHARES_ROW = 20
+SHOWN_TOKEN = 3
+"""A token's id, or its activation, in a feature's page."""
 FIGURE = {"html": 4_900_000, "svg": 200_000, "png": 200_000, "pdf": 200_000}
 """plotly's own code is in every .html."""
 REPORT = 5_100_000
@@ -91,6 +97,8 @@ class Estimator:
             "sae": self._each(self._sae, self.lineage.dictionaries()),
             "features": self._each(self._dumps, self.lineage.dictionaries()),
             "correlation": self._each(self._matrix, self.lineage.pairs()),
+            "controls": self._each(self._shares, self._compared()),
+            "explorer": self._each(self._pages, self._explored()),
             "figures": self._figures(),
         }
         return Estimate({k: round(v) for k, v in parts.items() if v}, list(self.unknown))
@@ -167,8 +175,7 @@ class Estimator:
     def _shards(self, model: str) -> float:
         settings = self.study.activations
         saes = [s for s in self.study.saes if model in self.lineage.sae_models(s)]
-        if not settings.keep:
-            return 0
+        saes = [s for s in saes if not self.slices.makes_its_own(s)]
         total = 0.0
         for hook in dict.fromkeys(self.study.saes[s].hook for s in saes):
             using = [s for s in saes if self.study.saes[s].hook == hook]
@@ -203,6 +210,25 @@ class Estimator:
         cfg = self.slices.correlation(str(pair.a), str(pair.b))
         matrices = 1 if cfg.scope_a == cfg.scope_b else 2
         return 4 * a * b * matrices + (a + b) * self.study.flow.partners * PARTNER_ROW
+
+    def _compared(self) -> list[SharesSlice]:
+        saes = self.study.flow_saes
+        pairs = [(sae, pair) for sae in saes for pair in self.slices.compared(sae)]
+        return [self.slices.shares(sae, pair.parent, pair.child) for sae, pair in pairs]
+
+    def _shares(self, cfg: SharesSlice) -> float:
+        rows = len(cfg.pairs) + len(cfg.everywhere) * (len(cfg.domains) - 1 + cfg.shift)
+        return 2 * rows * self.features((cfg.parent, cfg.sae)) * SHARES_ROW
+
+    def _explored(self) -> list[tuple[str, str]]:
+        return [(m, s) for s, models in self.slices.explored().items() for m in models]
+
+    def _pages(self, dictionary) -> float:
+        others, settings = len(self.slices.explored()[dictionary[1]]), self.study.explorer
+        assert settings is not None
+        contexts = settings.top + settings.intervals * settings.per_interval
+        shown = contexts * 1.5 * settings.around * (1 + others) * SHOWN_TOKEN
+        return self.features(dictionary) * shown
 
     def _figures(self) -> float:
         return len(self.study.drawn) * sum(FIGURE[f] for f in self.study.figures.formats) + REPORT

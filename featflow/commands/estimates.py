@@ -132,6 +132,13 @@ class Estimates:
         return found
 
 
+AS_THEY_ARE = (
+    *("tokenizer", "flow", "controls", "domains", "edges", "case", "interpret", "categories"),
+    *("figure", "explorer", "report"),
+)
+"""Stages whose time does not grow with what their slices say (the tokenizer's is looked up)."""
+
+
 def read(path: Path) -> Benchmark | None:
     """The means of a benchmark file; None where there is none that can be read."""
     try:
@@ -146,15 +153,16 @@ def read(path: Path) -> Benchmark | None:
 
 def _slice_named(slices: Slices, stage: str, names: tuple[str, ...]) -> Slice | None:
     """The slice of a job by the names in its benchmark file's path; None where it has none now."""
-    if stage in ("flow", "figure", "report", "tokenizer"):
+    if stage in AS_THEY_ARE:
         names = ()
     try:
         if stage == "tokenizer":
             return slices.tokenizer()
         if stage == "activations":
             return slices.activations(names[0], names[1], int(names[2]))
-        if stage == "correlation":
-            names = tuple(names[0].split("-"))
+        if stage in ("correlation", "shares", "transfer"):
+            *above, pair = names
+            names = (*above, *pair.split("-"))
         return getattr(slices, stage)(*names) if names else Slice(study=slices.name)
     except (FeatflowError, AssertionError, LookupError, TypeError, ValueError):
         return None

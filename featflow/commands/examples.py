@@ -73,6 +73,29 @@ main:
   tokens: 15_000_000
 reseed: {extends: main, seed: 1, control_of: main}
 """,
+    "model random": """
+random: {kind: random, like: base}
+""",
+    "provider lookup": """
+provider: {kind: lookup}
+""",
+    "provider openai": """
+provider:
+  kind: openai
+  base_url: http://localhost:8000/v1
+  explainer: qwen3-32b
+  max_usd: 5
+  prices: {qwen3-32b: {input: 0.1, output: 0.3}}
+""",
+    "figure controls": """
+controls: {kind: controls}
+""",
+    "figure case": """
+assignment: {kind: case, case: assignment}
+""",
+    "figure scores": """
+scores: {kind: scores}
+""",
     "figure lineage": """
 lineage: {kind: lineage}
 """,

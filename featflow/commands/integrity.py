@@ -36,6 +36,7 @@ ENDS: dict[str, bytes | tuple[bytes, ...]] = {
     ".html": (b">", b">\n"),
     ".svg": (b">", b">\n"),
     ".csv": b"\n",
+    ".js": b");\n",
 }
 """How files end."""
 

@@ -21,7 +21,6 @@ STAGE = {
     paths.FLOW_COUNTS: "flow",
     paths.FLOW_EDGES: "edges",
     paths.FLOW_STRATA: "edges",
-    paths.CATEGORIES: "categories",
     paths.DASHBOARDS: "dashboards",
     paths.EXPLORER: "explorer",
     paths.REPORT: "report",

@@ -10,8 +10,8 @@ own benchmark files count instead (commands/estimates.py). The peaks of GPUs are
 makers', dense bfloat16 and float32; the shares of them are assumed.
 
 Memory is START_MEMORY and what a stage holds: train, finetune: 20 bytes a parameter (weights,
-gradients, moments, a copy); sae: its activations, and 40 n m; features and correlation: the dumps
-three times, and four matrices; tokens: 8 bytes a token.
+gradients, moments, a copy); sae: its activations, and 40 n m; features, correlation, shares and
+dashboards: the dumps three times; correlation: four matrices; tokens: 8 bytes a token.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,9 @@ START = {
     **{"corpus": 0.4, "tokenizer": 0.5, "tokens": 0.6, "flow": 1.0, "figure": 1.0, "report": 2.0},
     **{"train": 6.0, "pretrained": 6.0, "finetune": 6.0, "sweep": 6.0, "evaluate": 5.5},
     **{"merge": 4.5, "activations": 6.0, "sae": 6.0, "metrics": 6.0, "features": 6.0},
-    "correlation": 2.0,
+    **{"correlation": 2.0, "shares": 2.0, "transfer": 6.0, "dashboards": 4.0, "random": 4.0},
+    **{"controls": 2.0, "domains": 2.0, "edges": 1.0, "case": 3.0, "explorer": 1.0},
+    **{"interpret": 10.0, "categories": 1.0},
 }
 """Seconds of imports, and of opening what is read."""
 
@@ -33,6 +35,7 @@ RATE = {
     **{"corpus": 3e6, "tokenizer": 1.5e7, "tokens": 3e6, "merge": 1e8, "pretrained": 1e8},
     **{"train": 80e9, "finetune": 140e9, "sweep": 55e9, "evaluate": 65e9, "metrics": 55e9},
     **{"activations": 50e9, "sae": 220e9, "features": 48e9, "correlation": 2.5e8},
+    **{"shares": 2.5e8, "transfer": 48e9, "dashboards": 2.5e8},
 }
 """Work a second and core. Training takes all cores, and the second of two adds little."""
 
@@ -57,11 +60,13 @@ GPUS = {
 
 BFLOAT16 = {"train": 0.2, "finetune": 0.2, "sae": 0.2}
 FLOAT32 = {"sweep": 0.4, "evaluate": 0.4, "metrics": 0.4, "activations": 0.3, "features": 0.2}
+FLOAT32["transfer"] = 0.2
 """The share of its peak that a stage reaches."""
 
 START_MEMORY = {
     **{"corpus": 0.2e9, "tokenizer": 0.3e9, "tokens": 0.2e9, "flow": 0.2e9, "figure": 0.2e9},
-    **{"report": 0.2e9, "correlation": 0.4e9},
+    **{"report": 0.2e9, "correlation": 0.4e9, "shares": 0.4e9, "dashboards": 0.4e9},
+    **dict.fromkeys(("controls", "domains", "edges", "case", "categories", "explorer"), 0.3e9),
 }
 TORCH_MEMORY = 0.6e9
 """Bytes, where torch and transformers are imported."""
@@ -115,4 +120,10 @@ def _held(cfg: Slice, work: Work) -> float:
         sides = [side.split(".") for side in (cfg.a, cfg.b)]
         m_a, m_b = map(sizes.features, sides)
         return 16 * m_a * m_b + 3 * sum(work.dump_bytes(sae, cfg.corpora) for _, sae in sides)
+    if isinstance(cfg, kinds.SharesSlice):
+        return 3 * sum(work.dump_bytes(sae, cfg.corpora) for sae in (*cfg.a, *cfg.b))
+    if isinstance(cfg, kinds.DashboardsSlice):
+        return 3 * len(cfg.models) * work.dump_bytes(cfg.sae, cfg.corpora)
+    if isinstance(cfg, kinds.TransferSlice):
+        return sizes.model(cfg.parent) + sizes.model(cfg.child)
     return 0

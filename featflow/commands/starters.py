@@ -105,6 +105,12 @@ MERGE = """
     t: equilibrium  # 0: the first, 1: the second; here: where it is as good on both texts
 """
 
+RANDOM = """
+{name}:  # a control: what persists into it is chance, the floor of every share
+  kind: random  # a model with random weights
+  like: {like}  # of this one's architecture
+"""
+
 REST = """
 evaluation:  # how models are measured
   tokens: 50_000  # of each corpus, for loss, accuracy and the SAEs' metrics
@@ -133,6 +139,8 @@ probe:  # the same tokens for every model
 flow:  # what counts as the same feature
   threshold: 0.8  # a feature persists if one of the other model has r above this
   scope: home  # vanishing is judged on the parent's text, emerging on the child's
+interpret:  # explanations of features, and how well they predict
+  provider: {{kind: lookup}}  # the tokens that a feature fires on; openai: a language model's
 """
 
 
@@ -215,6 +223,8 @@ def _models(names: list[str], first: str, sizes: Sizes, context: int, model: str
         yield FINETUNE.format(name=name, parent=first, corpus=name, epochs=epochs, rate=rate)
     if len(further) > 1:
         yield MERGE.format(name=_free("merged", names), a=further[0], b=further[1])
+    if further:
+        yield RANDOM.format(name=_free("random", names), like=first)
 
 
 def lines(study: str, head: Iterable[str], template: str, indent: int) -> list[str]:

@@ -14,7 +14,7 @@ def table(study: StudyName = None, /, config: ConfigPath = CONFIG) -> None:
         study: the study's name.
         config: the file that describes the studies.
     """
-    from featflow.analysis.flow import table as text
+    from featflow.analysis.edge_words import table as text
 
     workflow, name = chosen(study, config)
     for sae in workflow.studies[name].flow_saes:

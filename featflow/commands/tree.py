@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from featflow.commands.local import expanded
 from featflow.commands.terminal import columns
 from featflow.core.config.corpora import Corpus, Files, Generated, Hub
-from featflow.core.config.models import Finetune, Merge, Pretrained
+from featflow.core.config.controlling import model_arm
+from featflow.core.config.models import Base, Finetune, Merge, Pretrained, Random
 from featflow.core.config.study import Study
 from featflow.core.config.tokenizers import Bpe
 from featflow.core.lineage import Lineage
@@ -20,6 +21,7 @@ def tree(study: Study) -> list[str]:
     under the others.
     """
     lineage, seen = Lineage(study), set[str]()
+    flowing = lineage.models()
 
     def lines(name: str, lead: str, below: str) -> Iterator[tuple[str, ...]]:
         if name in seen:
@@ -27,14 +29,17 @@ def tree(study: Study) -> list[str]:
             return
         seen.add(name)
         yield f"{lead}{name}", _model(study, name), _saes(lineage, name)
-        children = lineage.children(name)
+        children = [child for child in lineage.children(name) if child in flowing]
         for child in children:
             last = child == children[-1]
             yield from lines(
                 child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  ")
             )
 
-    return columns([row for root in lineage.roots() for row in lines(root, "", "")])
+    rows = [row for root in lineage.roots() for row in lines(root, "", "")]
+    controls = [name for name in lineage.order() if name not in flowing]
+    rows += [(name, f"control: {_control(study, name)}", _saes(lineage, name)) for name in controls]
+    return columns(rows)
 
 
 def corpora(study: Study) -> list[str]:
@@ -65,10 +70,11 @@ def network(name: str, study: Study) -> list[str]:
 
 
 def pairs(study: Study) -> list[str]:
-    """The pairs of dictionaries that are correlated, a line each."""
-    rows: list[tuple[str, ...]] = [
-        (pair.role, f"{pair.a} – {pair.b}") for pair in Lineage(study).pairs()
-    ]
+    """The pairs of dictionaries that are correlated, a line each; then those of controls."""
+    lineage = Lineage(study)
+    rows: list[tuple[str, ...]] = [(pair.role, f"{pair.a} – {pair.b}") for pair in lineage.pairs()]
+    arms = [(a.kind, f"{a.a} – {a.b}") for sae in study.flow_saes for a in lineage.arms(sae)]
+    rows += list(dict.fromkeys(arms))
     return columns(rows) if rows else ["  none: no SAE on both ends of an edge"]
 
 
@@ -84,6 +90,15 @@ def _model(study: Study, name: str) -> str:
     return (
         f"pretrained {model.name}, for {on}" if isinstance(model, Pretrained) else f"base on {on}"
     )
+
+
+def _control(study: Study, name: str) -> str:
+    model = study.models[name]
+    if isinstance(model, Random):
+        return f"random weights, like {model.like}"
+    of = getattr(model, "control_of", None)
+    arm = model_arm(study, name)
+    return f"{of} {'retrained from another seed' if isinstance(model, Base) else arm}"
 
 
 def _saes(lineage: Lineage, name: str) -> str:

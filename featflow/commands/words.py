@@ -90,5 +90,6 @@ FAMILIES = {
     "merging": "method",
     "saes": "SAE",
     "figures": "figure",
+    "interpreting": "provider",
 }
 """What an entry of each config module is called."""

@@ -15,7 +15,10 @@ Of a language model with h hidden, l layers, context L, P parameters in its laye
 - metrics: three forward passes and 4 n m, a token.
 - features: forward up to the hook of all blocks, and 2 n m a row of the probe.
 - correlation: for each matrix rows × L0² (pairs that fire together) and 16 m_a m_b.
-- corpus, tokenizer, tokens: bytes of text. flow, figure, report: 1.
+- shares: the same for each pair of SAEs (those compared everywhere: twice). dashboards: the same
+  for every other model.
+- transfer: two forward passes up to the hook, and 8 n m a row.
+- corpus, tokenizer, tokens: bytes of text. All others: 1.
 
 What is there is measured (the tokens of a built file), the rest is estimated as for the disk
 (commands/disk.py).
@@ -191,6 +194,26 @@ class Work:
         rows = sum(len(scope) * min(map(self.rows, scope)) for scope in scopes)
         return rows * fired[0] * fired[1] + 16 * m_a * m_b * len(scopes)
 
+    def _pairs(self, rows: float, a: str, b: str, m: int) -> float:
+        """The work of correlating two SAEs of m features on so many rows."""
+        fired = [self.study.saes[sae].sparsity.l0 or TYPICAL_L0 for sae in (a, b)]
+        return rows * fired[0] * fired[1] + 16 * m * m
+
+    def _shares(self, cfg: kinds.SharesSlice) -> float:
+        rows, m = sum(map(self.rows, cfg.corpora)), self.sizes.features((cfg.parent, cfg.sae))
+        every = [*cfg.pairs, *cfg.everywhere]
+        return sum(self._pairs(rows, a, b, m) for a, b in every)
+
+    def _dashboards(self, cfg: kinds.DashboardsSlice) -> float:
+        rows, m = sum(map(self.rows, cfg.corpora)), self.sizes.features((cfg.model, cfg.sae))
+        return len(cfg.models) * self._pairs(rows, cfg.sae, cfg.sae, m)
+
+    def _transfer(self, cfg: kinds.TransferSlice) -> float:
+        n, m = self.sizes.width(cfg.child, cfg.sae), self.sizes.features((cfg.child, cfg.sae))
+        rows = sum(min(cfg.tokens_per_corpus, self.rows(c)) for c in cfg.corpora)
+        read = self._blocks(cfg.windows, rows)
+        return 2 * read * self.forward(cfg.child, head=False) + rows * 8 * n * m
+
     _counts = {
         kinds.CorpusSlice: _corpus,
         kinds.TokenizerSlice: _tokenizer,
@@ -206,4 +229,7 @@ class Work:
         kinds.MetricsSlice: _metrics,
         kinds.FeaturesSlice: _features,
         kinds.CorrelationSlice: _correlation,
+        kinds.SharesSlice: _shares,
+        kinds.DashboardsSlice: _dashboards,
+        kinds.TransferSlice: _transfer,
     }

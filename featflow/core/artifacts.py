@@ -136,8 +136,9 @@ def load_json(path: Path) -> dict[str, Any]:
 def load_provenance(path: Path) -> dict[str, Any] | None:
     """Where a file came from, as its own metadata say; None where it says nothing.
 
-    Of safetensors, parquet, JSON (cfg.json of an SAE has it among its `metadata`) and HTML. CSV has
-    no place for it, other libraries' files (a tokenizer, the weights of a model) have none.
+    Of safetensors, parquet, JSON (cfg.json of an SAE has it among its `metadata`), HTML, and the
+    explorer's index.js. CSV has no place for it, other libraries' files (a tokenizer, the weights
+    of a model) have none.
 
     Raises:
         ArtifactError: when the file is missing, truncated or foreign.
@@ -152,6 +153,8 @@ def load_provenance(path: Path) -> dict[str, Any] | None:
         if path.suffix == ".html":
             found = _IN_A_PAGE.search(path.read_text(encoding="utf-8"))
             return _object(found and found[1])
+        if path.suffix == ".js":
+            return _of_script(path.read_text(encoding="utf-8"))
         if path.suffix != ".json":
             return None
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -162,6 +165,14 @@ def load_provenance(path: Path) -> dict[str, Any] | None:
 
 
 _IN_A_PAGE = re.compile(rf'<script type="application/json" id="{KEY}-provenance">(.*?)</script>')
+
+
+def _of_script(text: str) -> dict[str, Any] | None:
+    """Of `featflow.put(KEY,VALUE);`: what VALUE has under `provenance`."""
+    if '"provenance":' not in text:  # in a text the quotes would be escaped
+        return None
+    _, value = json.loads(f"[{text.removeprefix('featflow.put(').rstrip().removesuffix(');')}]")
+    return value.get("provenance") if isinstance(value, dict) else None
 
 
 def _object(text: str | bytes | None) -> dict[str, Any] | None:

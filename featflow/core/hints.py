@@ -62,7 +62,10 @@ def targets(slices: Slices) -> Iterator[str]:
     dictionaries = [{"model": m, "sae": s} for m, s in lineage.dictionaries()]
     saes = (paths.SAE, paths.SAE_WEIGHTS, paths.SAE_TRAINING, paths.SAE_METRICS, paths.SUMMARY)
     flow = (paths.FLOW_FEATURES, paths.FLOW_COUNTS, paths.FLOW_CHAINS)
-    beside = (paths.FLOW_CONTROLS, paths.FLOW_DOMAINS, paths.FLOW_EDGES, paths.FLOW_STRATA)
+    beside = (
+        *(paths.FLOW_CONTROLS, paths.FLOW_DOMAINS),
+        *(paths.FLOW_EDGES, paths.FLOW_SHARES, paths.FLOW_STRATA),
+    )
     shares, transfers = (
         [{"sae": s, **pair.model_dump()} for s in study.flow_saes for pair in of_sae(s)]
         for of_sae in (slices.compared, slices.transferred)

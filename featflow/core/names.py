@@ -19,7 +19,7 @@ class Named(NamedTuple):
 TEMPLATES = tuple(
     value for name, value in vars(paths).items() if isinstance(value, Template) and name != "STUDY"
 )
-HANDLES = (paths.MODEL, paths.SAE, paths.TOKENIZER)
+HANDLES = (paths.MODEL, paths.SAE, paths.TOKENIZER, paths.DASHBOARDS, paths.EXPLORER)
 """Files that stand for their folder, in which a stage writes more than Snakemake is told of."""
 
 

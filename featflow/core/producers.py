@@ -37,11 +37,14 @@ STAGES = {
     paths.BOOTSTRAP: ("shares",),
     paths.FROZEN: ("transfer",),
     paths.SCALING: ("transfer",),
+    paths.FLOW_SHARES: ("edges",),
     paths.FLOW_CONTROLS: ("controls",),
     paths.FLOW_DOMAINS: ("domains",),
     paths.CASE: ("case",),
     paths.INTERPRET: ("interpret",),
+    paths.CATEGORIES: ("categories",),
     paths.FIGURE: ("figure",),
+    paths.DASHBOARDS: ("dashboards",),
 }
 """What writes a file whose provenance names what it is of."""
 

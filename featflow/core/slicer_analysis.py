@@ -12,6 +12,7 @@ from featflow.core.config.figures import (
     Figure,
     FlowFigure,
     LineageFigure,
+    ScoresFigure,
     SweepFigure,
     TrainingFigure,
 )
@@ -284,9 +285,7 @@ class AnalysisSlices:
             study=self.name,
             model=model,
             sae=sae,
-            settings=settings.model_copy(
-                update={"sae": None, "models": None, "features": {}, "categories": None}
-            ),
+            settings=settings.model_copy(update={"sae": None, "models": None, "features": {}}),
             features=settings.features.get(model, []),
             edges=[e for e in self.lineage.flow_edges(sae) if model in e],
             corpora=self.study.probe_corpora,
@@ -324,12 +323,14 @@ class AnalysisSlices:
                 f"{known or 'none: give the study `explorer`'}"
             )
         interpreted_sae, interpreted = self.interpreted()
+        shared = {m: self._scopes(model, m, "intersection")[0] for m in explored[sae]}
         return DashboardsSlice(
             study=self.name,
             model=model,
             sae=sae,
             settings=self.study.explorer.model_copy(update={"saes": None}),
             models={m: node for m, node in self._nodes().items() if m in explored[sae]},
+            scopes={m: s or self.study.probe_corpora for m, s in shared.items() if m != model},
             corpora=self.study.probe_corpora,
             flow=self.study.flow,
             hook=self.study.saes[sae].hook,
@@ -337,11 +338,13 @@ class AnalysisSlices:
         )
 
     def explorer(self) -> ExplorerSlice:
+        explored = self.explored()
+        shown = {model for models in explored.values() for model in models}
         return ExplorerSlice(
             study=self.name,
-            saes=self.explored(),
-            models={m: n for m, n in self._nodes().items() if n.control_of is None},
-            edges=self.lineage.edges(),
+            saes=explored,
+            models={m: n for m, n in self._nodes().items() if m in shown},
+            edges=[e for e in self.lineage.edges() if set(e) <= shown],
             flow=self.study.flow,
             cases=sorted(self.study.cases),
         )
@@ -364,6 +367,8 @@ class AnalysisSlices:
             return set()
         if isinstance(settings, SweepFigure):
             drawn = [settings.model or study.swept[0]]
+        elif isinstance(settings, ScoresFigure):
+            drawn = self.interpreted()[1]
         elif isinstance(settings, CaseFigure):
             drawn = list(self.case(settings.case).models)
         elif isinstance(settings, (FlowFigure, ControlsFigure)):
@@ -387,6 +392,7 @@ class AnalysisSlices:
             flow=study.flow,
             compared_with="paper" if compared else None,
             differences=differences(study, paper) if compared and paper else [],
+            explorer=bool(self.explored()),
         )
 
     def _nodes(self) -> dict[str, Node]:
@@ -398,7 +404,7 @@ class AnalysisSlices:
                 method=model.method.kind if isinstance(model, Merge) else None,
                 control_of=self._stands_for(name),
             )
-            for name, model in self.study.models.items()
+            for name, model in sorted(self.study.models.items())  # as they are in a slice's JSON
         }
 
     def _kinds(self) -> dict[str, str]:

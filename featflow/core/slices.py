@@ -341,6 +341,9 @@ class DashboardsSlice(Slice):
     settings: Explorer
     models: dict[Name, "Node"]
     """All models that have the SAE, controls left out, in the order of the dumps."""
+    scopes: dict[Name, list[Name]]
+    """Of each other model the corpora on which partners in it are judged: of the probe, what both
+    models and their ancestors were trained on; all of it where that is nothing."""
     corpora: list[Name]
     flow: Flow
     hook: str
@@ -395,3 +398,5 @@ class ReportSlice(Slice):
     compared_with: Name | None = None
     """The study that the differences are from: `paper`, where the config has it."""
     differences: list[Difference] = []
+    explorer: bool = False
+    """Whether explorer.html stands beside the page, which then links to it."""

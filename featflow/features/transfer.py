@@ -1,8 +1,38 @@
-"""A parent's SAE applied to its child: the frozen dictionary, and latent scaling."""
+"""A parent's SAE applied to its child: the frozen dictionary, and latent scaling.
 
+Frozen dictionary: f_i of the parent's SAE, unchanged, on the parent's activations and on the
+child's; r_i is Pearson's r of the two over the tokens of the parent's scope. No second SAE is
+trained, so none of what is lost is the training's doing: what r says is how far the child still
+computes what the parent's feature reads.
+
+Latent scaling: see features/scaling.py.
+
+Shapes: T rows of a batch, n inputs, m features.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from featflow.core.slices import TransferSlice
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from featflow.core.artifacts import save_table
+from featflow.core.config.errors import FeatflowError
+from featflow.core.provenance import Provenance, named
+from featflow.core.runtime import log, progress
+from featflow.core.slices import FeaturesSlice, TransferSlice
+from featflow.core.torch_runtime import device, seeded
+from featflow.data.tokens import read
+from featflow.data.windows import layout, positions
+from featflow.features.features import probe
+from featflow.features.paired import Paired
+from featflow.features.scaling import Scaling, no_scaling
+from featflow.features.scope import document_of, rows_in_scope
+from featflow.models.hooked import HookedModel, batches
+from featflow.saes import saelens
 
 
 def run(
@@ -16,7 +46,9 @@ def run(
     frozen: Path,
     scaling: Path,
 ) -> None:
-    """A parent's SAE applied to its child: the frozen dictionary, and latent scaling.
+    """Apply a parent's SAE to its child: the frozen dictionary, and latent scaling.
+
+    The rows are those of the dumps; every corpus of a scope counts with equally many of them.
 
     Args:
         parent: the parent's model folder.
@@ -25,6 +57,181 @@ def run(
         child_sae: the child's.
         tokens: the corpora's validation tokens, in their order.
         frozen: where to write r of each parent feature with itself on the child (parquet).
-        scaling: where to write the child's features' latent scaling (parquet).
+        scaling: where to write the child's features' latent scaling (parquet): no rows where the
+            two models' directions cannot be compared.
+
+    Raises:
+        FeatflowError: when a scope is empty, a corpus has no whole block, or models and SAEs are
+            not of one width.
+        ArtifactError: when a file is unreadable.
     """
-    raise NotImplementedError
+    saes = [*saelens.files(parent_sae), *saelens.files(child_sae)]
+    provenance = Provenance("transfer", cfg, [parent, child, *saes, *tokens])
+    _check_scopes(cfg)
+    seeded(0)
+    two = Two(
+        HookedModel.load(parent, cfg.hook, device()),
+        HookedModel.load(child, cfg.hook, device()),
+        saelens.load(parent_sae, device()),
+        saelens.load(child_sae, device()),
+    )
+    _check_widths(cfg, two, [parent, child, parent_sae, child_sae])
+    of_frozen, of_scaling = transfer(two, cfg, _streams(cfg, tokens))
+    save_table(frozen, of_frozen, provenance)
+    save_table(scaling, of_scaling, provenance)
+    _log_tables(of_frozen, of_scaling)
+
+
+class Two(NamedTuple):
+    """Two models, opened at their hook, and their SAEs."""
+
+    parent: HookedModel
+    child: HookedModel
+    parent_sae: saelens.Folded
+    child_sae: saelens.Folded
+
+
+class Stream(NamedTuple):
+    """What is read of a corpus."""
+
+    corpus: str
+    blocks: np.ndarray
+    """(B, L) token ids of the probe."""
+    documents: np.ndarray
+    """The document of each row, ascending, from corpus to corpus too."""
+    a: int
+    """How many of its rows, the first ones, are in the parent's scope."""
+    b: int
+    """How many are in the child's."""
+
+
+class Batch(NamedTuple):
+    """Rows on which both models ran."""
+
+    parent: Tensor
+    """(T, n)"""
+    child: Tensor
+    """(T, n)"""
+    documents: np.ndarray
+    """(T,)"""
+    a: int
+    """How many of them, the first ones, are in the parent's scope."""
+    b: int
+    """How many are in the child's."""
+
+
+@torch.inference_mode()
+def transfer(
+    two: Two, cfg: TransferSlice, streams: list[Stream]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The two tables: a row for each of the parent's features, and for each of the child's."""
+    where = two.parent.device
+    paired = Paired(two.parent_sae.features, where)
+    scaled = Scaling(two.child_sae.W_dec)
+    for stream in streams:
+        for batch in rows_of(stream, two, cfg):
+            if batch.a:
+                x, y = batch.parent[: batch.a], batch.child[: batch.a]
+                f, g = two.parent_sae.encode(x), two.parent_sae.encode(y)
+                paired.add(f, g, batch.documents[: batch.a])
+            if batch.b and cfg.scaling:
+                _scale(scaled, two, batch.parent[: batch.b], batch.child[: batch.b])
+    return _frozen_table(paired), scaled.table() if cfg.scaling else no_scaling()
+
+
+def rows_of(stream: Stream, two: Two, cfg: TransferSlice) -> Iterator[Batch]:
+    """The rows of a corpus that are in either scope, in the very batches that the dumps had."""
+    shape = layout(cfg.windows)
+    kept = shape.kept(cfg.windows.window)
+    done = 0
+    for ids in progress(batches(stream.blocks), f"batches of {stream.corpus}"):
+        a, b = stream.a - done, stream.b - done
+        if max(a, b) <= 0:
+            return
+        x, y = (m.activations(ids)[:, kept].flatten(0, 1) for m in (two.parent, two.child))
+        documents = stream.documents[done : done + len(x)]
+        yield Batch(x, y, documents, *(min(max(own, 0), len(x)) for own in (a, b)))
+        done += len(x)
+
+
+def _scale(scaled: Scaling, two: Two, parent: Tensor, child: Tensor) -> None:
+    """Add rows of activations (T, n) to the sums of latent scaling."""
+    f = two.child_sae.encode(child)
+    said = two.parent_sae.decode(two.parent_sae.encode(parent))
+    own = two.child_sae.decode(f)
+    scaled.add(f, parent - said, child - own, said, own)
+
+
+def _frozen_table(paired: Paired) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "feature": np.arange(len(paired.of_a.rows), dtype=np.int32),
+            "r": paired.r(),
+            "firings": paired.of_a.rows.cpu().numpy(),
+            "documents": paired.of_a.documents.cpu().numpy(),
+            "child_firings": paired.of_b.rows.cpu().numpy(),
+            "child_documents": paired.of_b.documents.cpu().numpy(),
+            "tokens": paired.rows,
+        }
+    )
+
+
+def _streams(cfg: TransferSlice, tokens: list[Path]) -> list[Stream]:
+    """The probe's rows of each corpus, as stage features reads them, and which of them count."""
+    as_dumped = FeaturesSlice(
+        study=cfg.study,
+        model=cfg.parent,
+        sae=cfg.sae,
+        hook=cfg.hook,
+        corpora=cfg.corpora,
+        windows=cfg.windows,
+        tokens_per_corpus=cfg.tokens_per_corpus,
+    )
+    blocks, documents, before = {}, {}, 0
+    for corpus, path in zip(cfg.corpora, tokens, strict=True):
+        ids, starts = read(path)
+        blocks[corpus] = probe(ids, corpus, as_dumped)
+        at = positions(len(blocks[corpus]), cfg.windows)
+        documents[corpus] = before + document_of(at, starts)
+        before += len(starts)
+    counts = {corpus: len(found) for corpus, found in documents.items()}
+    a, b = (_taken(counts, scope) for scope in (cfg.scope_a, cfg.scope_b if cfg.scaling else []))
+    return [Stream(c, blocks[c], documents[c], a.get(c, 0), b.get(c, 0)) for c in cfg.corpora]
+
+
+def _taken(counts: dict[str, int], scope: list[str]) -> dict[str, int]:
+    """How many rows of each corpus a scope takes: the first ones, equally many of each."""
+    return {piece.corpus: piece.stop for piece in rows_in_scope(counts, scope, scope).pieces}
+
+
+def _check_scopes(cfg: TransferSlice) -> None:
+    for side, scope in ((cfg.parent, cfg.scope_a), (cfg.child, cfg.scope_b)):
+        if not scope and (cfg.scaling or side == cfg.parent):
+            raise FeatflowError(
+                f"transfer {cfg.parent}-{cfg.child}: no corpus of the probe is in the scope of "
+                f"{side}; set flow.scope to home or union, or add a corpus of both models to "
+                "probe.corpora"
+            )
+
+
+def _check_widths(cfg: TransferSlice, two: Two, folders: list[Path]) -> None:
+    """Check that all four have the same n."""
+    widths = [two.parent.width, two.child.width, two.parent_sae.width, two.child_sae.width]
+    if len(set(widths)) > 1:
+        found = ", ".join(f"{named(f)} {n}" for f, n in zip(folders, widths, strict=True))
+        raise FeatflowError(
+            f"transfer {cfg.parent}-{cfg.child}: a parent's SAE can be applied only to a child of "
+            f"the same width at {cfg.hook}, and the widths are: {found}; give the models the same "
+            "architecture, or leave this control out (controls: {transfer: false})"
+        )
+
+
+def _log_tables(frozen: pd.DataFrame, scaling: pd.DataFrame) -> None:
+    fires = frozen[frozen["firings"] > 0]
+    log.info(
+        "%s tokens; of %s features that fire %.1f %% have r > 0.8 with themselves on the child",
+        *(f"{frozen['tokens'].iloc[0]:,}", f"{len(fires):,}", 100 * (fires["r"] > 0.8).mean()),
+    )
+    if len(scaling):
+        medians = scaling[["nu_error", "nu_reconstruction"]].median()
+        log.info("median ν of the child's features: error %.2f, reconstruction %.2f", *medians)

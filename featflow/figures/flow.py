@@ -14,7 +14,7 @@ from featflow.core.config.study import Study
 from featflow.core.slices import FigureSlice
 from featflow.figures.bands import NODE, Band, Box, Places, outline, place
 from featflow.figures.files import matching
-from featflow.figures.flow_words import Row, said, share, standing, subtitle, texts
+from featflow.figures.flow_words import Row, label, said, standing, subtitle, texts
 from featflow.figures.graph import ordered
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MARGIN = 12
 
-COLUMN = 120
+COLUMN = 160
 """Pixels of a generation that its labels need."""
 
 LINE = 14
@@ -190,8 +190,7 @@ def _band_labels(places: Places, rows: list[Row]) -> list[dict[str, Any]]:
         bands = [b for b in places.bands if b.edge == row["edge"] and b.target]
         if bands:
             start = min((places.bands[band][0] for band in bands), key=lambda point: point[1])
-            lines = [f"{row['persisting']:,} persist", share(row)]
-            labels += _inside(start, row["persisting"] * places.scale, lines, "left")
+            labels += _inside(start, row["persisting"] * places.scale, label(row), "left")
     for band, (start, end) in places.bands.items():
         height = band.features * places.scale
         if band.kind == "disappearing":

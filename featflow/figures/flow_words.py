@@ -1,4 +1,4 @@
-"""The words of the flow figure. A share never stands without its ceiling."""
+"""The words of the flow figure. A share never stands without its floor and its ceiling."""
 
 from collections.abc import Mapping
 from math import isnan
@@ -30,32 +30,73 @@ def standing(model: str, rows: list[Row]) -> tuple[int, int, int]:
 
 
 def said(band: Band, rows: list[Row]) -> str:
-    """A band in words; its share stands beside its ceiling."""
+    """A band in words; its share stands beside its floor, its ceiling and its interval."""
     if band.kind == "emerging":
         row = next(row for row in rows if row["child"] == band.target)
-        lost = _beside(1 - row["traced_share"], 1 - row["ceiling"], "of a reseed's features", row)
+        lost = f"{percent(1 - row['traced_share'])}; {_lost(row, floor=False)}"
         return f"{band.features:,} of {row['child_features']:,} emerge in {band.target} ({lost})"
     row = next(row for row in rows if row["edge"] == band.edge)
     of = f"of {row['parent_features']:,} features of {row['parent']}"
     if band.kind == "disappearing":
-        lost = _beside(1 - row["share"], 1 - row["ceiling"], "of a reseed's features", row)
+        lost = f"{percent(1 - row['share'])}; {_lost(row)}"
         return f"{band.features:,} {of} disappear in {row['child']} ({lost})"
     origin = "from a base" if band.kind == "derived" else "emerged after it"
-    persist = f"{row['persisting']:,} {of} persist into {row['child']} ({share(row)})"
-    return f"{persist}<br>{band.features:,} of these {origin}"
+    return (
+        f"{row['persisting']:,} {of} persist into {row['child']}<br>"
+        f"{'<br>'.join(standing_beside(row))}<br>{band.features:,} of these {origin}"
+    )
 
 
-def _beside(part: float, ceiling: float, what: str, row: Row) -> str:
+def _lost(row: Row, floor: bool = True) -> str:
+    """What is lost where nothing, and where everything, has changed."""
+    if isnan(row["ceiling"]):
+        return "no reseed to compare"
+    words = f"of a reseed's features {percent(1 - row['ceiling'])}{_lent(row)}"
+    if floor and not isnan(row["floor"]):
+        words += f", of an {_model(row)} model's {percent(1 - row['floor'])}"
+    return words
+
+
+def _lent(row: Row) -> str:
     from featflow.analysis.ceilings import borrowed
 
-    known = "no reseed to compare" if isnan(ceiling) else f"{what} {percent(ceiling)}"
-    lent = f" (of {row['ceiling_of']})" if borrowed(row["edge"], row["ceiling_of"]) else ""
-    return f"{percent(part)}; {known}{lent}"
+    return f" (of {row['ceiling_of']})" if borrowed(row["edge"], row["ceiling_of"]) else ""
 
 
-def share(row: Row) -> str:
-    """The share of an edge that persists, and its ceiling."""
-    return _beside(row["share"], row["ceiling"], "ceiling", row)
+def _model(row: Row) -> str:
+    return "unrelated" if row["floor_of"].startswith("unrelated") else "untrained"
+
+
+def _exact(share: float) -> str:
+    """With a decimal: seeds and documents often move a share by less than one percent."""
+    return f"{100 * share:.1f}\u202f%"
+
+
+def standing_beside(row: Row) -> list[str]:
+    """The share of an edge that persists, in words: with its interval; with floor and ceiling."""
+    over = {"seeds": "SAE seeds", "documents": "documents"}.get(row["interval"])
+    between = f"{_exact(row['low'])} to {_exact(row['high'])}"
+    interval = f"95 % interval {between}, over {over}" if over else "no interval"
+    floor = "no floor"
+    if not isnan(row["floor"]):
+        kind, models = row["floor_of"].split()
+        of = "random weights" if kind == "random" else models
+        floor = f"floor {_exact(row['floor'])} ({of})"
+    known = not isnan(row["ceiling"])
+    ceiling = f"ceiling {_exact(row['ceiling'])}{_lent(row)}" if known else "no reseed to compare"
+    corrected = "" if isnan(row["corrected"]) else f", corrected {_exact(row['corrected'])}"
+    return [f"{_exact(row['share'])} ({interval})", f"{floor}, {ceiling}{corrected}"]
+
+
+def label(row: Row) -> list[str]:
+    """What stands in an edge's band: what persists, and between what that lies."""
+    ends = [f"{name} {percent(row[name])}" for name in ("floor", "ceiling") if not isnan(row[name])]
+    if _lent(row):
+        ends[-1] += "*"
+    return [
+        f"{row['persisting']:,} persist ({percent(row['share'])})",
+        ", ".join(ends) or "no floor, no ceiling",
+    ]
 
 
 def subtitle(sae: str, rows: list[Row]) -> str:
@@ -75,8 +116,14 @@ def texts(rows: list[Row], chains: "pd.DataFrame", colours: Mapping[str, str]) -
 
     notes = [
         f"{row['parent']} → {row['child']}: {row['persisting']:,} of {row['parent_features']:,} "
-        f"persist ({share(row)}); one to one {row['one_to_one']:,}."
+        f"persist: {'; '.join(standing_beside(row))}; one to one {row['one_to_one']:,}."
         for row in rows
+    ]
+    notes += [
+        f"{row['parent']} → {row['child']}: the SAEs’ L0, {row['l0_parent']:.1f} and "
+        f"{row['l0_child']:.1f}, differ by more than 10 %."
+        for row in rows
+        if row["l0_differs"]
     ]
     counts = chain_counts(chains).to_dict("records")
     notes += [f"{c['model']}: {c['features']:,} of {c['of']:,} {c['statement']}." for c in counts]
@@ -84,6 +131,8 @@ def texts(rows: list[Row], chains: "pd.DataFrame", colours: Mapping[str, str]) -
     silent, rare = (
         ", ".join(f"{model} {standing(model, rows)[i]:,}" for model in models) for i in (1, 2)
     )
+    lent = next((row["ceiling_of"] for row in rows if _lent(row)), None)
+    star = f"*: no reseed of either model; the ceiling of {lent}. " if lent else ""
     return {
         "legend": [
             [colours["derived"], "persists, from a base"],
@@ -92,7 +141,8 @@ def texts(rows: list[Row], chains: "pd.DataFrame", colours: Mapping[str, str]) -
             [colours["emerging"], "emerges: in no parent"],
         ],
         "notes": notes,
-        "footnote": f"Left out: silent features ({silent}) and rare ones ({rare}). The ceiling is "
-        "the share that a second seed of the same SAE finds again. A feature may persist into "
-        "several children, and have several partners in one.",
+        "footnote": f"{star}Left out: silent features ({silent}) and rare ones ({rare}). The "
+        "ceiling is the share that another seed of the same SAE finds again, the floor that which "
+        "an unrelated model has, or one with random weights; corrected: (share − floor) / (ceiling "
+        "− floor). A feature may persist into several children, and have several partners in one.",
     }

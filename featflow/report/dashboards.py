@@ -1,8 +1,28 @@
-"""The data of every feature's page."""
+"""The data of every feature's page: shards of features, and an index with a number a feature.
+
+All of a dictionary's features are computed at once; what stands on a page is described in
+core/formats/explorer.py. Corpora appear as token ids only, whose texts are in vocabulary.js.
+"""
 
 from pathlib import Path
 
+from featflow.core.provenance import Provenance
+from featflow.core.runtime import log
 from featflow.core.slices import DashboardsSlice
+from featflow.data import tokenizer as tokenizers
+from featflow.features.dump import d_sae
+from featflow.report.dashboard.logits import Promoted, promoted, unknown
+from featflow.report.dashboard.partners import partners
+from featflow.report.dashboard.probe import (
+    Activations,
+    activations,
+    check_models,
+    check_rows,
+    columns_of,
+    probe,
+)
+from featflow.report.dashboard.records import Beside, Dictionary, Facts
+from featflow.report.scripts import vocabulary, write_dictionary
 
 
 def run(
@@ -32,5 +52,57 @@ def run(
         flow: the fate of every feature.
         chains: where features come from.
         scores: explanations of this dictionary's features.
+
+    Raises:
+        ArtifactError: when a file is missing, truncated or foreign, or dumps are not of the same
+            tokens.
+        FeatflowError: when the model and its SAE do not fit together.
     """
-    raise NotImplementedError
+    optional = [path for path in (flow, chains, scores) if path is not None]
+    inputs = [model, sae / "cfg.json", sae / "sae_weights.safetensors", *dumps, *tokens]
+    provenance = Provenance("dashboards", cfg, [*inputs, tokenizer, summary, *optional])
+    groups = _by_model(cfg, dumps)
+    own = activations(cfg.corpora, groups[cfg.model], d_sae(sae))
+    columns = columns_of(own)
+    facts = Facts.read(summary, flow, chains, scores, cfg.model, len(columns.starts))
+    it = Dictionary(cfg, columns, probe(own.positions, tokens))
+    own = own._replace(corpora={})  # the columns hold them all
+    others = {
+        name: _beside(it, own, name, paths) for name, paths in groups.items() if name != cfg.model
+    }
+    size = write_dictionary(
+        output,
+        f"{cfg.model}/{cfg.sae}",
+        it.index(others, facts) | {"provenance": provenance.fields},
+        it.shards(others, facts, _promoted(cfg, model, sae, tokenizer)),
+    )
+    log.info("%s features, %.1f MB", f"{it.features:,}", size / 1e6)
+
+
+def _by_model(cfg: DashboardsSlice, dumps: list[Path]) -> dict[str, list[Path]]:
+    """The dumps of each model."""
+    count = len(cfg.corpora)
+    parts = [dumps[start : start + count] for start in range(0, len(dumps), count)]
+    groups = dict(zip(cfg.models, parts, strict=True))
+    check_models(groups)
+    return groups
+
+
+def _beside(it: Dictionary, own: Activations, name: str, paths: list[Path]) -> Beside:
+    """A model's partners of this dictionary's features."""
+    cfg, found = it.cfg, activations(it.cfg.corpora, paths)
+    check_rows(own, found, paths[0])
+    best = partners(it.columns, found, it.probe, cfg.scopes[name], cfg.flow)
+    count = int((best.feature >= 0).sum())
+    where = ", ".join(cfg.scopes[name])
+    log.info("%s: partners of %s features, on %s", name, f"{count:,}", where)
+    return it.beside(best, columns_of(found))
+
+
+def _promoted(cfg: DashboardsSlice, model: Path, sae: Path, tokenizer: Path) -> Promoted | None:
+    """The tokens of each direction; None where it cannot be read in the vocabulary."""
+    if why := unknown(model, cfg.hook):
+        log.warning("promoted and suppressed tokens are left out: %s", why)
+        return None
+    size = len(vocabulary(tokenizers.load(tokenizer)))
+    return promoted(model, sae, cfg.hook, size, cfg.settings.logits)

@@ -1,4 +1,4 @@
-"""What came out, in sentences. A share never stands without its ceiling."""
+"""What came out, in sentences. A share never stands without its floor and its ceiling."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -18,16 +18,41 @@ def edge(name: str) -> str:
 
 
 def finding(row: Row) -> str:
-    """What persists on an edge, beside what a second seed finds."""
+    """What persists on an edge, beside what another seed and an unrelated model have of it."""
     begin = (
         f"{edge(row['edge'])}: {row['persisting']:,} of {row['parent_features']:,} living features "
-        f"({percent(row['share'])}) persist; "
+        f"({percent(row['share'])}{_interval(row)}) persist; "
     )
+    floor = _floor(row)
     if pd.isna(row["ceiling"]):
-        return f"{begin}no second seed was trained, so what could have been found is not known."
+        return (
+            f"{begin}no second seed was trained, so what could have been found is not known"
+            f"{f'; {floor}' if floor else ''}."
+        )
     lent = borrowed(str(row["edge"]), row["ceiling_of"])
     whose = f", measured on {row['ceiling_of'].replace('+', ' and ')}" if lent else ""
-    return f"{begin}a second seed of the same SAE finds {percent(row['ceiling'])} again{whose}."
+    corrected = ""
+    if not pd.isna(row["corrected"]):
+        corrected = f": {percent(row['corrected'])} of the way from the floor to the ceiling"
+    return (
+        f"{begin}another seed of the same SAE finds {percent(row['ceiling'])} again{whose}"
+        f"{f', {floor}' if floor else ''}{corrected}."
+    )
+
+
+def _interval(row: Row) -> str:
+    if pd.isna(row["low"]):
+        return ""
+    over = {"seeds": "SAE seeds", "documents": "documents"}[row["interval"]]
+    return f"; 95 % interval over {over}: {percent(row['low'])} to {percent(row['high'])}"
+
+
+def _floor(row: Row) -> str:
+    if pd.isna(row["floor"]):
+        return ""
+    kind, model = row["floor_of"].split()
+    what = "a model with random weights" if kind == "random" else f"the unrelated model {model}"
+    return f"{what} has {percent(row['floor'])} of them"
 
 
 def traces(counts: list[Row]) -> list[str]:

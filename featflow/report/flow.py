@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from featflow.analysis.ceilings import borrowed, ratio
+from featflow.analysis.ceilings import borrowed
 from featflow.analysis.chains import chain_counts
+from featflow.analysis.ratios import ratio
 from featflow.core import paths
 from featflow.core.artifacts import load_table
 from featflow.core.slices import ReportSlice
@@ -19,6 +20,7 @@ from featflow.report.tables import (
     Column,
     Table,
     count,
+    percent,
     share,
     text,
 )
@@ -27,7 +29,6 @@ LOOKUPS = {"lookup": "token look-ups", "between": "between", "contextual": "cont
 ROLES = {
     "parent": "parent’s that persist",
     "child": "child’s that are traced",
-    "control": "second seed’s that are found",
 }
 
 
@@ -42,7 +43,7 @@ class Flow(NamedTuple):
     strata: Table
     chains: Table
     findings: list[str]
-    """An edge a sentence, each share beside its ceiling."""
+    """An edge a sentence, each share beside its floor, its ceiling and its interval."""
 
 
 def flows(cfg: ReportSlice, files: list[Path]) -> list[Flow]:
@@ -86,14 +87,42 @@ def ceiling(row: Row) -> Cell:
     return cell._replace(text=f"{cell.text}*") if lent else cell
 
 
+def floor(row: Row) -> Cell:
+    """The floor of an edge, and of what kind it is: u, an unrelated lineage; r, random weights."""
+    cell = share(row["floor"])
+    if pd.isna(row["floor"]):
+        return cell
+    return cell._replace(text=f"{cell.text} {str(row['floor_of'])[:1]}")
+
+
+def interval(row: Row) -> Cell:
+    """Of a share: s, over SAE seeds; d, over documents."""
+    if pd.isna(row["low"]):
+        return Cell(UNKNOWN)
+    low = percent(row["low"]).split("\u202f")[0]
+    words = f"{low} to {percent(row['high'])} {row['interval'][0]}"
+    return Cell(words, key=float(row["low"]))
+
+
+def l0(row: Row) -> Cell:
+    """Features a token in either dictionary; with a mark where they differ by more than 10 %."""
+    ends = f"{row['l0_parent']:.1f}, {row['l0_child']:.1f}"
+    key = row["l0_child"] / row["l0_parent"] if row["l0_parent"] else 0.0
+    differs = bool(row["l0_differs"])
+    return Cell(f"{ends} !" if differs else ends, key=float(key), look="own" if differs else "")
+
+
 def _edges(sae: str, rows: list[Row]) -> Table:
     columns = [
         Column("edge", is_text=True),
         *(Column(name, "parent’s features") for name in ("living", "persist", "share")),
-        *(Column(name) for name in ("ceiling", "of ceiling")),
+        Column("95 % interval", "held against"),
+        *(Column(name, "held against") for name in ("floor", "ceiling", "of ceiling", "corrected")),
+        *(Column(name, "share of") for name in ("stable", "frozen")),
         *(Column(name, "child’s features") for name in ("living", "emerge", "share")),
         *(Column(name, "pairs") for name in ("mutual", "one to one")),
         *(Column(name, "silent, rare") for name in ("parent’s", "child’s")),
+        Column("L0"),
     ]
     cells = [
         [
@@ -101,14 +130,18 @@ def _edges(sae: str, rows: list[Row]) -> Table:
             count(row["parent_features"]),
             count(row["persisting"]),
             share(row["share"])._replace(bar=(row["share"], _or_none(row["ceiling"]))),
+            interval(row),
+            floor(row),
             ceiling(row),
-            share(row["share_of_ceiling"]),
+            *(share(row[name]) for name in ("share_of_ceiling", "corrected")),
+            *(share(row[name]) for name in ("stable_share", "frozen")),
             count(row["child_features"]),
             count(row["emerging"]),
             share(1 - row["traced_share"]),
             count(row["mutual"]),
             count(row["one_to_one"]),
             *(_left_out(row, end) for end in ("parent", "child")),
+            l0(row),
         ]
         for row in rows
     ]
@@ -129,13 +162,19 @@ def _left_out(row: Row, end: str) -> Cell:
 def _said(rows: list[Row]) -> str:
     lent = [row["ceiling_of"] for row in rows if borrowed(str(row["edge"]), row["ceiling_of"])]
     star = f" *: no second seed of either model; the ceiling of {lent[0]}." if lent else ""
+    unlike = any(row["l0_differs"] for row in rows)
+    mark = " !: the two dictionaries’ L0 differ by more than 10 %." if unlike else ""
     return (
-        "Persist: parent features with a child feature above the threshold. Ceiling: the same "
-        "share for a second seed of the same SAE on the same model, the most that a share can be "
-        "expected to reach; drawn as the mark on the bar. Of ceiling: share / ceiling. Emerge: "
-        "child features without a partner in any parent. Mutual: pairs of best partners; one to "
-        "one: the largest matching. Silent and rare features are in no share."
-        f"{star}"
+        "Persist: parent features with a child feature above the threshold. The interval is over "
+        "SAE seeds (s: of the mean over seeds) or over documents (d). Floor: the same share in an "
+        "unrelated lineage (u) or a model with random weights (r). Ceiling: the same share for "
+        "another seed of the same SAE on the same model, the most that a share can be expected to "
+        "reach; drawn as the mark on the bar. Of ceiling: share / ceiling. Corrected: (share − "
+        "floor) / (ceiling − floor). Stable: the share of those features that every reseed of the "
+        "parent finds. Frozen: the share that the parent’s own SAE finds in the child, feature by "
+        "feature. Emerge: child features without a partner in any parent. Mutual: pairs of best "
+        "partners; one to one: the largest matching. L0: features a token of the probe. Silent and "
+        f"rare features are in no share.{star}{mark}"
     )
 
 
@@ -151,7 +190,7 @@ def _lookups(sae: str, rows: list[Row], strata: list[Row]) -> Table:
         *(
             Column(name, group)
             for group in LOOKUPS.values()
-            for name in ("features", "persist", "ceiling")
+            for name in ("features", "persist", "floor", "ceiling")
         ),
     ]
     cells = []
@@ -159,16 +198,17 @@ def _lookups(sae: str, rows: list[Row], strata: list[Row]) -> Table:
         line = [text(edge(row["edge"]))]
         for stratum in LOOKUPS:
             part = found.get((row["edge"], stratum))
+            shares = ("share", "floor", "ceiling")
             line += (
-                [count(part["features"]), share(part["share"]), share(part["ceiling"])]
+                [count(part["features"]), *(share(part[name]) for name in shares)]
                 if part
-                else [Cell(UNKNOWN)] * 3
+                else [Cell(UNKNOWN)] * 4
             )
         cells.append(line)
     note = (
         "A look-up’s activation follows from its current token alone (lookup_r > 0.8); a "
         "contextual feature’s hardly does (≤ 0.5). Look-ups are found again more often, so a total "
-        "is mostly a statement about the mix. Each ceiling is that of its own stratum."
+        "is mostly a statement about the mix. Each floor and ceiling is that of its own stratum."
     )
     return Table(f"lookups{sae}", "What persists, by kind of feature", columns, cells, note)
 
@@ -176,7 +216,8 @@ def _lookups(sae: str, rows: list[Row], strata: list[Row]) -> Table:
 def _strata(sae: str, strata: list[Row]) -> Table:
     columns = [
         *(Column(name, is_text=True) for name in ("edge", "features", "by", "stratum")),
-        *(Column(name) for name in ("living", "found", "share", "ceiling", "share of ceiling")),
+        *(Column(name) for name in ("living", "found", "share", "floor", "ceiling")),
+        *(Column(name) for name in ("share of ceiling", "corrected")),
     ]
     cells = [
         [
@@ -185,13 +226,14 @@ def _strata(sae: str, strata: list[Row]) -> Table:
             text(row["kind"]),
             text(row["stratum"]),
             *(count(row[name]) for name in ("features", "persisting")),
-            *(share(row[name]) for name in ("share", "ceiling", "share_of_ceiling")),
+            *(share(row[name]) for name in ("share", "floor", "ceiling")),
+            *(share(row[name]) for name in ("share_of_ceiling", "corrected")),
         ]
         for row in strata
     ]
     note = (
-        "Density is log10 of the share of tokens at which a feature fires. Rows of a second seed "
-        "are what the ceilings are made of."
+        "Density is log10 of the share of tokens at which a feature fires. A child’s share has no "
+        "floor: the controls look for the parent’s features elsewhere."
     )
     return Table(f"strata{sae}", "Every share by stratum", columns, cells, note)
 

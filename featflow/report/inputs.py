@@ -42,7 +42,7 @@ def page_files(folder: Path = PAGE) -> list[Path]:
 
 def page_digest() -> str:
     """Twelve hex digits over the report's, for the rule's parameters."""
-    return _digest(page_files())
+    return _digest(page_files(PAGE))
 
 
 def site_digest() -> str:

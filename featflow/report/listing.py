@@ -27,8 +27,12 @@ MADE_BY = {
     paths.SUMMARY: "features",
     paths.MATRIX: "correlation",
     paths.MATCHES: "correlation",
-    paths.FLOW_EDGES: "flow",
-    paths.FLOW_STRATA: "flow",
+    paths.SHARES: "shares",
+    paths.BOOTSTRAP: "shares",
+    paths.FROZEN: "transfer",
+    paths.FLOW_COUNTS: "flow",
+    paths.FLOW_EDGES: "edges",
+    paths.FLOW_STRATA: "edges",
     paths.FIGURE: "figure",
 }
 """The stage of files that do not say it themselves: those that other files name as their inputs,
@@ -40,8 +44,9 @@ MODEL_STAGES = {"base": "train"}
 BESIDE = {
     paths.TOKENIZER: "provenance.json",
     paths.WEIGHTS: "config.json",
-    paths.FLOW_EDGES: "features.parquet",
-    paths.FLOW_STRATA: "features.parquet",
+    paths.FLOW_COUNTS: "features.parquet",
+    paths.FLOW_EDGES: "edges.parquet",
+    paths.FLOW_STRATA: "edges.parquet",
 }
 """For files without provenance: the one that the same job wrote beside it."""
 

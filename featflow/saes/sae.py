@@ -31,8 +31,9 @@ def run(
         cfg: the stage's slice.
         model: the model folder.
         output: the SAE's folder.
-        shards: the activation shards, in order (with activations.keep).
-        tokens: the train tokens of each corpus, in the slice's order (without activations.keep).
+        shards: the activation shards, in order (where the slice has activations.keep).
+        tokens: the train tokens of each corpus, in the slice's order (where it has not: no shards
+            are kept, or this SAE wants other corpora or another context than theirs).
 
     Raises:
         Diverged: when the loss is no longer a number.
@@ -52,8 +53,10 @@ def run(
 
 def _data(cfg: SaeSlice, model: HookedModel, shards: list[Path], tokens: list[Path]) -> Shards:
     if cfg.activations.keep == bool(tokens) or bool(shards) == bool(tokens):
-        key = "--shards" if cfg.activations.keep else "--tokens"
-        raise FeatflowError(f"with activations.keep: {cfg.activations.keep} give {key}, alone")
+        kept = cfg.activations.keep
+        what = "is trained on shards" if kept else "makes its own activations"
+        key = "--shards" if kept else "--tokens"
+        raise FeatflowError(f"{cfg.model}/{cfg.name}: this SAE {what}; give {key}, alone")
     if shards:
         return StoredShards(shards, model.width)
     sequence = load_blocks(cfg.corpora, tokens, cfg.windows, cfg.activations_seed)

@@ -1,6 +1,6 @@
 """Correlation files with planted contents: from matrices of r, or from activations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +9,11 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
+from featflow.core import paths
+from featflow.core.artifacts import save_table
 from featflow.core.config.study import Flow
+from featflow.core.provenance import Provenance
+from featflow.core.slicer import Slices
 from featflow.core.slices import FlowPair, FlowSlice
 
 
@@ -104,9 +108,156 @@ def activations_pair(folder: Path, a: np.ndarray, b: np.ndarray, document: np.nd
     return write_pair(folder, r, a=counts(a), b=counts(b), tokens=len(a))
 
 
+class Known(NamedTuple):
+    """What is planted about two dictionaries on a domain; as `write_pair` takes it."""
+
+    r: np.ndarray
+    r_b: np.ndarray | None = None
+    a: Counts | None = None
+    b: Counts | None = None
+    lookup_a: np.ndarray | None = None
+    lookup_b: np.ndarray | None = None
+    tokens: int = 100_000
+
+
+def best_rows(a: str, b: str, domain: str, known: Known, flow: Flow) -> pd.DataFrame:
+    """The rows of best.parquet of two SAEs on a domain, from what is known of them."""
+    counts = known.a or many(known.r.shape[0]), known.b or many(known.r.shape[1])
+    of_b = known.r if known.r_b is None else known.r_b
+    looks = known.lookup_a, known.lookup_b
+    found = []
+    for i, r in enumerate((known.r, of_b.T)):
+        own, other = counts[i], counts[1 - i]
+        counting = (other.there >= flow.min_firings) & (_there(other) >= flow.min_documents)
+        r = np.where(counting & ~np.isnan(r), r, -np.inf).astype(np.float32)
+        none = np.isneginf(r.max(axis=1, initial=-np.inf))
+        found.append(
+            pd.DataFrame(
+                {
+                    **{"a": a, "b": b, "domain": domain, "side": "ab"[i]},
+                    "feature": np.arange(len(r), dtype=np.int32),
+                    **{"firings": own.own, "documents": own.documents, "tokens": known.tokens},
+                    "lookup_r": np.float32(0.3) if looks[i] is None else np.float32(looks[i]),
+                    "partner": np.where(none, -1, r.argmax(axis=1)).astype(np.int32),
+                    "r": np.where(none, np.nan, r.max(axis=1)).astype(np.float32),
+                }
+            )
+        )
+    partners = [rows["partner"].to_numpy() for rows in found]
+    for i, rows in enumerate(found):
+        back = partners[1 - i][partners[i]] == np.arange(len(rows))
+        rows["mutual"] = back & (partners[i] >= 0)
+    return pd.concat(found)
+
+
+BOOTSTRAP = ("replicate", "side", "kind", "stratum", "threshold", "features", "share")
+
+
+def write_best(
+    file: Path,
+    pairs: Mapping[tuple[str, str, str], Known],
+    provenance: Provenance,
+    flow: Flow | None = None,
+) -> Path:
+    """best.parquet of {(a, b, domain): what is known}."""
+    rows = [best_rows(*names, known, flow or Flow()) for names, known in pairs.items()]
+    save_table(file, pd.concat(rows, ignore_index=True), provenance)
+    return file
+
+
+Planting = Callable[[str, str, str], Known]
+"""What is known of two dictionaries, `model.sae` each, on a domain."""
+
+
+def write_shares(slices: Slices, sae: str, root: Path, known: Planting) -> None:
+    """What stages shares and transfer would write, for all pairs of a study's SAE.
+
+    The frozen dictionary finds every feature that lives; there is no bootstrap.
+    """
+    for pair in slices.compared(sae):
+        names = pair.model_dump()
+        cfg = slices.shares(sae, **names)
+        made = Provenance("shares", cfg)
+        shift = [(sae, sae, "shift")] if cfg.shift else []
+        keys = [
+            *((a, b, cfg.domain) for a, b in cfg.pairs),
+            *((a, b, d) for a, b in cfg.everywhere for d in cfg.domains if d != cfg.domain),
+        ]
+        ends = {(a, b): (f"{pair.parent}.{a}", f"{pair.child}.{b}") for a, b, _ in keys}
+        found = {(a, b, d): known(*ends[a, b], d) for a, b, d in keys}
+        found |= {key: _without(found[sae, sae, cfg.domain]) for key in shift}
+        at = {"study": slices.name, "sae": sae, **names}
+        write_best(root / paths.SHARES.at(**at), found, made, slices.study.flow)
+        nothing = pd.DataFrame({name: pd.Series(dtype=float) for name in BOOTSTRAP})
+        save_table(root / paths.BOOTSTRAP.at(**at), nothing, made)
+    for pair in slices.transferred(sae):
+        names = pair.model_dump()
+        of = known(f"{pair.parent}.{sae}", f"{pair.child}.{sae}", slices.study.flow.scope)
+        size, counts = len(of.r), of.a or many(len(of.r))
+        rows = pd.DataFrame({"feature": np.arange(size), "r": np.float32(1)})
+        for prefix in ("", "child_"):
+            rows[f"{prefix}firings"], rows[f"{prefix}documents"] = counts.own, counts.documents
+        rows["tokens"] = of.tokens
+        file = root / paths.FROZEN.at(study=slices.name, sae=sae, **names)
+        save_table(file, rows, Provenance("transfer", slices.transfer(sae, **names)))
+
+
+def _without(known: Known) -> Known:
+    """The same features, none of which correlates with any."""
+    return known._replace(r=known.r * 0, r_b=None if known.r_b is None else known.r_b * 0)
+
+
+def write_tables(slices: Slices, sae: str, root: Path, known: Planting) -> None:
+    """All tables of an SAE's flow and its controls, by the real stages from planted pairs.
+
+    The summaries of the models' features have to be there.
+    """
+    from featflow.analysis import controls, domains, edges, flow
+
+    def at(template: paths.Template, **names: str) -> Path:
+        return root / template.at(study=slices.name, sae=sae, **names)
+
+    cfg = slices.flow(sae)
+    written = {}
+    for a, b in ((str(pair.a), str(pair.b)) for pair in slices.lineage.pairs(sae)):
+        found, folder = known(a, b, cfg.flow.scope), at(paths.MATRIX, a=a, b=b).parent
+        written[a, b] = write_pair(folder, *found[:-1], partners=2, tokens=found.tokens)
+        made, file = Provenance("correlation", slices.correlation(a, b)), written[a, b].matches
+        save_table(file, pd.read_parquet(file), made)
+    files = [written[pair.a, pair.b] for pair in cfg.pairs]
+    fates = {"features": at(paths.FLOW_FEATURES), "counts": at(paths.FLOW_COUNTS)}
+    flow.run(
+        cfg,
+        matches=[file.matches for file in files],
+        matrices=[file.matrix for file in files],
+        **fates,
+        chains=at(paths.FLOW_CHAINS),
+    )
+    write_shares(slices, sae, root, known)
+    compared = [pair.model_dump() for pair in slices.compared(sae)]
+    shares = [at(paths.SHARES, **names) for names in compared]
+    controls.run(
+        slices.controls(sae),
+        shares=shares,
+        bootstraps=[at(paths.BOOTSTRAP, **names) for names in compared],
+        frozen=[at(paths.FROZEN, **pair.model_dump()) for pair in slices.transferred(sae)],
+        output=at(paths.FLOW_CONTROLS),
+    )
+    domains.run(slices.domains(sae), shares=shares, output=at(paths.FLOW_DOMAINS))
+    edges.run(
+        slices.edges(sae),
+        **fates,
+        controls=at(paths.FLOW_CONTROLS),
+        summaries=[at(paths.SUMMARY, model=model) for model in slices.edges(sae).models],
+        edges=at(paths.FLOW_EDGES),
+        typed=at(paths.FLOW_SHARES),
+        strata=at(paths.FLOW_STRATA),
+    )
+
+
 @pytest.fixture
 def run_flow(tmp_path) -> Callable:
-    """Run the stage on pairs {(role, a, b): Files}; gives the paths of its four tables."""
+    """Run the stage on pairs {(role, a, b): Files}; gives the paths of its three tables."""
     from featflow.analysis import flow
 
     def run(pairs: dict[tuple[str, str, str], Files], **settings) -> dict[str, Path]:
@@ -114,9 +265,12 @@ def run_flow(tmp_path) -> Callable:
             study="planted",
             sae="main",
             flow=Flow(**settings),
-            pairs=[FlowPair(role=role, a=a, b=b) for role, a, b in pairs],
+            pairs=[
+                FlowPair(role=role, a=a, b=b)  # type: ignore[arg-type]
+                for role, a, b in pairs
+            ],
         )
-        names = ("features.parquet", "edges.csv", "strata.csv", "chains.parquet")
+        names = ("features.parquet", "counts.csv", "chains.parquet")
         paths = {name.split(".")[0]: tmp_path / "flow" / name for name in names}
         files = list(pairs.values())
         flow.run(

@@ -16,12 +16,12 @@ def changed(slices: Slices, **keys) -> Slices:
 def test_the_parts_of_the_tiny_study(tiny):
     parts = estimate(tiny).parts
     n, m, rows = 32, 4 * 32, 50_000
-    assert parts["activations"] == 4 * rows * n * 2
-    assert parts["sae"] == 5 * 4 * (2 * n * m + n + m)
+    assert parts["activations"] == 5 * rows * n * 2
+    assert parts["sae"] == 6 * 4 * (2 * n * m + n + m)
     # twice where one side has seen a corpus more: base-lua, more-merged, and the span base-merged
     assert parts["correlation"] == (2 * 3 + 3) * 4 * m * m + 6 * 2 * m * 10 * 30
     english = round(150 * 970 * 0.2 / 3.2 * 24 / 64)  # rows that its validation split can give
-    assert parts["features"] == 5 * (english + 2 * 5_000) * (
+    assert parts["features"] == 6 * (english + 2 * 5_000) * (
         16 + 8 * 30
     )  # l1: L0 supposed to be 30
     assert parts["corpus"] == round(0.3 * 150 * (970 + 1970 + 1880))
@@ -72,7 +72,7 @@ def test_what_is_unknown_is_named(shipped, tmp_path, monkeypatch):
     text = "; ".join(found.unknown)
     assert "nilq/babylm-100M (corpus babylm)" in text
     assert "the vocabulary of mistralai/Mistral-7B-v0.1" in text
-    assert found.parts["activations"] == 4 * 15_000_000 * 1024 * 2
+    assert found.parts["activations"] == 7 * 15_000_000 * 1024 * 2
 
 
 def test_a_pretrained_model(tiny, model_folder):

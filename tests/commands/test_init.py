@@ -40,7 +40,10 @@ def test_two_folders(texts, config, capsys):
     init("mine", folders=[f"{texts}/notes", f"{texts}/Code-2"], config=config)
     study = load(config).studies["mine"]
     assert list(study.corpora) == ["notes", "code2"]
-    assert {n: m.kind for n, m in study.models.items()} == {"notes": "base", "code2": "finetune"}
+    assert {n: m.kind for n, m in study.models.items()} == {
+        **{"notes": "base", "code2": "finetune"},
+        "random": "random",
+    }
     assert [str(p) for p in Lineage(study).pairs()] == [
         "notes.main-code2.main",
         "notes.main-notes.reseed",
@@ -76,7 +79,7 @@ def test_a_model_that_exists(texts, config, model_folder):
     assert uncommented(written(config)) == []
     init("two", folders=[f"{texts}/notes", f"{texts}/talks"], model="owner/model", config=config)
     models = load(config).studies["two"].models
-    assert models["start"].corpora == ["notes"] and list(models) == ["start", "talks"]
+    assert models["start"].corpora == ["notes"] and list(models) == ["start", "talks", "random"]
 
 
 def test_the_hook_is_in_the_middle_and_the_sae_of_a_bearable_size(tmp_path):

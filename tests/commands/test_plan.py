@@ -186,7 +186,7 @@ def test_the_plan_of_the_demo_and_of_the_paper(tmp_path_factory):
     assert " jobs  to run " in demo and "its work alone" in demo
     assert "its last run" not in demo and "?" not in demo
     listed = run("demo", "--jobs")
-    assert sum(line.startswith("  sae ") for line in listed.splitlines()) == 5
+    assert sum(line.startswith("  sae ") for line in listed.splitlines()) == 8
     assert "the text of roneneldan/TinyStories" in run("paper", "--gpu", "a100")
     wrong = subprocess.run([*command, "--gpu", "a10"], cwd=folder, capture_output=True, text=True)
     assert wrong.returncode == 1 and "did you mean 'a100'" in wrong.stderr

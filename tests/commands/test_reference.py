@@ -12,13 +12,22 @@ from featflow.commands.examples import EXAMPLES
 from featflow.commands.reference import reference
 from featflow.commands.schema import schema
 from featflow.commands.words import FAMILIES, title_of, type_of
-from featflow.core.config import corpora, figures, merging, models, saes, tokenizers
+from featflow.core.config import (
+    corpora,
+    figures,
+    interpreting,
+    merging,
+    models,
+    saes,
+    tokenizers,
+)
 from featflow.core.config.load import _extended
 from featflow.core.config.study import Study
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "config.md"
 MODULES = {
-    m.__name__.rpartition(".")[2]: m for m in (corpora, tokenizers, models, merging, saes, figures)
+    m.__name__.rpartition(".")[2]: m
+    for m in (corpora, tokenizers, models, merging, saes, figures, interpreting)
 }
 
 

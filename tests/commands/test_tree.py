@@ -4,11 +4,14 @@ from featflow.commands.tree import corpora, network, pairs, tree
 from featflow.core.config import Study
 
 DEMO = """\
-  babypython        base on babylm, python                               SAEs main, reseed
+  babypython        base on babylm, python                               SAEs main, reseed, reseed2
   ├─ lua            fine-tune on lua                                     SAE main
   │  └─ luastories  merge of lua and tinystories (slerp, t equilibrium)  SAE main
   └─ tinystories    fine-tune on tinystories                             SAE main
-     └─ luastories  ↑ shown above; this is its parent too"""
+     └─ luastories  ↑ shown above; this is its parent too
+  random            control: random weights, like babypython             SAE main
+  unrelated         control: babypython retrained from another seed      no SAE
+  unrelatedlua      control: lua unrelated                               SAE main"""
 
 
 def test_the_demo(demo):
@@ -56,8 +59,11 @@ def test_corpora_and_the_tokenizer(demo, shipped):
 
 def test_pairs(demo):
     lines = pairs(demo)
-    assert [line.split()[0] for line in lines] == ["edge"] * 4 + ["span", "control"]
-    assert lines[0] == "  edge     babypython.main – lua.main"
+    assert [line.split()[0] for line in lines] == [
+        *["edge"] * 4,
+        *("span", "control", "control", "random", "unrelated", "random", "random"),
+    ]
+    assert lines[0] == "  edge       babypython.main – lua.main"
     assert pairs(demo.model_copy(update={"saes": {}})) == ["  none: no SAE on both ends of an edge"]
 
 

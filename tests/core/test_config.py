@@ -30,6 +30,8 @@ def study() -> dict:
             "main": {"kind": "relu"},
             "reseed": {"extends": "main", "seed": 1, "control_of": "main", "models": ["root"]},
         },
+        "cases": {"sign": {"tokens": ["="]}},
+        "interpret": {},
     }
 
 
@@ -158,7 +160,12 @@ def test_extends_in_a_cycle():
 def test_a_figure_of_what_the_study_does_not_have():
     drawn = {"draw": {"a": {"kind": "sweep"}, "b": {"kind": "density"}}}
     few = set_at(set_at(config(), "figures", drawn), "saes", {})
-    del few["studies"]["one"]["models"]["both"]
+    for path in ("models/both", "cases", "interpret"):
+        *above, last = path.split("/")
+        inner = few["studies"]["one"]
+        for key in above:
+            inner = inner[key]
+        del inner[last]
     with pytest.raises(ConfigError) as error:
         load(few)
     assert "figures.draw.a: it draws a merge whose method has a t" in str(error.value)

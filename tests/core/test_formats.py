@@ -52,11 +52,15 @@ def test_a_description_is_whole(described):
 
 
 def test_columns_that_the_code_names_are_the_described_ones():
-    from featflow.analysis import chains, tables
+    from featflow.analysis import chains, edge_tables, lines, tables
 
     for template, columns in (
-        (paths.FLOW_EDGES, tables.EDGE_COLUMNS),
-        (paths.FLOW_STRATA, tables.STRATA_COLUMNS),
+        (paths.FLOW_COUNTS, tables.COUNT_COLUMNS),
+        (paths.FLOW_CONTROLS, lines.COLUMNS),
+        (paths.FLOW_DOMAINS, lines.COLUMNS),
+        (paths.FLOW_EDGES, edge_tables.EDGE_COLUMNS),
+        (paths.FLOW_SHARES, edge_tables.EDGE_COLUMNS),
+        (paths.FLOW_STRATA, edge_tables.STRATA_COLUMNS),
         (paths.FLOW_FEATURES, tables.FEATURE_COLUMNS),
         (paths.FLOW_CHAINS, chains.COLUMNS),
     ):

@@ -187,6 +187,7 @@ def test_a_file_made_from_another_version_of_what_is_read_beside_it():
 def test_every_template_is_told_from_the_others(template):
     given = {"study": "one", "a": "x.main", "b": "y.other", "hook": "blocks.0.hook", "shard": "3"}
     given |= {key: key for key in ("corpus", "split", "model", "sae", "figure", "format")}
+    given |= {key: key for key in ("parent", "child", "case")}
     path = template.at(**given)
     found = names.parsed(path)
     assert found.template is template and template.at(**found.names) == path
@@ -195,7 +196,8 @@ def test_every_template_is_told_from_the_others(template):
 
 def test_the_stages_of_all_that_says_what_it_is_of():
     without = {
-        *(paths.TOKENIZER, paths.WEIGHTS, paths.FLOW_EDGES, paths.FLOW_STRATA, paths.REPORT),
+        *(paths.TOKENIZER, paths.WEIGHTS, paths.FLOW_COUNTS, paths.FLOW_EDGES, paths.FLOW_STRATA),
+        *(paths.EXPLORER, paths.REPORT),
     }
     assert set(producers.STAGES) == set(names.TEMPLATES) - without
 

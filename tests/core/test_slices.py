@@ -5,7 +5,8 @@ import json
 import pytest
 
 from featflow.core.config import ConfigError, load
-from featflow.core.slicer import Slices, seed_from
+from featflow.core.slicer import Slices
+from featflow.core.slicer_analysis import seed_from
 from tests.core.test_config import config, set_at
 
 
@@ -28,7 +29,17 @@ def every_slice(s: Slices) -> dict:
         "metrics": s.metrics("root", "main"),
         "features": s.features("root", "main"),
         "correlation": s.correlation("root.main", "lua.main"),
+        "shares": s.shares("main", "root", "lua"),
+        "transfer": s.transfer("main", "root", "lua"),
         "flow": s.flow("main"),
+        "controls": s.controls("main"),
+        "domains": s.domains("main"),
+        "edges": s.edges("main"),
+        "case": s.case("sign"),
+        "interpret": s.interpret("lua", "main"),
+        "categories": s.categories("main"),
+        "dashboards": s.dashboards("lua", "main"),
+        "explorer": s.explorer(),
         "figure": s.figure("flow"),
     }
 
@@ -50,6 +61,10 @@ def test_a_default_written_out_changes_no_slice():
     assert changed_by("flow/threshold", 0.8) == set()
 
 
+JUDGED = {"flow", "controls", "domains", "edges", "case", "dashboards", "explorer"}
+RESEEDED = {"shares", "controls", "domains", "case"}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "stages"),
     [
@@ -62,10 +77,24 @@ def test_a_default_written_out_changes_no_slice():
         ("evaluation/sweep_points", 5, {"sweep"}),
         ("saes/main/seed", 3, {"sae"}),
         ("saes/main/models", ["root", "lua", "more", "both"], set()),
-        ("flow/threshold", 0.7, {"flow"}),
-        ("flow/scope", "union", {"correlation", "flow"}),
-        ("probe/tokens_per_corpus", 99, {"features"}),
-        ("activations/window", 12, {"activations", "sae", "metrics", "features"}),
+        ("flow/threshold", 0.7, JUDGED),
+        ("flow/threshold", 0.72, {*JUDGED, "shares"}),
+        ("flow/scope", "union", {"correlation", "shares", "transfer", *JUDGED}),
+        ("probe/tokens_per_corpus", 99, {"features", "transfer"}),
+        (
+            "activations/window",
+            12,
+            {"activations", "sae", "metrics", "features", "transfer", "case"},
+        ),
+        ("controls/thresholds", [0.6], {"shares", "controls", "domains"}),
+        ("controls/shift", False, {"shares", "controls"}),
+        ("controls/bootstrap", 0, {"shares", "controls"}),
+        ("controls/transfer", False, {"controls"}),
+        ("cases/sign/passages", 2, {"case"}),
+        ("interpret/records/top", 4, {"interpret", "categories"}),
+        ("explorer/top", 4, {"dashboards"}),
+        ("saes/second", {"extends": "main", "seed": 2, "control_of": "main"}, RESEEDED),
+        ("models/noise", {"kind": "random", "like": "root"}, {"controls", "domains"}),
     ],
 )
 def test_an_edit_reaches_the_stages_that_read_it(path, value, stages):

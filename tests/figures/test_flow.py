@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from featflow.core import paths
+from featflow.figures.flow_words import label, standing_beside
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +72,15 @@ def test_heights_are_to_one_scale_and_bands_do_not_overlap_at_a_node(drawn):
 def test_a_share_stands_beside_its_ceiling(drawn, tables):
     edges, _, _ = tables
     row = edges.set_index("edge").loc["babypython-lua"]
-    share, ceiling = f"{row['share']:.0%}"[:-1], f"{row['ceiling']:.0%}"[:-1]
+    share, ceiling = (f"{row[name]:.1%}"[:-1] + "\u202f%" for name in ("share", "ceiling"))
     text = bands(drawn)["babypython-lua", "derived"].text
     begins = (
         f"{row['persisting']} of {row['parent_features']} features of babypython persist into lua"
     )
     assert text.startswith(begins)
-    assert f"({share}\u202f%; ceiling {ceiling}\u202f%)" in text
+    low, high = (f"{row[name]:.1%}"[:-1] + "\u202f%" for name in ("low", "high"))
+    assert f"{share} (95 % interval {low} to {high}, over SAE seeds)" in text
+    assert f"no floor, ceiling {ceiling}<br>" in text
     labels = [label.text for label in drawn.layout.annotations]
     shares = [label for label in labels if "%" in label]
     assert len(shares) == len(edges)
@@ -85,6 +88,28 @@ def test_a_share_stands_beside_its_ceiling(drawn, tables):
     borrowed = bands(drawn)["lua-both", "disappearing"].text  # only the base has a reseed
     assert borrowed.endswith("(of babypython))")
     assert f"<b>lua</b><br>{row['child_features']} living" in labels
+
+
+def test_an_edge_in_words_with_all_that_it_stands_beside():
+    row = {
+        **{"edge": "base-lua", "parent": "base", "child": "lua", "persisting": 30, "share": 0.3},
+        **{"low": 0.25, "high": 0.36, "interval": "seeds", "floor": 0.1, "corrected": 0.5},
+        **{"floor_of": "unrelated other", "ceiling": 0.5, "ceiling_of": "base"},
+    }
+    p = "\u202f%"
+    assert standing_beside(row) == [
+        f"30.0{p} (95 % interval 25.0{p} to 36.0{p}, over SAE seeds)",
+        f"floor 10.0{p} (other), ceiling 50.0{p}, corrected 50.0{p}",
+    ]
+    assert label(row) == [f"30 persist (30{p})", f"floor 10{p}, ceiling 50{p}"]
+    lent = {**row, "ceiling_of": "tales"}
+    assert "ceiling 50.0\u202f% (of tales)" in standing_beside(lent)[1]
+    untrained = {**row, "floor_of": "random noise"}
+    assert standing_beside(untrained)[1].startswith(f"floor 10.0{p} (random weights), ")
+    assert label(lent)[1].endswith("%*")
+    alone = {**row, "floor": np.nan, "ceiling": np.nan, "corrected": np.nan, "interval": np.nan}
+    assert standing_beside(alone)[1] == "no floor, no reseed to compare"
+    assert label(alone)[1] == "no floor, no ceiling"
 
 
 def test_what_stands_around_it(drawn, tables):
@@ -115,18 +140,27 @@ def test_a_flow_without_edges(planted, tmp_path):
 
 
 def test_without_an_edge_the_page_says_so(planted, tmp_path):
+    from featflow.analysis import edge_tables as edges
     from featflow.analysis import flow as analysis
+    from featflow.analysis.lines import joined
     from featflow.core.slices import FlowSlice
     from featflow.figures import flow
 
-    files = [
-        tmp_path / "results/planted/flow/main" / name
-        for name in ("edges.csv", "features.parquet", "chains.parquet", "strata.csv")
-    ]
+    controls = joined([])
+    folder = tmp_path / "results/planted/flow/main"
+    at = {name: folder / f"{name}.parquet" for name in ("features", "chains")}
+    at["counts"], at["edges"] = folder / "counts.csv", folder / "edges.csv"
     cfg = FlowSlice(study="planted", sae="main", flow=planted.study.flow, pairs=[])
-    named = dict(zip(("edges", "features", "chains", "strata"), files, strict=True))
-    analysis.run(cfg, matches=[], matrices=[], **named)
-    figure = flow.draw(planted.slices.figure("flow"), [str(file) for file in files[:3]])
+    analysis.run(
+        cfg,
+        **{"matches": [], "matrices": [], "counts": at["counts"]},
+        **{"features": at["features"], "chains": at["chains"]},
+    )
+    edges.edge_table(pd.read_csv(at["counts"]), edges.Beside(controls, cfg), {}).to_csv(
+        at["edges"], index=False
+    )
+    files = [str(at[name]) for name in ("edges", "features", "chains")]
+    figure = flow.draw(planted.slices.figure("flow"), files)
     assert len(figure.data) == 0 and figure.layout.height < 250
     (said,) = figure.layout.annotations
     assert said.text.startswith("Nothing to draw") and "main" in said.text

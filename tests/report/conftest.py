@@ -18,7 +18,7 @@ from featflow.core.slicer import Slices
 from featflow.core.slices import ReportSlice
 from featflow.report.inputs import inputs
 
-from ..analysis.conftest import write_pair
+from ..analysis.conftest import Known, write_tables
 
 NAME = "planted"
 EVIL = "</script><img src=x onerror=alert(1)>"
@@ -146,24 +146,14 @@ def _write_saes(it: Planted) -> None:
 
 
 def _write_flow(it: Planted) -> None:
-    from featflow.analysis import flow
-
-    cfg = it.slices.flow("main")
-    matches, matrices = [], []
-    for pair in cfg.pairs:
-        models = "-".join(name.split(".")[0] for name in (pair.a, pair.b))
-        count = FOUND.get("reseed" if pair.role == "control" else models, 10)
+    def known(a: str, b: str, _: str) -> Known:
+        models = [name.split(".")[0] for name in (a, b)]
+        count = FOUND["reseed"] if models[0] == models[1] else FOUND.get("-".join(models), 10)
         r = np.diag(np.where(np.arange(FEATURES) < count, 0.9, 0.1)).astype(np.float32)
         lookup = np.where(np.arange(FEATURES) < 20, 0.9, 0.3)
-        folder = it.path(paths.MATRIX, a=pair.a, b=pair.b).parent
-        written = write_pair(folder, r, lookup_a=lookup, lookup_b=lookup, partners=2)
-        correlation = Provenance("correlation", it.slices.correlation(pair.a, pair.b))
-        save_table(written.matches, pd.read_parquet(written.matches), correlation)
-        matches.append(written.matches)
-        matrices.append(written.matrix)
-    names = ("FEATURES", "EDGES", "STRATA", "CHAINS")
-    tables = {n.lower(): it.path(getattr(paths, f"FLOW_{n}"), sae="main") for n in names}
-    flow.run(cfg, matches=matches, matrices=matrices, **tables)
+        return Known(r, lookup_a=lookup, lookup_b=lookup)
+
+    write_tables(it.slices, "main", it.root, known)
 
 
 def _write_figures(it: Planted) -> None:

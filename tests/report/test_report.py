@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from featflow.core.artifacts import ArtifactError, load_provenance
+from featflow.report import flow
 from featflow.report import inputs as inputs_module
 from featflow.report import report as stage
+from featflow.report.findings import finding
 from featflow.report.saes import explained_loss
 from featflow.report.tables import curve, percent
 
@@ -29,8 +31,9 @@ def test_the_head_says_what_came_out_beside_its_ceiling(page):
     assert "2 corpora (code and prose) with 2,468 training tokens in all, vocabulary 300." in text
     assert "5 sparse autoencoders of 100 features each on blocks.0.mlp.hook_post, 1 of them" in text
     assert (
-        f"base → tuned: 30 of 100 living features ({SHARE('30.0')}) persist; a second seed of the "
-        f"same SAE finds {SHARE('80.0')} again." in text
+        f"base → tuned: 30 of 100 living features ({SHARE('30.0')}; 95 % interval over SAE seeds: "
+        f"{SHARE('30.0')} to {SHARE('30.0')}) persist; another seed of the same SAE finds "
+        f"{SHARE('80.0')} again." in text
     )
     assert f"again → both: 40 of 100 living features ({SHARE('40.0')}) persist" in text
     assert f"finds {SHARE('80.0')} again, measured on base." in text
@@ -91,22 +94,52 @@ def test_every_share_of_the_flow_stands_beside_its_ceiling(page):
         ("tuned → both", 50, "*"),
         ("again → both", 40, "*"),
     ):
-        row = dict(zip(header[:6], page.row("edgesmain", edge), strict=False))
+        row = dict(zip(header[:11], page.row("edgesmain", edge), strict=False))
         assert row["living"] == "100" and row["persist"] == str(found)
         assert row["share"] == SHARE(f"{found}.0")
         assert row["ceiling"] == SHARE("80.0") + lent
         assert row["of ceiling"] == SHARE(f"{found / 0.8:.1f}")
+        assert row["floor"] == row["corrected"] == "–"  # the study has none
+        # all pairs of seeds find equally many; of the merge's parents there is one seed
+        assert row["95 % interval"] == ("–" if lent else f"{found}.0 to {SHARE(f'{found}.0')} s")
+        assert row["frozen"] == SHARE("100.0")
+        # of a stable feature 80 of 100 are found by the reseed
+        assert row["stable"] == ("–" if lent else SHARE(f"{found / 0.8:.1f}"))
     assert "*: no second seed of either model; the ceiling of base." in words(page)
     # the first 20 features are look-ups: all of them persist, of the contextual 80 ten do
-    assert page.row("lookupsmain", "base → tuned")[1:4] == ["20", SHARE("100.0"), SHARE("100.0")]
-    assert page.row("lookupsmain", "base → tuned")[7:10] == ["80", SHARE("12.5"), SHARE("75.0")]
+    row = page.row("lookupsmain", "base → tuned")
+    assert row[1:5] == ["20", SHARE("100.0"), "–", SHARE("100.0")]
+    assert row[9:13] == ["80", SHARE("12.5"), "–", SHARE("75.0")]
     assert page.row("chainsmain", "both", "are traced to a parent")[2:] == [
         "50",
         "100",
         SHARE("50.0"),
     ]
     strata = page.row("stratamain", "base → again", "parent’s that persist", "all", "all")
-    assert strata[4:] == ["100", "60", SHARE("60.0"), SHARE("80.0"), SHARE("75.0")]
+    assert strata[4:] == ["100", "60", SHARE("60.0"), "–", SHARE("80.0"), SHARE("75.0"), "–"]
+
+
+def test_an_edge_in_words_with_all_that_it_stands_beside():
+    row = {
+        **{"edge": "base-lua", "persisting": 30, "parent_features": 100, "share": 0.3},
+        **{"low": 0.25, "high": 0.36, "interval": "documents", "floor": 0.1},
+        **{"floor_of": "unrelated other", "ceiling": 0.5, "ceiling_of": "base", "corrected": 0.5},
+        **{"l0_parent": 20.0, "l0_child": 25.0, "l0_differs": True},
+    }
+    assert finding(row) == (
+        f"base → lua: 30 of 100 living features ({SHARE('30.0')}; 95 % interval over documents: "
+        f"{SHARE('25.0')} to {SHARE('36.0')}) persist; another seed of the same SAE finds "
+        f"{SHARE('50.0')} again, the unrelated model other has {SHARE('10.0')} of them: "
+        f"{SHARE('50.0')} of the way from the floor to the ceiling."
+    )
+    without = {**row, "ceiling": np.nan, "ceiling_of": np.nan, "corrected": np.nan}
+    without["floor_of"] = "random noise"
+    assert finding(without).endswith(
+        f"is not known; a model with random weights has {SHARE('10.0')} of them."
+    )
+    assert [flow.floor(row).text, flow.interval(row).text, flow.l0(row).text] == [
+        *(f"{SHARE('10.0')} u", f"25.0 to {SHARE('36.0')} d", "20.0, 25.0 !"),
+    ]
 
 
 def test_settings_that_differ_from_the_other_study(planted, page):
@@ -129,7 +162,7 @@ def test_text_from_outside_stays_text(report, page):
 def test_the_page_asks_for_nothing(report, page):
     for _, attrs in page.elements:
         assert {"src", "data", "poster", "srcset", "action"}.isdisjoint(attrs)
-        assert attrs.get("href", "#").startswith("#")
+        assert attrs.get("href", "#").startswith("#") or attrs["href"] == "explorer.html"
     style = re.search(r"<style>(.*?)</style>", report.read_text(encoding="utf-8"), re.DOTALL)[1]
     assert "@import" not in style and "url(" not in style
     (policy,) = (a["content"] for t, a in page.elements if a.get("http-equiv"))
@@ -150,7 +183,7 @@ def test_it_can_be_read_without_seeing_it(page):
             assert attrs["role"] in ("region", "group")
             assert attrs.get("aria-label") or attrs["aria-labelledby"] in ids
         if tag == "a":
-            assert attrs["href"][1:] in ids
+            assert attrs["href"] == "explorer.html" or attrs["href"][1:] in ids
         if tag == "svg":
             assert attrs.get("aria-hidden") == "true" or attrs["aria-label"]
     assert ("html", {"lang": "en"}) in page.elements

@@ -19,6 +19,13 @@ OTHER_SCOPES = (
     "correlation base.main tuned.main, correlation base.main ball.main,"
     " correlation other.main ball.main, correlation found.wide more.wide"
 )
+JUDGES = "flow *, controls *, domains *, edges *, case *, dashboards *, explorer"
+JUDGING = "and what judges features: `controls`, `domains`, `edges`, `case`, the explorer"
+OTHER_TRANSFERS = (
+    "transfer main base tuned, transfer main base aparttuned, transfer main base noise,"
+    " transfer main other ball, transfer main other noise, transfer wide found more"
+)
+PROBES = "features *, transfer *"
 EXTRA = {"kind": "generated", "language": "lua"}
 
 STUDY = [
@@ -98,23 +105,143 @@ TOKENIZER = [
     ),
 ]
 
+EDGES = (
+    "shares main base other, shares main base tuned, shares main tuned ball,"
+    " shares main other ball, shares wide *"
+)
+
 COMPARISON = [
-    *keys("probe", "features *", "`features` of every model", corpora=["english", "web"]),
-    *keys("probe", "features *", "`features` of every model", tokens_per_corpus=900),
+    *keys("probe", PROBES, "`features` of every model, `transfer`", corpora=["english", "web"]),
+    *keys("probe", PROBES, "`features` of every model, `transfer`", tokens_per_corpus=900),
     *change(
         *("`all`, spelt out", {"probe.corpora": ["web", "notes", "english"]}, "", "nothing"),
     ),
-    *keys("flow", "flow *", "`flow`", threshold=0.7, min_firings=9, min_documents=9),
+    *keys("flow", JUDGES, f"`flow`, {JUDGING}", threshold=0.7),
     *keys(
-        *("flow", f"{OTHER_SCOPES}, flow *"),
-        "`correlation` where the corpora are others, `flow`",
+        *("flow", f"{JUDGES}, shares *", f"`shares`, `flow`, {JUDGING}"),
+        **{"min_firings": 9, "min_documents": 9},
+    ),
+    *keys(
+        *("flow", f"{OTHER_SCOPES}, {JUDGES}, shares *, {OTHER_TRANSFERS}"),
+        "`correlation` and `transfer` where the corpora are others, `shares`, `flow`",
         scope="intersection",
     ),
-    *keys("flow", "correlation *", "`correlation`", partners=5),
+    *keys(
+        *("flow", f"correlation *, {EDGES}", "`correlation`, `shares` of the edges"),
+        partners=5,
+    ),
     *keys(
         *("", "correlation base.main found.wide", "`correlation` of a new pair, `report`"),
         pairs=[["base.main", "found.wide"]],
     ),
+]
+
+FLOWING = "controls main, domains main, case *, categories main, dashboards * main, explorer"
+CONTROLS = [
+    *keys(
+        *("controls", f"{EDGES}, controls *, domains *", "`shares`, `controls`, `domains`"),
+        thresholds=[0.6],
+    ),
+    *keys(
+        *("controls", f"{EDGES}, controls *", "`shares` of the edges, `controls`"),
+        **{"bootstrap": 9, "shift": False},
+    ),
+    *keys("controls", "controls *", "`controls`", transfer=False),
+    *keys(
+        *("models.lone", "figure lineage *, report", "what shows the models"),
+        control_of="base",
+    ),
+    *keys(
+        *(
+            "models.aparttuned",
+            f"{FLOWING}, figure lineage *, interpret aparttuned main, figure scores *",
+        ),
+        "`controls`, `domains`, and all that has models whose features flow",
+        control_of=gone,
+    ),
+    *keys(
+        *("models.apartball", "figure lineage *, report"),
+        "what shows the models; `controls` and `domains`, where it has an SAE",
+        control_of="ball",
+    ),
+    *keys("models.noise", "random noise", "its `random`", seed=1),
+    *keys("models.strange", "random strange", "its `random`", like="base"),
+    *keys(
+        *("saes.data", "sae base data, controls main, domains main, shares main base *"),
+        "that `sae`; `shares`, `controls`, `domains` where it is one of another edge, or of none",
+        corpora=["english", "web"],
+    ),
+    *keys(
+        *("saes.wide", "sae * wide, features * wide", "that `sae`, its `features`"),
+        context="truncated",
+    ),
+]
+
+CASES = [
+    *keys("cases.sign", "case sign", "that `case`", tokens=["=", "=="], sae="wide"),
+    *keys("cases.sign", "case sign", "that `case`", model="tuned", passages=2),
+    *keys("cases.words", "case words", "that `case`", text="in the"),
+    *keys("cases.known", "case known", "that `case`", feature="tuned/4"),
+    *change(
+        *("a new case", {"cases.more": {"tokens": ["def"]}}, "case more, explorer, report"),
+        "that `case`, `explorer`, `report`",
+    ),
+]
+
+RECORDS = {"top": 4, "interval": 4, "random": 4, "same_token": 4}
+PROVIDER = {
+    **{"base_url": "http://here", "explainer": "more", "simulator": "more"},
+    **{"simulation": "whole", "max_usd": 1.0, "concurrency": 2, "timeout": 9.0, "retries": 1},
+    **{"prices": {"some": {"input": 1, "output": 2}, "more": {"input": 1, "output": 1}}},
+}
+INTERPRETS = "interpret *, categories *"
+SHOWING = "dashboards * main, dashboards * wide, figure scores *, report"
+INTERPRETATION = [
+    *keys(
+        *(
+            "interpret",
+            "categories *, dashboards ball *, dashboards other *, figure scores *, report",
+        ),
+        "what shows explanations, and new `interpret`",
+        models=["base", "tuned"],
+    ),
+    *keys(
+        *("interpret", f"categories *, {SHOWING}, interpret * wide"),
+        "what shows explanations, and new `interpret`",
+        sae="wide",
+    ),
+    *keys("interpret", INTERPRETS, "`interpret`, `categories`", seed=1, select={"random": 3}),
+    *keys("interpret", INTERPRETS, "`interpret`, `categories`", scores=["detection"]),
+    *keys("interpret", INTERPRETS, "`interpret`, `categories`", categorise=True),
+    *change(
+        *("`kind` of the provider", {"interpret.provider": {"kind": "lookup"}}, INTERPRETS),
+        "`interpret`, `categories`",
+    ),
+    *keys(
+        *("interpret.provider.prices.some", INTERPRETS, "`interpret`; answers are not paid again"),
+        **{"input": 3, "output": 3},
+    ),
+    *keys(
+        *("interpret.categories.code", INTERPRETS, "`interpret`; answers are not paid again"),
+        **{"tokens": ["=="], "explanation": ["code"]},
+    ),
+    *keys(
+        *("interpret", INTERPRETS, "`interpret`; answers are not paid again"),
+        categories={"more": {"tokens": ["=="]}},
+    ),
+    *keys("interpret.provider", INTERPRETS, "`interpret`, `categories`", **PROVIDER),
+    *keys("interpret.records", INTERPRETS, "`interpret`, `categories`", **RECORDS),
+    *keys(
+        "interpret", "interpret tuned main", "`interpret` of that model", features={"tuned": [3]}
+    ),
+]
+
+EXPLORER = [
+    *keys(
+        *("explorer", "dashboards *", "`dashboards` of every dictionary"),
+        **{"top": 3, "intervals": 3, "per_interval": 3, "around": 9, "logits": 4},
+    ),
+    *keys("explorer", "explorer", "`explorer`; pages that are new", saes=["main"]),
 ]
 
 FIGURES = [
@@ -123,8 +250,12 @@ FIGURES = [
     *keys("figures.draw.sweep", "figure sweep *", "that `figure`", model="ball"),
     *keys("figures.draw.training", "figure training *", "that `figure`", sae="wide"),
     *keys("figures.draw.density", "figure density *", "that `figure`", sae="wide"),
+    *keys("figures.draw.controls", "figure controls *", "that `figure`", sae="wide"),
+    *keys("figures.draw.case", "figure case *", "that `figure`", case="words"),
     *keys(
-        "figures", "", "what it changes: here nothing, the study draws these by itself", draw=gone
+        *("figures", "figure caseknown *, figure casesign *, figure casewords *, report"),
+        "what it changes: here only the cases, the study draws the others by itself",
+        draw=gone,
     ),
     *change(
         "`kind` of a figure",
@@ -133,8 +264,13 @@ FIGURES = [
             "figures.draw.flow": {"kind": "lineage"},
             "figures.draw.sweep": {"kind": "training"},
             "figures.draw.density": {"kind": "sweep"},
+            "figures.draw.controls": {"kind": "density"},
+            "figures.draw.case": {"kind": "scores"},
+            "figures.draw.scores": {"kind": "controls"},
         },
-        *("figure lineage *, figure flow *, figure sweep *, figure density *", "that `figure`"),
+        "figure lineage *, figure flow *, figure sweep *, figure density *, figure controls *,"
+        " figure case *, figure scores *",
+        "that `figure`",
     ),
     *change(
         *("a new figure", {"figures.draw.extra": {"kind": "density", "sae": "wide"}}),
@@ -154,6 +290,10 @@ PARTS = {
     "Models": MODELS,
     "Activations and SAEs": SAES,
     "Probe, flow, pairs": COMPARISON,
+    "Controls": CONTROLS,
+    "Cases": CASES,
+    "Interpretation": INTERPRETATION,
+    "Explorer": EXPLORER,
     "Figures": FIGURES,
 }
 

@@ -8,16 +8,18 @@ TRAINING: dict[str, Any] = {
     **{"epochs": 2, "batch": 32, "learning_rate": 1e-3, "warmup_steps": 5, "weight_decay": 0.2},
     **{"betas": [0.9, 0.95], "gradient_clip": None, "precision": "float32"},
 }
-EVERY_SAE = "activations *, sae *, features *"
+EVERY_SAE = "activations *, sae * main, sae base reseed, sae * wide, features *"
+WINDOWED = f"{EVERY_SAE}, sae base data, transfer *, case *"
 WINDOWS = "`activations`, `sae`, `metrics`, `features` of every model"
-OF_MAIN = "sae * main, sae base reseed"
+ITS_ARMS = "sae base data"
+OF_MAIN = f"sae * main, sae base reseed, {ITS_ARMS}"
 OF_MERGE = "its `merge`; its `sweep`, if it has a t"
 ITS_SAE = "`sae` on every model that has it"
 
 MODELS = [
     *keys("models.base", "train base", "its `train`", seed=1, corpora=["english"]),
     *keys(
-        *("models.base.architecture", "train base", "its `train`"),
+        *("models.base.architecture", "train base, random noise", "its `train`, `random`s like it"),
         **{
             "hidden": 256,
             "intermediate": 512,
@@ -27,11 +29,17 @@ MODELS = [
             "tied": True,
         },
     ),
-    *keys("models.base.architecture", "train base", "its `train`", context=512),
+    *keys(
+        *("models.base.architecture", "train base, random noise", "its `train`, `random`s like it"),
+        context=512,
+    ),
     *change(
         "the shortest `context` of all models",
         {"models.base.architecture.context": 128},
-        *(f"train base, {EVERY_SAE}", f"its `train`, or `pretrained`; {WINDOWS}"),
+        *(
+            f"train base, random noise, {WINDOWED}",
+            f"its `train`, or `pretrained`; {WINDOWS}",
+        ),
     ),
     *change(
         "the shortest `context`, with `context: truncated`",
@@ -43,19 +51,28 @@ MODELS = [
         *("models.tuned", "finetune tuned, tokens notes selection", "its `finetune`"),
         corpora=["notes"],  # the selection split is made for the first time
     ),
-    *keys("models.tuned", "finetune tuned", "its `finetune`", seed=1, parent="other"),
+    *keys("models.tuned", "finetune tuned", "its `finetune`", seed=1),
+    *keys(
+        *("models.tuned", "finetune tuned, shares main other *, transfer main other *"),
+        "its `finetune`; what compares the edge",
+        parent="other",
+    ),
     *keys("models.tuned.training", "finetune tuned", "its `finetune`", **TRAINING),
     *keys("models.found", "pretrained found", "its `pretrained`", name="some/model", revision="v1"),
     *keys("models.found", "pretrained found", "its `pretrained`", context=512),
     *change(
         "the shortest `context` of all models",
         {"models.found.context": 128},
-        *(f"pretrained found, {EVERY_SAE}", f"its `train`, or `pretrained`; {WINDOWS}"),
+        *(f"pretrained found, {WINDOWED}", f"its `train`, or `pretrained`; {WINDOWS}"),
     ),
     *keys(
-        *("models.found", "correlation found.wide more.wide, figure lineage *"),
-        "`correlation` where the scope is another, the `figure` of the lineage; `activations` and"
-        " `sae` with `data: lineage`",
+        *(
+            "models.found",
+            "correlation found.wide more.wide, shares wide found more, figure lineage *,"
+            " transfer wide found more, dashboards * wide, explorer",
+        ),
+        "`correlation`, `shares`, `transfer` where the scope is another, the `figure` of the"
+        " lineage; `activations` and `sae` with `data: lineage`",
         corpora=["notes"],
     ),
     *keys("models.ball", "sweep ball, merge ball", OF_MERGE, parents=backwards),
@@ -99,12 +116,16 @@ MODELS = [
     ),
     *change(
         *("`kind` of a model", {"models.more": {"kind": "base", "corpora": ["english"]}}),
-        *("train more, flow wide", "its `train`, `pretrained`, `finetune` or `merge`"),
+        *("train more, dashboards found wide", "its `train`, `pretrained`, `finetune` or `merge`"),
     ),
     *change(
         "`kind` of a model",
         {"models.soup": {"kind": "finetune", "parent": "base", "corpora": ["web"]}},
         *("finetune soup", "its `train`, `pretrained`, `finetune` or `merge`"),
+    ),
+    *change(
+        *("`kind` of a model", {"models.lone": {"kind": "random", "like": "base"}}),
+        *("random lone", "its `train`, `pretrained`, `finetune` or `merge`"),
     ),
     *change(
         *(
@@ -141,8 +162,10 @@ MODELS = [
     *change("the order of an entry's keys", {"models.base": backwards}, "", "nothing"),
 ]
 
+EDGES_OF_BASE = "shares main base other, shares main base tuned"
+
 SAES = [
-    *keys("activations", EVERY_SAE, WINDOWS, window=12, context="truncated"),
+    *keys("activations", WINDOWED, WINDOWS, window=12, context="truncated"),
     *keys(
         *(
             "activations",
@@ -151,13 +174,20 @@ SAES = [
         "`activations` and `sae` of the models for which the corpora are others",
         data="lineage",
     ),
-    *keys("activations", "sae *", "`sae` of every model", scale="none", keep=False),
+    *keys("activations", "sae *", "`sae` of every model", scale="none"),
     *keys(
-        *("activations", "activations * 1, sae * main, sae base reseed"),
+        *("activations", "sae * main, sae base reseed, sae * wide", "`sae` of every model"),
+        keep=False,
+    ),
+    *keys(
+        *("activations", f"activations * 1, {OF_MAIN}"),
         "`activations` of the last and of new shards, the `sae` that see them",
         tokens=45_000,
     ),
-    *keys("activations", EVERY_SAE, "`activations`, `sae` of every model", shard_tokens=20_000),
+    *keys(
+        *("activations", f"{EVERY_SAE}, {ITS_ARMS}", "`activations`, `sae` of every model"),
+        shard_tokens=20_000,
+    ),
     *keys(
         *("saes.main", OF_MAIN, ITS_SAE),
         **{"expansion": 8, "sparsity": {"l0": 20}, "tokens": 70_000, "batch": 64, "warmup": 0.1},
@@ -166,7 +196,7 @@ SAES = [
     ),
     *keys("saes.main.sparsity", OF_MAIN, ITS_SAE, l1=1e-3),
     *keys("saes.main.resampling", OF_MAIN, ITS_SAE, every=0.25, silent=0.1, until=0.6),
-    *keys("saes.main", "sae * main", ITS_SAE, seed=5),
+    *keys("saes.main", f"sae * main, {ITS_ARMS}", ITS_SAE, seed=5),
     *keys(
         *("saes.main", f"activations * blocks.0.hook_mlp_out *, {OF_MAIN}"),
         *("`activations` of that hook, if they are new; `sae`, `features` on every model",),
@@ -179,8 +209,12 @@ SAES = [
         models=["base", "other"],
     ),
     *keys(
-        *("saes.reseed", "flow main, flow reseed"),
-        "the `flow` of the one SAE and of the other",
+        *(
+            "saes.reseed",
+            f"{EDGES_OF_BASE}, controls main, domains main, edges main, case sign, case words,"
+            " explorer, report, dashboards base reseed",
+        ),
+        "`controls` of the one SAE, the `flow` of the other",
         control_of=gone,
     ),
     *change(
@@ -199,7 +233,7 @@ SAES = [
             "that `sae`, its `features`, `correlation`; the `flow` that it controls",
         ),
     ),
-    *change("an SAE less", {"saes.wide": gone}, "report", "`report`"),
+    *change("an SAE less", {"saes.wide": gone}, "report, explorer", "`report`, `explorer`"),
     *change(
         "another name for an SAE",
         {
@@ -211,13 +245,14 @@ SAES = [
     *change(
         *(
             "the order of `saes`",
-            {"saes": lambda old: {n: old[n] for n in ("reseed", "main", "wide")}},
+            {"saes": lambda old: {n: old[n] for n in ("reseed", "main", "data", "wide")}},
         ),
         *("", "nothing, unless another is the first that is no control"),
     ),
     *change(
         *("another first of `saes`", {"saes": backwards}),
-        "figure flow *, figure training *, figure density *",
-        "each `figure` that names no SAE",
+        "figure flow *, figure training *, figure density *, figure controls *, case sign,"
+        " explorer",
+        "each `figure` and `case` that names no SAE, `explorer`",
     ),
 ]

@@ -170,7 +170,8 @@ def _graph_problems(study: "Study") -> Iterator[str]:
             yield f"figures.draw.{key}: it draws an SAE; the study has none"
     yield from _hook_problems(study, architectures)
     window, context = study.activations.window, context_of(study)
-    if study.saes and study.activations.context == "full" and context // window < 2:
+    asked = {sae.context or study.activations.context for sae in study.saes.values()}
+    if "full" in asked and context // window < 2:
         yield (
             f"activations.window: {window} tokens do not fit behind the first {window} of a block "
             f"of {context}; use a smaller window, or context: truncated"

@@ -79,6 +79,7 @@ class Interpret(Config):
     """Explanations of features and how well they predict (Bills et al. 2023)."""
 
     provider: Provider = Lookup(kind="lookup")
+    """Who explains; the look-up baseline always stands beside."""
     sae: Name | None = None
     """Of which SAE (null: the study's first that is no control)."""
     models: list[Name] | None = None
@@ -94,6 +95,8 @@ class Interpret(Config):
         "detection",
         "fuzzing",
     ]
+    """simulation: predicted against true activations. detection: which records it fires in.
+    fuzzing: whether marked tokens are those that it fires on."""
     categories: dict[str, Category] | None = None
     """By name, in order (null: featflow's own: docs/interpretation.md)."""
     categorise: bool = False

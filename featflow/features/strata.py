@@ -4,9 +4,9 @@ Every share is also given by stratum, since look-ups are found again more often 
 features are, and a total is mostly a statement about their mix.
 """
 
-import numpy as np
+from collections.abc import Iterator
 
-from featflow.analysis.fates import Side
+import numpy as np
 
 Stratum = tuple[str, str]
 """Its kind (`lookup`, `density`, or `all`) and its name."""
@@ -39,20 +39,18 @@ def density(rate: np.ndarray) -> np.ndarray:
     return _named(DENSITIES, np.searchsorted([1e-4, 1e-3, 1e-2, 1e-1], rate, side="right"), rate)
 
 
+def members(lookup_r: np.ndarray, density_of: np.ndarray) -> Iterator[tuple[Stratum, np.ndarray]]:
+    """Which features are in each stratum: (m,) bool, in the order of STRATA.
+
+    Args:
+        lookup_r: (m,).
+        density_of: (m,) the share of tokens on which each fires.
+    """
+    where = {"lookup": lookup(lookup_r), "density": density(density_of)}
+    for kind, name in STRATA:
+        inside = np.ones(len(lookup_r), bool) if (kind, name) == ALL else where[kind] == name
+        yield (kind, name), inside
+
+
 def _named(names: tuple[str, ...], index: np.ndarray, value: np.ndarray) -> np.ndarray:
     return np.array([*names, UNKNOWN])[np.where(np.isnan(value), len(names), index)]
-
-
-def counts(side: Side, found: np.ndarray) -> dict[Stratum, tuple[int, int]]:
-    """For each stratum that has any: its living features, and those of them that are `found`."""
-    where = {
-        "all": np.full(len(side.firings), "all"),
-        "lookup": lookup(side.lookup_r),
-        "density": density(side.density),
-    }
-    table = {}
-    for kind, name in STRATA:
-        inside = (where[kind] == name) & side.living
-        if inside.any() or kind == "all":
-            table[kind, name] = int(inside.sum()), int((inside & found).sum())
-    return table

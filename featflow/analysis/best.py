@@ -1,0 +1,150 @@
+"""What stage `shares` found: the best partner of every feature, and shares made from it.
+
+The rule is that of `fates.py`: of the living features (not silent, not rare on the domain), those
+whose best partner that counts has r > τ, strictly. Comparisons are made in float32, as r is stored:
+in float64 a stored 0.8 would be above 0.8.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from featflow.core.artifacts import ArtifactError, load_table
+from featflow.core.config.study import Flow
+from featflow.core.reading import named, rebuild
+from featflow.core.slices import Compared
+from featflow.features.strata import ALL, Stratum, members
+
+KEYS = ["a", "b", "domain", "side"]
+VALUES = ["feature", "firings", "documents", "tokens", "lookup_r", "r"]
+
+Key = tuple[str, str, str, str]
+"""SAE of the parent, SAE of the child, domain, and the side (a or b) that is judged."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The m features of one dictionary on one domain, judged against another. Shapes (m,)."""
+
+    living: np.ndarray
+    """Neither silent nor rare on this domain."""
+    r: np.ndarray
+    """float32, with the best partner that counts; NaN: there is none."""
+    lookup_r: np.ndarray
+    density: np.ndarray
+    """The share of the domain's tokens on which it fires."""
+
+    def matched(self, thresholds: np.ndarray) -> np.ndarray:
+        """Living, with a partner above each threshold: (m, thresholds) bool."""
+        above = self.r[:, None] > thresholds.astype(np.float32)
+        found: np.ndarray = above & self.living[:, None]
+        return found
+
+
+class Tally(NamedTuple):
+    """Features of a stratum at each threshold; (thresholds,) each."""
+
+    features: np.ndarray
+    """Those that are counted: the living ones, or those of them that meet a condition."""
+    found: np.ndarray
+    """Those of them that are matched."""
+
+    @property
+    def share(self) -> np.ndarray:
+        """found / features; NaN where there are none."""
+        nothing = np.full(len(self.found), np.nan)
+        return np.divide(self.found, self.features, out=nothing, where=self.features > 0)
+
+
+def tally(
+    side: Judged, thresholds: np.ndarray, given: np.ndarray | None = None
+) -> dict[Stratum, Tally]:
+    """Count matched features, by every stratum that has a living one, and over all.
+
+    Args:
+        side: the features.
+        thresholds: (T,) τ.
+        given: (m, T) bool, only these are counted (None: all living ones).
+    """
+    matched = side.matched(thresholds)
+    counted = np.broadcast_to(side.living[:, None], matched.shape)
+    if given is not None:
+        counted, matched = counted & given, matched & given
+    return {
+        stratum: Tally(counted[inside].sum(axis=0), matched[inside].sum(axis=0))
+        for stratum, inside in members(side.lookup_r, side.density)
+        if stratum == ALL or (side.living & inside).any()
+    }
+
+
+class Bests:
+    """The tables of all pairs of models of a slice."""
+
+    def __init__(self, compared: Sequence[Compared], files: Sequence[Path], flow: Flow):
+        """Args: the pairs, their best.parquet in the same order, and what is rare.
+
+        Raises:
+            ArtifactError: when a file cannot be read, or lacks features.
+        """
+        pairs = [(pair.parent, pair.child) for pair in compared]
+        self.files = dict(zip(pairs, map(Path, files), strict=True))
+        self.sides = {pair: _judged(file, flow) for pair, file in self.files.items()}
+
+    def domains(self, parent: str, child: str, a: str, b: str) -> list[str]:
+        """The domains on which two SAEs were compared, in the table's order."""
+        return [key[2] for key in self.sides[parent, child] if key == (a, b, key[2], "a")]
+
+    def find(self, parent: str, child: str, key: Key) -> Judged | None:
+        """One side of two SAEs on a domain; None where it is not in the table."""
+        return self.sides[parent, child].get(key)
+
+    def get(self, parent: str, child: str, key: Key) -> Judged:
+        """One side of two SAEs on a domain.
+
+        Raises:
+            ArtifactError: when the table does not have it.
+        """
+        found = self.find(parent, child, key)
+        if found is None:
+            file, (a, b, domain, _) = self.files[parent, child], key
+            raise ArtifactError(
+                f"{file}: it does not compare {parent}.{a} with {child}.{b} on {domain}; "
+                f"{rebuild(named(file))}"
+            )
+        return found
+
+
+def _judged(file: Path, flow: Flow) -> dict[Key, Judged]:
+    table = load_table(file, *KEYS, *VALUES)
+    found: dict[Key, Judged] = {}
+    for names, rows in table.groupby(KEYS, sort=False, observed=True):
+        a, b, domain, side = map(str, names)
+        rows = rows.sort_values("feature", kind="stable")
+        if not np.array_equal(rows["feature"].to_numpy(), np.arange(len(rows))):
+            raise ArtifactError(
+                f"{file}: the features of {a}, {b} on {domain}, side {side}, are not numbered "
+                f"from 0 on, once each; {rebuild(named(file))}"
+            )
+        found[a, b, domain, side] = Judged(
+            living=living(rows, flow),
+            r=rows["r"].to_numpy(np.float32, na_value=np.nan),
+            lookup_r=rows["lookup_r"].to_numpy(np.float64, na_value=np.nan),
+            density=density_of(rows),
+        )
+    return found
+
+
+def living(rows: pd.DataFrame, flow: Flow, prefix: str = "") -> np.ndarray:
+    """Which features are neither silent nor rare, by their counts: (m,) bool."""
+    firings, documents = (rows[f"{prefix}{what}"].to_numpy() for what in ("firings", "documents"))
+    return (firings >= flow.min_firings) & (documents >= flow.min_documents)
+
+
+def density_of(rows: pd.DataFrame) -> np.ndarray:
+    """The share of tokens on which each feature fires; NaN where there are no tokens."""
+    firings, tokens = (rows[what].to_numpy(np.float64) for what in ("firings", "tokens"))
+    return np.divide(firings, tokens, out=np.full(len(rows), np.nan), where=tokens > 0)

@@ -1,0 +1,18 @@
+"""Parts of wholes, as numbers and as words for a terminal or a log."""
+
+import numpy as np
+
+
+def ratio(part: float, whole: float) -> float:
+    """part / whole, NaN where the whole is 0 or unknown."""
+    return part / whole if whole else np.nan
+
+
+def corrected(share: float, floor: float, ceiling: float) -> float:
+    """(share − floor) / (ceiling − floor); NaN unless the ceiling is above the floor."""
+    return (share - floor) / (ceiling - floor) if ceiling > floor else np.nan
+
+
+def percent(share: float) -> str:
+    """A share as text, a dash where it is not known."""
+    return "-" if share != share else f"{share:.1%}"

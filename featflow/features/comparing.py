@@ -1,0 +1,97 @@
+"""Two dictionaries, each judged against the other on some domains."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from featflow.features.best import Question, Ranked, best_on_sets
+from featflow.features.dictionary import Dictionary, Facts
+from featflow.features.domains import Layout
+
+COLUMNS = {
+    **{"a": "str", "b": "str", "domain": "str", "side": "str", "feature": "int32"},
+    **{"firings": "int64", "documents": "int64", "tokens": "int64", "lookup_r": "float32"},
+    **{"partner": "int32", "r": "float32", "mutual": "bool"},
+}
+"""Of best.parquet."""
+
+TOLD = 0.8
+"""The paper's threshold: of the shares that the log tells, and of nothing else."""
+
+Both = tuple[Ranked, Ranked]
+"""The best partners of a's features on a's rows of a domain, and of b's on b's."""
+
+
+def compare(
+    a: Dictionary, b: Dictionary, stacked: csr_array, rows: Layout, wanted: Mapping[str, int]
+) -> dict[str, Both]:
+    """The best partners that count, on every domain.
+
+    Args:
+        a: a dictionary on the layout's rows.
+        b: another one on the same rows.
+        stacked: b's activations (T, m_b).
+        rows: the layout.
+        wanted: the domains, and how many partners a feature.
+    """
+    counts: tuple[dict[int, int], dict[int, int]] = {}, {}  # of each side, by set of rows
+    for domain, count in wanted.items():
+        for side, index in zip(counts, rows.sides[domain], strict=True):
+            side[index] = max(count, side.get(index, 0))
+    sets = sorted({*counts[0], *counts[1]})
+    questions = [
+        Question(
+            rows.length(index),
+            rows.sets[index],
+            a.judged(index),
+            b.judged(index),
+            *(side.get(index, 0) for side in counts),
+        )
+        for index in sets
+    ]
+    found = dict(zip(sets, best_on_sets(a.parts, stacked, questions), strict=True))
+    ends = {domain: rows.sides[domain] for domain in wanted}
+    return {domain: (found[of_a][0], found[of_b][1]) for domain, (of_a, of_b) in ends.items()}
+
+
+def table(both: Both, facts: tuple[Facts, Facts], names: Mapping[str, str]) -> pd.DataFrame:
+    """The rows of best.parquet for one domain: a's features, then b's.
+
+    Args:
+        both: the best partners.
+        facts: what a's features do on a's rows of the domain, and b's on b's.
+        names: a, b and domain.
+    """
+    sides = []
+    for side, mine, theirs, known in zip("ab", both, reversed(both), facts, strict=True):
+        partner = mine.partners[:, 0]
+        features = np.arange(len(partner))
+        back = np.append(theirs.partners[:, 0], -1)[partner]  # of partner −1 that is −1
+        values = {
+            "feature": features,
+            "firings": known.firings,
+            "documents": known.documents,
+            "tokens": known.rows,
+            "lookup_r": known.lookup_r,
+            "partner": partner,
+            "r": mine.r[:, 0],
+            "mutual": back == features,
+        }
+        sides.append(pd.DataFrame({**names, "side": side, **values}))
+    return pd.concat(sides, ignore_index=True)[list(COLUMNS)].astype(COLUMNS)
+
+
+def line(both: Both, living: tuple[np.ndarray, np.ndarray]) -> str:
+    """What is found again at the paper's threshold, in words for the log.
+
+    Args:
+        both: the best partners.
+        living: (m,) bool of either side.
+    """
+    counted = []
+    for ranked, alive in zip(both, living, strict=True):
+        found, total = int((ranked.r[alive, 0] > TOLD).sum()), int(alive.sum())
+        counted.append(f"{found:,} of {total:,} ({found / max(total, 1):.1%})")
+    return f"above {TOLD:g}: {counted[0]} features of a, {counted[1]} of b"

@@ -1,0 +1,145 @@
+"""The rows on which many domains judge two dictionaries, each row read and multiplied once.
+
+Of a domain's side every corpus gives its first k rows, k those of its shortest corpus
+(features/scope.py has the same rule for two scopes). Rows that belong to the same sides lie next to
+each other, as one *stretch*; a side is then the sum of a few stretches, whose moments add up.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from scipy.sparse import csr_array, vstack
+
+from featflow.core.slices import Domain
+from featflow.features.columns import Columns, by_blocks
+from featflow.features.scope import Piece, Rows, Source
+
+LEAST_SHIFT = 1_000
+"""Rows: far more than a feature's activation reaches."""
+
+Rolled = tuple[dict[str, csr_array], dict[str, Source]]
+
+
+class Layout(NamedTuple):
+    """All rows that some domain needs, and which of them each needs."""
+
+    rows: Rows
+    """What is read; both sides are given all of it."""
+    stretches: list[range]
+    """Ranges of these rows, one after another."""
+    sets: list[list[int]]
+    """Every set of rows that some side of a domain is judged on: its stretches, ascending."""
+    sides: dict[str, tuple[int, int]]
+    """Of each domain the set of side a and that of side b."""
+
+    def of(self, index: int) -> list[range]:
+        """The stretches of a set."""
+        return [self.stretches[s] for s in self.sets[index]]
+
+    def length(self, index: int) -> int:
+        """The rows of a set."""
+        return sum(map(len, self.of(index)))
+
+
+def layout(counts: Mapping[str, int], domains: Mapping[str, Domain]) -> Layout:
+    """Arrange the rows of these domains.
+
+    Args:
+        counts: rows of each corpus, in the order of the input files.
+        domains: the corpora of either side, by name.
+    """
+    taken: list[dict[str, int]] = []  # of each set the rows of its corpora
+    sides = {
+        name: (_set(counts, d.a, taken), _set(counts, d.b, taken)) for name, d in domains.items()
+    }
+    groups: dict[tuple[int, ...], list[Piece]] = {}
+    for corpus in counts:
+        cuts = sorted({0, *(rows[corpus] for rows in taken if corpus in rows)})
+        for start, stop in pairwise(cuts):
+            needed_by = tuple(i for i, rows in enumerate(taken) if rows.get(corpus, 0) >= stop)
+            groups.setdefault(needed_by, []).append(Piece(corpus, start, stop))
+    sizes = [sum(p.stop - p.start for p in pieces) for pieces in groups.values()]
+    edges = list(accumulate(sizes, initial=0))
+    everything = range(edges[-1])
+    return Layout(
+        rows=Rows([p for pieces in groups.values() for p in pieces], everything, everything),
+        stretches=[range(*ends) for ends in pairwise(edges)],
+        sets=[[s for s, of in enumerate(groups) if i in of] for i in range(len(taken))],
+        sides=sides,
+    )
+
+
+def _set(counts: Mapping[str, int], scope: Sequence[str], taken: list[dict[str, int]]) -> int:
+    """The place of a scope's rows among those that are taken, where they are put if they lack."""
+    least = min(counts[corpus] for corpus in scope)
+    rows = {corpus: least for corpus in counts if corpus in scope}
+    if rows not in taken:
+        taken.append(rows)
+    return taken.index(rows)
+
+
+def corpus_of(rows: Rows) -> np.ndarray:
+    """The corpus that each row is of, as a number: (T,) int32."""
+    names = list(dict.fromkeys(piece.corpus for piece in rows.pieces))
+    numbers = np.array([names.index(piece.corpus) for piece in rows.pieces], np.int32)
+    return np.repeat(numbers, [piece.stop - piece.start for piece in rows.pieces])
+
+
+def rolled(dumps: dict[str, csr_array], sources: dict[str, Source], seed: int) -> Rolled:
+    """Activations with their tokens and documents, moved round the end of each corpus.
+
+    By an offset that is drawn for each corpus: at least 1,000 rows either way round, or half the
+    corpus where it has fewer than 2,000.
+
+    Args:
+        dumps: activations (T, m) of each corpus.
+        sources: what lies at their rows.
+        seed: of the draw.
+    """
+    rng = np.random.default_rng(seed)
+    moved: dict[str, csr_array] = {}
+    with_them: dict[str, Source] = {}
+    for corpus, matrix in dumps.items():
+        rows = matrix.shape[0]
+        least = min(LEAST_SHIFT, rows // 2)
+        cut = int(rng.integers(least, rows - least + 1))
+        moved[corpus] = vstack([matrix[cut:], matrix[:cut]], format="csr")
+        with_them[corpus] = Source(*(np.roll(array, -cut) for array in sources[corpus]))
+    return moved, with_them
+
+
+def joined(parts: Sequence[Columns], stretches: Sequence[range]) -> Columns:
+    """Some stretches as one matrix: its rows are numbered from 0 on, stretch after stretch.
+
+    Args:
+        parts: the firings in each stretch (`columns.within`), of the same features.
+        stretches: the rows of each.
+    """
+    edges = np.concatenate([[0], np.cumsum(np.sum([part.firings for part in parts], axis=0))])
+    rows = np.empty(edges[-1], parts[0].rows.dtype)
+    values = np.empty(edges[-1], parts[0].values.dtype)
+    place, before = edges[:-1].copy(), 0
+    for part, stretch in zip(parts, stretches, strict=True):
+        copy = partial(_copy, part, before - stretch.start, place, rows, values)
+        by_blocks(copy, len(place))
+        place, before = place + part.firings, before + len(stretch)
+    return Columns(edges[:-1], edges[1:], rows, values)
+
+
+def joined_rows(array: np.ndarray, stretches: Sequence[range]) -> np.ndarray:
+    """What an array (T,) has at the rows of some stretches, in the order of `joined`."""
+    return np.concatenate([array[stretch.start : stretch.stop] for stretch in stretches])
+
+
+@njit(cache=True, nogil=True)
+def _copy(part, shift, place, rows, values, first, stop):
+    for i in range(first, stop):
+        to = place[i]
+        for k in range(part.starts[i], part.stops[i]):
+            rows[to] = part.rows[k] + shift
+            values[to] = part.values[k]
+            to += 1

@@ -1,0 +1,117 @@
+"""Answers read strictly: what is not exactly what was asked for is no answer."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from featflow.core.config.errors import FeatflowError
+from featflow.interpret.faults import REFUSED
+from featflow.interpret.providers import LEVELS
+from featflow.interpret.questions import Answer
+
+LONGEST_EXPLANATION = 600
+
+
+class Unusable(FeatflowError):
+    """An answer that came, but does not say what was asked; its message completes "malformed"."""
+
+
+class Refused(Unusable):
+    """The model, or a filter, does not want to answer; it would not the next time either."""
+
+
+class CutOff(Unusable):
+    """The answer reached the limit of its length."""
+
+
+def content(answer: Answer) -> str:
+    """The text of an answer, without the thoughts that some models put in front.
+
+    Raises:
+        Refused, CutOff: so.
+        Unusable: when it is empty.
+    """
+    if answer.refusal or answer.finish == "content_filter":
+        raise Refused(REFUSED)
+    if answer.finish == "length":
+        raise CutOff("cut off")
+    text = re.sub(r"(?s)^\s*<think>.*?</think>", "", answer.content or "")
+    if not text.strip():
+        raise Unusable("it is empty")
+    return text
+
+
+def sentence(answer: Answer) -> str:
+    """An explanation: a text in one line.
+
+    Raises:
+        Unusable: when it is longer than 600 characters.
+    """
+    text = " ".join(content(answer).split())
+    text = re.sub(r"(?i)^explanation:\s*", "", text).strip().strip('"“”').strip()
+    if not text:
+        raise Unusable("it is empty")
+    if len(text) > LONGEST_EXPLANATION:
+        raise Unusable(f"it has {len(text)} characters, not one sentence")
+    return text
+
+
+def levels(answer: Answer, count: int) -> list[float]:
+    """A list of so many numbers from 0 to 10.
+
+    Raises:
+        Unusable: when it is anything else.
+    """
+    values = _list(answer, "levels", count)
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise Unusable(f"{str(value)[:20]!r} is no number")
+        if not 0 <= value <= LEVELS:
+            raise Unusable(f"{value} is not from 0 to {LEVELS}")
+    return [float(value) for value in values]
+
+
+def truths(answer: Answer, count: int) -> list[bool]:
+    """A list of so many truth values.
+
+    Raises:
+        Unusable: when it is anything else.
+    """
+    values = _list(answer, "answers", count)
+    if wrong := [value for value in values if not isinstance(value, bool)]:
+        raise Unusable(f"{str(wrong[0])[:20]!r} is neither true nor false")
+    return values
+
+
+def category(answer: Answer, names: Sequence[str]) -> str:
+    """One of the names.
+
+    Raises:
+        Unusable: when it is anything else.
+    """
+    found = _json(answer)
+    name = found.get("category") if isinstance(found, dict) else found
+    if name not in names:
+        raise Unusable(f"{str(name)[:40]!r} is none of the categories")
+    return str(name)
+
+
+def _list(answer: Answer, key: str, count: int) -> list[Any]:
+    found = _json(answer)
+    values = found.get(key) if isinstance(found, dict) else found
+    if not isinstance(values, list):
+        raise Unusable(f"it has no list {key!r}")
+    if len(values) != count:
+        raise Unusable(f"{len(values)} values instead of {count}")
+    return values
+
+
+def _json(answer: Answer) -> Any:
+    text = content(answer).strip()
+    if fenced := re.fullmatch(r"(?s)```\w*\s*\n(.*?)\n?```", text):
+        text = fenced[1]
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise Unusable("it is no JSON") from None

@@ -1,0 +1,65 @@
+"""Which feature of another model each feature is, and the other way round."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from featflow.core.config.study import Flow
+from featflow.features.best import Judged, Question, best_on_sets
+from featflow.features.columns import Columns, columns, documents
+from featflow.features.moments import _standard
+from featflow.features.scope import rows_in_scope, stack
+from featflow.report.dashboard.probe import Activations, Probe, places, restricted
+
+
+class Partners(NamedTuple):
+    """The best partner of each of m features in another model; arrays (m,)."""
+
+    feature: np.ndarray
+    """int64; −1: none that counts."""
+    r: np.ndarray
+    """Pearson's r with it; NaN: none."""
+    r_back: np.ndarray
+    """The partner's r with its own best partner in this dictionary; NaN: it has none."""
+    mutual: np.ndarray
+    """bool: whether that is this feature."""
+
+
+def partners(
+    own: Columns, other: Activations, probe: Probe, scope: Sequence[str], flow: Flow
+) -> Partners:
+    """Each feature's best partner in another model, by Pearson's r on some corpora.
+
+    Every corpus gives equally many rows: its first ones. A feature that fires on fewer than
+    `min_firings` of these rows, or in fewer than `min_documents` documents, is no partner.
+
+    Args:
+        own: the activations on the whole probe (m features).
+        other: those of the other model.
+        probe: what lies at its rows.
+        scope: the corpora.
+        flow: what is rare.
+    """
+    rows = rows_in_scope(other.counts, scope, scope)
+    place = places(rows, other.counts)
+    document = probe.source.documents[place >= 0]
+    here, b = restricted(own, place), stack(rows, other.corpora)
+    there = columns(b)
+    question = Question(
+        len(rows.a), [0], _judged(here, document, flow), _judged(there, document, flow), 1, 1
+    )
+    ((mine, theirs),) = best_on_sets([here], b, [question])
+    feature, r = mine.partners[:, 0].astype(np.int64), mine.r[:, 0].astype(np.float64)
+    found = np.flatnonzero(feature >= 0)
+    back, mutual = np.full(len(feature), np.nan), np.zeros(len(feature), bool)
+    back[found] = theirs.r[feature[found], 0]
+    mutual[found] = theirs.partners[feature[found], 0] == found
+    return Partners(feature, r, back, mutual)
+
+
+def _judged(found: Columns, document: np.ndarray, flow: Flow) -> Judged:
+    """The features of one side on the rows of a scope: document (T,) is each row's."""
+    often = found.firings >= flow.min_firings
+    widely = documents(found, document) >= flow.min_documents
+    return Judged(*_standard(found, len(document)), often & widely)
