@@ -130,12 +130,12 @@ def transfer(
     scaled = Scaling(two.child_sae.W_dec)
     for stream in streams:
         for batch in rows_of(stream, two, cfg):
+            f = two.parent_sae.encode(batch.parent)
             if batch.a:
-                x, y = batch.parent[: batch.a], batch.child[: batch.a]
-                f, g = two.parent_sae.encode(x), two.parent_sae.encode(y)
-                paired.add(f, g, batch.documents[: batch.a])
+                g = two.parent_sae.encode(batch.child)
+                paired.add(f[: batch.a], g[: batch.a], batch.documents[: batch.a])
             if batch.b and cfg.scaling:
-                _scale(scaled, two, batch.parent[: batch.b], batch.child[: batch.b])
+                _scale(scaled, two, f, batch)
     return _frozen_table(paired), scaled.table() if cfg.scaling else no_scaling()
 
 
@@ -154,12 +154,12 @@ def rows_of(stream: Stream, two: Two, cfg: TransferSlice) -> Iterator[Batch]:
         done += len(x)
 
 
-def _scale(scaled: Scaling, two: Two, parent: Tensor, child: Tensor) -> None:
-    """Add rows of activations (T, n) to the sums of latent scaling."""
-    f = two.child_sae.encode(child)
-    said = two.parent_sae.decode(two.parent_sae.encode(parent))
-    own = two.child_sae.decode(f)
-    scaled.add(f, parent - said, child - own, said, own)
+def _scale(scaled: Scaling, two: Two, f: Tensor, batch: Batch) -> None:
+    """Add the rows of the child's scope to the sums of latent scaling; f (T, m) is the parent's."""
+    x, y, f = batch.parent[: batch.b], batch.child[: batch.b], f[: batch.b]
+    g = two.child_sae.encode(y)
+    said, own = two.parent_sae.decode(f), two.child_sae.decode(g)
+    scaled.add(g, x - said, y - own, said, own)
 
 
 def _frozen_table(paired: Paired) -> pd.DataFrame:

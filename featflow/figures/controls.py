@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 ROW = 210
 """Pixels of an edge."""
 
+SHADE = 0.3
+"""How opaque a band is."""
+
 Row = Mapping[str, Any]
 """A row of edges.csv."""
 
@@ -91,10 +94,8 @@ def _band(mine: "pd.DataFrame") -> "tuple[str, pd.DataFrame] | None":
     return None
 
 
-BANDS = {
-    "edge": "its 95 % interval over SAE seeds",
-    "bootstrap": "its 95 % interval over documents",
-}
+BANDS = {"edge": "SAE seeds", "bootstrap": "documents"}
+"""What an interval is over, by the control whose rows have it."""
 
 
 def _filled(edge: str, control: str, rows: "pd.DataFrame") -> Any:
@@ -107,12 +108,12 @@ def _filled(edge: str, control: str, rows: "pd.DataFrame") -> Any:
         x=[*x, *reversed(x)],
         y=[*rows["high"].clip(0, 1), *reversed(rows["low"].clip(0, 1).tolist())],
         fill="toself",
-        fillcolor=faded(BLUE, 0.22),
+        fillcolor=faded(BLUE, SHADE),
         mode="lines",
         line={"width": 0},
         hoverinfo="skip",
         showlegend=False,
-        name=f"{edge} {BANDS[control]}",
+        name=f"{edge} over {BANDS[control]}",
         meta={"edge": edge, "control": control, "kind": "band"},
     )
 
@@ -146,7 +147,11 @@ def _heading(row: Row) -> str:
     from featflow.figures.style import percent
 
     parent, child = row["edge"].split("-")
-    return f"<b>{parent} → {child}</b>: {percent(row['share'])} at {row['threshold']:g}"
+    floor = f", floor {percent(row['floor'])}" if isinstance(row["floor_of"], str) else ""
+    return (
+        f"<b>{parent} → {child}</b>: {percent(row['share'])} at {row['threshold']:g}, ceiling "
+        f"{percent(row['ceiling'])}{floor}"
+    )
 
 
 def _layout(edges: list[Row], lines: list[str], bands: list[str]) -> dict[str, Any]:
@@ -161,7 +166,9 @@ def _layout(edges: list[Row], lines: list[str], bands: list[str]) -> dict[str, A
     known = looks()
     # the share first, then from the ceiling down
     legend = [[known[c].colour, known[c].name] for c in reversed(known) if c in lines]
-    legend[1:1] = [[faded(BLUE, 0.22), BANDS[c]] for c in BANDS if c in bands]
+    if bands:
+        over = " or ".join(BANDS[c] for c in BANDS if c in bands)
+        legend.insert(1, [faded(BLUE, SHADE), f"its 95 % interval over {over}"])
     upwards = {"range": [0, 1.02], "tickformat": ".0%", "dtick": 0.25}
     return {
         "title": {"text": "What persists, at every threshold", "subtitle": {"text": about}},

@@ -25,13 +25,12 @@ from typing import IO, Any
 from featflow.core.locking import NoLocks, lock
 from featflow.core.runtime import log
 from featflow.core.writing import writable
+from featflow.interpret.faults import SHORTEST_SECRET
 from featflow.interpret.prices import Habits
 from featflow.interpret.questions import Answer, Failure, Question, Reply, Tokens
 
 TEXTS = ("content", "refusal", "model")
 """What an endpoint words as it likes."""
-SHORTEST_SECRET = 8
-"""A shorter key is a placeholder, as servers without keys want one ("none", "EMPTY")."""
 
 
 class Answers:

@@ -50,7 +50,7 @@ def run(
     provenance = Provenance("categories", cfg, [*scores, *optional])
     fates = load_table(flow, "model", "feature", "fate") if flow else None
     links = load_table(chains, "model", "feature", "status") if chains else None
-    order = load(cfg.settings.categories, cfg.study).names
+    order = load(cfg.settings.categories).names
     lines: list[tuple] = []
     for model, path in zip(cfg.interpreted, scores, strict=True):
         table = load_table(path, "feature", "groups", "explainer", "category")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 LONGEST_WAIT = 120.0
 """Seconds that are waited at most, whatever Retry-After says."""
 LONGEST_TEXT = 300
+SHORTEST_SECRET = 8
+"""A shorter key is a placeholder, as servers without keys want one ("none", "EMPTY")."""
 NO_LOGPROBS = "no log-probabilities"
 TOO_LONG = "prompt too long"
 REFUSED = "refused"
@@ -47,7 +49,7 @@ class Redactor:
     """Takes secrets out of text."""
 
     def __init__(self, key: str | None):
-        self._key = key
+        self._key = key if key and len(key) >= SHORTEST_SECRET else None
 
     def __call__(self, text: str) -> str:
         """The text without the key, or what looks like one; in one line, not too long."""

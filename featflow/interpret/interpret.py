@@ -73,13 +73,13 @@ def run(
 
     Raises:
         ArtifactError: when an input is missing, truncated or foreign.
-        ConfigError: when a category's pattern is no regular expression.
+        ConfigError: when categories.yaml has no rules.
         FeatflowError: when a feature asked for does not exist, or the provider explains none.
     """
     own_rules = [rules.FILE] if cfg.settings.categories is None else []
     inputs = [*dumps, *tokens, tokenizer, *([flow] if flow else []), *own_rules]
     provenance = Provenance("interpret", cfg, inputs)
-    kinds = rules.load(cfg.settings.categories, cfg.study)
+    kinds = rules.load(cfg.settings.categories)
     kind = cfg.settings.provider.kind
     provider = import_module(f"featflow.interpret.providers.{kind}").make(
         cfg.settings.provider, output.parent
@@ -226,7 +226,7 @@ def _say(cfg: InterpretSlice, table: pd.DataFrame, explainers: Sequence[str], ou
     unanswered = table["reason"].str.contains("not answered|explanation: |category: ", na=False)
     if count := table.loc[unanswered, "feature"].nunique():
         log.warning(
-            "features with questions that were not answered: %s (column `reason`); answers are kept; "
-            "to ask what is missing, %s",
+            "features with questions that were not answered: %s (column `reason`); what was "
+            "answered is kept; to ask for the rest, %s",
             *(count, rebuild(named(output))),
         )

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+from pydantic import ValidationError
 
-from featflow.core.config.errors import ConfigError
-from featflow.core.config.interpreting import Category
+from featflow.core.config.errors import ConfigError, explain
+from featflow.core.config.interpreting import Category, Interpret
 
 FILE = Path(__file__).with_name("categories.yaml")
 
@@ -26,17 +27,13 @@ QUOTED = re.compile(r"""(?<!\w)(["'“‘`]).*?["'”’`](?!\w)""", re.DOTALL)
 class Rules:
     """Categories with their patterns, compiled."""
 
-    def __init__(self, categories: Mapping[str, Category], where: str):
-        """Args: categories in order, and where they are written, for what is wrong with them.
-
-        Raises:
-            ConfigError: for a pattern that is no regular expression.
-        """
+    def __init__(self, categories: Mapping[str, Category]):
+        """Args: categories in order."""
         self._patterns = [
             (
                 name,
-                [_compiled(p, f"{where}.{name}.explanation") for p in category.explanation],
-                [_compiled(p, f"{where}.{name}.tokens") for p in category.tokens],
+                [re.compile(pattern, re.IGNORECASE) for pattern in category.explanation],
+                [re.compile(pattern) for pattern in category.tokens],
             )
             for name, category in categories.items()
         ]
@@ -64,29 +61,27 @@ class Rules:
         return OTHER
 
 
-def load(own: Mapping[str, Category] | None, study: str) -> Rules:
+def load(own: Mapping[str, Category] | None) -> Rules:
     """A study's own rules, or featflow's.
 
     Raises:
-        ConfigError: when they are no such rules.
+        ConfigError: when categories.yaml has no such rules.
     """
     if own is not None:
-        return Rules(own, f"studies.{study}.interpret.categories")
-    content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+        return Rules(own)
     try:
-        categories = {name: Category.model_validate(rule) for name, rule in content.items()}
-    except (AttributeError, ValueError) as error:  # pydantic's ValidationError is a ValueError
-        raise ConfigError(f"{FILE.name}: not categories: {error}") from None
-    return Rules(categories, FILE.name)
+        content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{FILE}: not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{FILE}: expected a mapping of categories")
+    try:
+        return Rules(Interpret.model_validate({"categories": content}).categories or {})
+    except ValidationError as error:
+        problems = explain(error, Interpret, {"categories": content}, str(FILE))
+        raise ConfigError(problems) from None
 
 
 def digest() -> str:
     """Twelve hex digits over featflow's own rules, for the parameters of the workflow's rule."""
     return hashlib.sha256(FILE.read_bytes()).hexdigest()[:12]
-
-
-def _compiled(pattern: str, where: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern, re.IGNORECASE if where.endswith(".explanation") else 0)
-    except re.error as error:
-        raise ConfigError(f"{where}: {pattern!r} is no regular expression: {error}") from None

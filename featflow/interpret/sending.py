@@ -201,7 +201,7 @@ class Sending:
         elif fault.remedy is Remedy.AGAIN:
             self._endpoint.in_a_row += 1
             if self._endpoint.in_a_row >= max(GIVE_UP, 2 * self._settings.concurrency):
-                said = f"{self._endpoint.in_a_row} questions in a row without an answer, {tries} tries each"
+                said = f"{self._endpoint.in_a_row} questions in a row without an answer"
                 self._stop(FeatflowError(f"{where} ({said}); look at the endpoint{kept}"))
         else:
             self._endpoint.in_a_row = 0

@@ -20,6 +20,8 @@ class Drawn(NamedTuple):
     kind: str
     sae: str | None
     """The SAE that its settings name."""
+    case: str | None
+    """The case that its settings name."""
     words: Words
     height: int
     """Pixels."""
@@ -44,7 +46,9 @@ def _drawn(name: str, file: Path) -> Drawn:
     height = layout["height"] - TITLE
     layout |= {"height": height, "margin": {**layout.get("margin", {}), "t": 12}}
     plot = in_script({"data": figure["data"], "layout": layout})
-    return Drawn(name, settings["kind"], settings.get("sae"), words, height, plot)
+    return Drawn(
+        name, settings["kind"], settings.get("sae"), settings.get("case"), words, height, plot
+    )
 
 
 def in_script(content: object) -> Markup:

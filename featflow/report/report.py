@@ -39,8 +39,11 @@ def contents(cfg: ReportSlice, files: list[Path], provenance: Provenance) -> dic
     from featflow import __version__
     from featflow.figures import style
     from featflow.report import models, saes, study
+    from featflow.report.cases import cases
+    from featflow.report.domains import domains
     from featflow.report.drawn import figures, in_script
     from featflow.report.flow import flows
+    from featflow.report.interpretation import categories
     from featflow.report.listing import artifacts
     from featflow.report.summary import summary
     from featflow.report.tables import LINE
@@ -56,6 +59,9 @@ def contents(cfg: ReportSlice, files: list[Path], provenance: Provenance) -> dic
         "saes": saes.metrics_table(cfg, files),
         "saecorpora": saes.corpora_table(cfg, files),
         "flows": flows(cfg, files),
+        "domains": domains(cfg, files),
+        "cases": cases(files),
+        "categories": categories(files),
         "figures": figures(cfg, files),
         "artifacts": artifacts(cfg, files, provenance.fields["inputs"]),
         "line": LINE,

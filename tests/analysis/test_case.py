@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from featflow.analysis.choice import LIVING, NOT_SEEDED
 from featflow.analysis.evidence import Counts
 from featflow.analysis.marks import occurrences
 from featflow.analysis.tracing import Link, follow
-from featflow.analysis.verdicts import verdicts
+from featflow.analysis.verdicts import WORDS, verdicts
 from featflow.core.artifacts import ArtifactError, load_json
 from featflow.core.config.errors import FeatflowError
+from featflow.core.formats.cases import FORMATS
 from featflow.core.slices import Node
 
 from .planted_case import CORPORA, Planted
@@ -311,3 +313,31 @@ def test_upwards_and_unjudged():
     assert (places["root"].feature, places["far"].feature) == (5, 6)
     words = verdicts(places, "middle", {"root": 0.6, "middle": 1.0, "far": 0.9}, 0.95)
     assert words == {"root": "absent", "middle": "origin", "far": "unjudged"}
+
+
+def test_the_docs_explain_every_verdict():
+    page = (Path(__file__).parents[2] / "docs" / "cases.md").read_text(encoding="utf-8")
+    table = page[page.index("| verdict | meaning |") : page.index("The sentence over all of it")]
+    named = {word for row in table.splitlines()[2:] for word in row.split("|")[1:2]}
+    assert {each.strip() for cell in named for each in cell.split(",")} - {""} == set(WORDS)
+    described = next(f for f in FORMATS[0].fields if f.name == "models.{model}.verdict")
+    assert set(re.findall(r"\w+", described.meaning)) - {"or"} == set(WORDS)
+
+
+def test_every_key_is_described(found):
+    """As tests/workflow/test_formats.py does for a built study, here with several models."""
+
+    def leaves(value, at=""):
+        whole = any(f.type == "object" and pattern(f.name).fullmatch(at) for f in FORMATS[0].fields)
+        if not isinstance(value, dict) or whole:
+            return [at]
+        return [leaf for k, v in value.items() for leaf in leaves(v, f"{at}.{k}" if at else k)]
+
+    def pattern(name):
+        return re.compile(re.sub(r"\\{\w+\\}", "[a-z0-9]+", re.escape(name)))
+
+    names = leaves(found)
+    for name in names:
+        assert any(pattern(f.name).fullmatch(name) for f in FORMATS[0].fields), name
+    for field in FORMATS[0].fields:
+        assert field.optional or any(pattern(field.name).fullmatch(n) for n in names), field.name

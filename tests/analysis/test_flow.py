@@ -232,6 +232,16 @@ def test_flow_does_not_import_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_a_new_control_never_reruns_the_flow():
+    from featflow.core.fingerprint import closure
+
+    names = {
+        name.split(".")[-1] for name in closure("featflow.analysis.flow") if "analysis" in name
+    }
+    beside = {"controls", "lines", "ceilings", "best", "jackknife", "edges", "edge_tables"}
+    assert {"flow", "fates", "tables", "chains"} <= names and not names & beside
+
+
 def test_defaults_are_what_the_docs_say():
     assert (Flow().threshold, Flow().min_firings, Flow().min_documents) == (0.8, 20, 5)
 

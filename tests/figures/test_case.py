@@ -1,4 +1,5 @@
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -81,18 +82,12 @@ def test_every_token_is_shaded_by_its_activation(found, draw):
 
 def test_text_stands_in_its_box_and_what_is_no_row_is_paler(found, draw):
     bars, rows, others = draw(found).data
-    known = {
-        True: [
-            t for p, m in strips(found) for t, v in zip(p["texts"], p["values"][m]) if v is not None
-        ],
-        False: [
-            t for p, m in strips(found) for t, v in zip(p["texts"], p["values"][m]) if v is None
-        ],
-    }
+    known: dict[bool, list[str]] = {True: [], False: []}
+    for passage, model in strips(found):
+        for text, value in zip(passage["texts"], passage["values"][model], strict=True):
+            known[value is not None].append(text.replace(" ", "\u00a0").replace("<s>", "&lt;s&gt;"))
     for trace, there in ((rows, True), (others, False)):
-        assert list(trace.text) == [
-            text.replace(" ", "\u00a0").replace("<s>", "&lt;s&gt;") for text in known[there]
-        ]
+        assert list(trace.text) == known[there]
     assert len(others.text) and others.opacity < rows.opacity == 1
     places = {(x, y) for t in (rows, others) for x, y in zip(t.x, t.y, strict=True)}
     assert places == set(zip(bars.base, bars.y, strict=True))
@@ -107,7 +102,7 @@ def test_boxes_lie_beside_each_other_inside_the_figure(found, draw):
     for base, width, y in zip(bars.base, bars.x, bars.y, strict=True):
         lines.setdefault(y, []).append((base, base + width))
     for line in lines.values():
-        assert all(a[1] == pytest.approx(b[0]) for a, b in zip(line, line[1:], strict=False))
+        assert all(a[1] == pytest.approx(b[0]) for a, b in pairwise(line))
         assert line[0][0] == case.LABELS and line[-1][1] <= right
     heights = np.diff(sorted(lines))
     assert (heights >= bars.width).all() and max(lines) < bottom
@@ -184,7 +179,6 @@ def test_letters_are_counted_as_a_terminal_would():
 
 def test_a_line_is_broken_where_it_is_full():
     found = boxes(["abcd", "ef", "g", "h" * 50], left=10, right=10 + 6.5 * LETTER)
-    assert [(b.line, b.x) for b in found] == pytest.approx(
-        [(0, 10), (0, 10 + 4 * LETTER), (1, 10), (2, 10)]
-    )
+    assert [b.line for b in found] == [0, 0, 1, 2]
+    assert [b.x for b in found] == pytest.approx([10, 10 + 4 * LETTER, 10, 10])
     assert [b.width for b in found] == pytest.approx([4 * LETTER, 2 * LETTER, LETTER, 6.5 * LETTER])

@@ -112,7 +112,7 @@ def test_the_band_is_over_seeds_where_there_are_several_else_over_documents(figu
         upper = own * (1.2 if edge == "babypython-lua" else 1.1)
         assert list(band.y) == pytest.approx([*upper, *(own * 0.9)[::-1]])
     legend = [text for _, text in figure.layout.meta["legend"]]
-    assert legend[:3] == ["share that persists", *controls.BANDS.values()]
+    assert legend[:2] == ["share that persists", "its 95 % interval over SAE seeds or documents"]
     assert len(set(map(tuple, figure.layout.meta["legend"]))) == len(legend)
 
 
@@ -125,4 +125,6 @@ def test_the_flow_threshold_is_marked_and_the_notes_say_the_numbers(figure):
     assert "95 % over documents" in first and "(unrelated one)" in first
     assert "frozen" not in first and "trained on 50" in first
     assert "floor" not in last and last.endswith("L0 of the two differ by more than 10 %.")
-    assert "nan" not in " ".join(figure.layout.meta["notes"])
+    headings = [a.text for a in figure.layout.annotations]
+    assert "ceiling" in headings[0] and "floor" in headings[0] and "floor" not in headings[2]
+    assert "nan" not in " ".join([*headings, *figure.layout.meta["notes"]])

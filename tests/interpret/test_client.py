@@ -337,7 +337,7 @@ def test_batches_give_up_together(server, runs):
     client = Client(settings, runs.path, 0.01)
     for start in range(0, 12, 4):
         client.ask(questions(16)[start : start + 4], "test")
-    with pytest.raises(FeatflowError, match="16 questions in a row"):
+    with pytest.raises(FeatflowError, match="16 questions in a row without"):
         client.ask(questions(16)[12:], "test")
 
 

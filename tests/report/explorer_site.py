@@ -50,6 +50,8 @@ class Site:
                     break
             self.features[model] = [feature for part in parts for feature in part]
             self._poison(made, self.features[model][1])
+            if model == "luastories":
+                self._chain(made, self.features[model][2])
             write_dictionary(self.dictionary(model), f"{model}/{big.SAE}", made, parts)
         self.content = self._content(features)
         write_page(self.page, self.content, self.vocabulary, big.PROVENANCE)
@@ -87,6 +89,16 @@ class Site:
         case = {"case": "assignment", "model": "lua", "sae": big.SAE, "feature": 5}
         content["cases"] = [{**case, "models": models, "verdict": "persists"}]
         return content
+
+    def _chain(self, index: dict[str, Any], feature: dict[str, Any]) -> None:
+        """Feature 2 of the merge leads through Lua back to the base, and is in no other parent."""
+        for edge in ("lua-luastories", "tinystories-luastories"):
+            index["columns"]["fates"][f"{edge}:child"][2] = big.FATES.index("persisting")
+        for one in feature["partners"]:
+            one["r"] = {"lua": 0.9, "tinystories": 0.41}.get(one["model"], 0.5)
+        feature["chain"] = {"role": "descendant", "status": "base-derived", "via": "lua"}
+        feature["chain"] |= {"parent": "lua", "parent_feature": 11, "root": "babypython"}
+        feature["chain"] |= {"root_feature": 13, "r_last": 0.9, "r_first": 0.85, "r_end": 0.5}
 
     def _poison(self, index: dict[str, Any], feature: dict[str, Any]) -> None:
         """Feature 1 is about the hostile tokens, and is explained by a hostile explainer."""

@@ -1,6 +1,7 @@
 """Every number of a feature's page, beside a plain computation of it."""
 
 import json
+import shutil
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 from scipy.sparse import csr_array
+from tokenizers import Tokenizer
 
 from featflow.core import manifest, paths
 from featflow.core.artifacts import ArtifactError, load_provenance, save_table, save_tensors
@@ -18,6 +20,7 @@ from featflow.core.names import target
 from featflow.core.provenance import Provenance
 from featflow.core.slicer import Slices
 from featflow.core.slices import DashboardsSlice
+from featflow.data.tokens import read
 from featflow.features import dump
 from featflow.features.summary import Encoded, summarise
 from featflow.report import dashboards
@@ -90,10 +93,6 @@ def draw(seed: int, rows: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory, model_folder, tokenizer_file) -> Planted:
-    import shutil
-
-    from tokenizers import Tokenizer
-
     root = tmp_path_factory.mktemp("dashboards")
     slices = Slices(NAME, Study.model_validate(SETTINGS))
     at = {"study": NAME, "model": "tuned", "sae": SAE}
@@ -131,7 +130,7 @@ def planted(tmp_path_factory, model_folder, tokenizer_file) -> Planted:
     encoded = {
         corpus: Encoded(
             dump.read(path(paths.FEATURES, corpus=corpus), FEATURES),
-            dashboards_tokens(path(paths.TOKENS, corpus=corpus, split="validation")),
+            read(path(paths.TOKENS, corpus=corpus, split="validation")),
         )
         for corpus in LENGTHS
     }
@@ -147,12 +146,6 @@ def planted(tmp_path_factory, model_folder, tokenizer_file) -> Planted:
         **write_tables(path, slices),
     }
     return Planted(root, slices, inputs, streams, positions, dict(dense))
-
-
-def dashboards_tokens(path: Path):
-    from featflow.data.tokens import read
-
-    return read(path)
 
 
 FATES = ["persisting", "emerging", "rare", "silent"]
@@ -183,6 +176,7 @@ def write_tables(path, slices: Slices) -> dict[str, Path]:
     save_table(path(paths.FLOW_CHAINS), rows[rows["feature"] != 4], made)
     scores = pd.DataFrame(
         [
+            (2, "lookup_probe", "cat", None, "ok", None, 0.95, 0.5, 0.6, 0.7),
             (2, "lookup", "cat, dog", None, "ok", None, 0.91234, 0.5, 0.6, 0.7),
             (2, "m", "animals </script>", "prose", "ok", None, 0.3, 0.2, 0.1, np.nan),
             (6, "lookup", "the", None, "ok", None, 0.4, 0.5, 0.6, 0.7),
@@ -438,7 +432,7 @@ def test_chains_and_scores_stand_with_their_features(features):
         **{"r_last": 0.8765, "r_first": None, "r_end": 0.5, "direct": False},
     }
     assert features[4]["chain"] is None
-    assert [s["explainer"] for s in features[2]["scores"]] == ["m", "lookup"]
+    assert [s["explainer"] for s in features[2]["scores"]] == ["m", "lookup", "lookup_probe"]
     assert features[2]["scores"][1] == {
         **{"explainer": "lookup", "explanation": "cat, dog", "status": "ok", "reason": None},
         **{"pearson": 0.9123, "spearman": 0.5, "detection": 0.6, "fuzzing": 0.7},
@@ -498,3 +492,27 @@ def test_dumps_of_other_tokens_are_named(planted, tmp_path):
     dump.write(other, first._replace(positions=first.positions + 1), made)
     with pytest.raises(ArtifactError, match="not of the same tokens of code"):
         planted.run(tmp_path / "out", dumps=[other, *planted.inputs["dumps"][1:]])
+
+
+def test_a_dictionary_may_be_alone_and_without_intervals(planted, tmp_path):
+    from featflow.core.config.exploring import Explorer
+
+    cfg = planted.cfg
+    settings = Explorer(top=1, intervals=0, around=1, logits=1)
+    alone = cfg.model_copy(
+        update={"models": {"tuned": cfg.models["tuned"]}, "scopes": {}, "settings": settings}
+    )
+    inputs = {**planted.inputs, "dumps": planted.inputs["dumps"][-3:]}
+    dashboards.run(alone, **inputs, output=tmp_path)
+    feature = value_of(tmp_path / "0.js")[1][0]
+    (context,) = feature["contexts"]
+    assert context["others"] == {} and feature["partners"] == []
+    assert len(context["ids"]) <= 2 and len(feature["promoted"]) == 1
+
+
+def test_hooks_without_a_way_to_the_vocabulary_have_no_logits(planted, tmp_path, caplog):
+    other = planted.cfg.model_copy(update={"hook": "blocks.0.attn.hook_z"})
+    dashboards.run(other, **planted.inputs, output=tmp_path)
+    feature = value_of(tmp_path / "0.js")[1][0]
+    assert feature["promoted"] is None and feature["suppressed"] is None
+    assert "promoted and suppressed tokens are left out: blocks.0.attn.hook_z" in caplog.text

@@ -1,4 +1,4 @@
-"""The explorer in a real Chromium, from disk: by mouse and keys, and without a word or a request."""
+"""The explorer in a real Chromium, from disk: by mouse and keys, silent, asking for nothing."""
 
 import asyncio
 import json
@@ -6,6 +6,8 @@ import math
 import time
 
 import pytest
+
+from featflow.report.inputs import SITE
 
 from . import big_explorer as big
 from .explorer_site import EVIL, FEATURES, HOSTILE, PER_SHARD, Site, looks, reads
@@ -91,6 +93,40 @@ def test_every_band_and_number_of_the_flow_leads_to_as_many_features(site):
     assert count == (3 * edges + 3) + 4 * edges  # bands; three children's emerge; the table
 
 
+def test_bands_are_as_thick_as_their_features_are_many(site):
+    async def work(reader):
+        return await reader.run(
+            "[...document.querySelectorAll('.band')].map(a => [a.getAttribute('class'), "
+            "a.getAttribute('aria-label'), a.querySelector('path').getAttribute('d')])"
+        )
+
+    (bands,) = reads(site, work)
+    scales = []
+    for kind, said, outline in bands:
+        points = [tuple(map(float, pair.split(","))) for pair in outline[1:-1].split("L")]
+        top, bottom = points[: len(points) // 2], points[len(points) // 2 :][::-1]
+        thick = [below - above for (_, above), (_, below) in zip(top, bottom, strict=True)]
+        numbers = [int(word) for word in said.split() if word.isdigit()]
+        is_child_side = "traced" in said
+        drawn = thick[-1] if is_child_side or "emerg" in kind else thick[0]
+        scales.append(drawn / numbers[-1 if is_child_side else 0])
+    assert len(bands) == 3 * len(big.EDGES) + 3
+    assert scales == pytest.approx([scales[0]] * len(bands), rel=0.02)
+
+
+def test_a_chain_is_drawn_with_links_from_its_root(site):
+    async def work(reader):
+        links = await reader.run(
+            "[...document.querySelectorAll('.path a')].map(a => a.getAttribute('href'))"
+        )
+        return links, await reader.texts(".path .arrow"), await reader.texts(".lineage .note")
+
+    ((links, arrows, notes),) = reads(site, work, "#/main/luastories/2")
+    assert links == ["#/main/babypython/13", "#/main/lua/11"]
+    assert [arrow.split()[1] for arrow in arrows[:2]] == ["0.85", "0.90"]
+    assert notes[0] == "Leads back to a base (lua); r of both ends 0.50."
+
+
 def test_rows_are_sorted_as_the_data_are_and_those_without_come_last(site):
     async def work(reader):
         found = {}
@@ -115,7 +151,7 @@ def test_rows_are_sorted_as_the_data_are_and_those_without_come_last(site):
         known = [i for i, value in enumerate(values) if value is not None]
         unknown = [i for i, value in enumerate(values) if value is None]
         for sort, sign in (("ascending", 1), ("descending", -1)):
-            order = sorted(known, key=lambda i: sign * values[i]) + unknown  # noqa: B023
+            order = sorted(known, key=lambda i: sign * values[i]) + unknown
             top, last = found[key, sort]
             assert top == [str(i) for i in order[:15]] and last == str(order[-1]), (key, sort)
     texts = site.column("lua", "token")
@@ -474,3 +510,29 @@ def test_it_opens_at_once_with_four_times_16384_features(tmp_path):
     assert read == {"lua/main/0.js", *(f"{model}/main/index.js" for model in big.PARENTS)}
     density = site.column("lua", "density")
     assert math.isclose(density[int(last)], min(density))
+
+
+def test_the_report_links_to_it_where_there_is_one(planted, page, tmp_path):
+    from featflow.report import report
+
+    assert planted.cfg.explorer
+    assert ("a", {"href": "explorer.html"}) in page.elements
+    without = planted.cfg.model_copy(update={"explorer": False})
+    report.run(without, inputs=planted.files, output=tmp_path / "index.html")
+    assert "explorer.html" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_its_colours_are_the_figures(site):
+    from featflow.figures import style
+
+    sheet = (SITE / "explorer.css").read_text(encoding="utf-8")
+    for name, colours in (("ink", style.INK), ("ground", style.GROUND), ("grid", style.GRID)):
+        assert f"--{name}: light-dark({colours['light']}, {colours['dark']})" in sheet
+    assert style.FONT in sheet
+
+
+def test_scripts_never_parse_html():
+    sources = "".join(path.read_text(encoding="utf-8") for path in SITE.glob("*.js"))
+    for word in ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "fetch("):
+        assert word not in sources
+    assert "http" not in sources.replace("http://www.w3.org/2000/svg", "")

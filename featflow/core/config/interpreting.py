@@ -3,9 +3,17 @@
 One class a provider, one file in `interpret/providers/`.
 """
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
 from featflow.core.config.base import Config, Name
 
@@ -66,12 +74,23 @@ class Records(Config):
     """Records with its most typical token on which it does not fire, to score."""
 
 
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"no regular expression ({error})") from None
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]
+
+
 class Category(Config):
     """A kind of explanation: the first whose patterns fit names a feature."""
 
-    explanation: list[str] = []
+    explanation: list[Pattern] = []
     """Regular expressions, one of which is in the explanation."""
-    tokens: list[str] = []
+    tokens: list[Pattern] = []
     """Regular expressions, one of which fits the whole of most of the tokens that it fires on."""
 
 

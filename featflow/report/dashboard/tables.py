@@ -19,8 +19,8 @@ SCORES = (
     *("explainer", "explanation", "status", "reason"),
     *("pearson", "spearman", "detection", "fuzzing"),
 )
-BASELINE = "lookup"
-"""The explainer whose explanations stand behind another's."""
+BASELINES = ("lookup", "lookup_probe")
+"""The explainers whose explanations stand behind another's."""
 
 
 def fates(flow: Path, model: str) -> dict[str, list[int]]:
@@ -49,10 +49,10 @@ def chain_rows(chains: Path, model: str) -> dict[int, dict[str, Any]]:
 
 
 def score_rows(scores: Path) -> pd.DataFrame:
-    """Explanations and scores, the baseline's behind those of another explainer."""
+    """Explanations and scores, the baselines' behind those of another explainer."""
     table = load_table(scores, "feature", "category", *SCORES)
-    baseline = table["explainer"] == BASELINE
-    return table.assign(baseline=baseline).sort_values(["feature", "baseline"], kind="stable")
+    place = table["explainer"].map(lambda name: name in BASELINES and 1 + BASELINES.index(name))
+    return table.assign(place=place.astype(int)).sort_values(["feature", "place"], kind="stable")
 
 
 def explained(table: pd.DataFrame, features: int) -> dict[str, list[Any]]:
