@@ -5,7 +5,7 @@ seeds and with a bootstrap over documents, ceilings from reseeds, floors and arm
 with another child or other SAEs), frozen dictionaries, stable features, and a circular shift.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,7 @@ def run(
     every = Every(cfg, shares, bootstraps, frozen)
     table = joined([every.table(edge) for edge in cfg.edges])
     save_table(output, table, provenance)
-    for line in lines(table, cfg.flow.threshold):
+    for line in [*seed_lines(cfg.seeds), *lines(table, cfg.flow.threshold)]:
         log.info(line)
 
 
@@ -142,6 +142,16 @@ class Every:
 
 def _by_pair(pairs: Sequence, files: Sequence[Path]) -> dict[Edge, Path]:
     return {(p.parent, p.child): file for p, file in zip(pairs, files, strict=True)}
+
+
+def seed_lines(seeds: Mapping[str, list[str]]) -> list[str]:
+    """What the ceilings rest on, as text, a line a model that has reseeds."""
+    few = "; a published figure wants three or more"
+    return [
+        f"{model}: {len(saes)} seeds of its SAE{few if len(saes) < 3 else ''}"
+        for model, saes in seeds.items()
+        if len(saes) > 1
+    ]
 
 
 def lines(table: pd.DataFrame, threshold: float) -> list[str]:

@@ -52,7 +52,7 @@ TYPICAL_L0 = 30
 """The paper's SAEs end between 25 and 35."""
 PARTNER_ROW = 30
 SHARES_ROW = 20
-SHOWN_TOKEN = 3
+SHOWN_TOKEN = 4.5
 """A token's id, or its activation, in a feature's page."""
 FIGURE = {"html": 4_900_000, "svg": 200_000, "png": 200_000, "pdf": 200_000}
 """plotly's own code is in every .html."""

@@ -37,7 +37,7 @@ def _for_the_file(schema: dict[str, Any]) -> dict[str, Any]:
                 "type": "string",
                 "description": "Lay this over.",
             }
-    for family in FAMILIES:
+    for family in (*FAMILIES, "cases"):
         _entries_may_extend(schema["$defs"]["Study"]["properties"][family])
     return schema
 
@@ -49,10 +49,19 @@ def _lift(outer: dict[str, Any], inner: dict[str, Any]) -> None:
 
 
 def _entries_may_extend(family: dict[str, Any]) -> None:
-    """An entry that extends another need not repeat its kind: no discriminator chooses."""
+    """An entry may be null, which takes away what `extends` brought; and one that extends another
+    need not repeat its kind: no discriminator chooses.
+    """
     for option in family["anyOf"]:
         for part in ("additionalProperties", "patternProperties"):
-            for entry in [option.get(part), *(option.get(part) or {}).values()]:
-                if isinstance(entry, dict) and "oneOf" in entry:
-                    entry["anyOf"] = entry.pop("oneOf")
-                    entry.pop("discriminator", None)
+            found = option.get(part)
+            if not isinstance(found, dict):
+                continue
+            if part == "additionalProperties":
+                option[part] = _or_null(found)
+            else:
+                option[part] = {pattern: _or_null(entry) for pattern, entry in found.items()}
+
+
+def _or_null(entry: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [*entry.get("oneOf", [entry]), {"type": "null"}]}

@@ -37,6 +37,7 @@ class Rules:
             )
             for name, category in categories.items()
         ]
+        self._known: dict[str, tuple[int, ...]] = {}
 
     @property
     def names(self) -> list[str]:
@@ -51,14 +52,25 @@ class Rules:
             tokens: how much of a feature's activation each token (its text) has.
         """
         said = QUOTED.sub(" ", explanation or "")
-        total = sum(tokens.values())
-        for name, in_words, in_tokens in self._patterns:
-            if any(pattern.search(said) for pattern in in_words):
-                return name
-            fitting = (w for t, w in tokens.items() if any(p.fullmatch(t) for p in in_tokens))
-            if in_tokens and 2 * sum(fitting) > total:
+        weights = [0.0] * len(self._patterns)
+        for token, weight in tokens.items():
+            for place in self._fitting(token):
+                weights[place] += weight
+        half = sum(tokens.values()) / 2
+        for (name, in_words, _), weight in zip(self._patterns, weights, strict=True):
+            if weight > half or any(pattern.search(said) for pattern in in_words):
                 return name
         return OTHER
+
+    def _fitting(self, token: str) -> tuple[int, ...]:
+        """The places of the categories whose tokens it is one of."""
+        if token not in self._known:
+            self._known[token] = tuple(
+                place
+                for place, (_, _, patterns) in enumerate(self._patterns)
+                if any(pattern.fullmatch(token) for pattern in patterns)
+            )
+        return self._known[token]
 
 
 def load(own: Mapping[str, Category] | None) -> Rules:

@@ -232,10 +232,16 @@ def test_what_the_table_looks_like(table):
     assert set(made) == {"edge_mean", "ceiling", "ceiling_parent", "ceiling_child"}
 
 
-def test_same_inputs_same_bytes_with_provenance(study, table):
+def test_same_inputs_same_bytes_with_provenance(study, table, caplog):
     file = study.path(paths.FLOW_CONTROLS)
     before = file.read_bytes()
-    run(study)
+    with caplog.at_level("INFO", "featflow"):
+        run(study)
+    assert caplog.messages[:2] == [
+        "base: 3 seeds of its SAE",
+        "lua: 2 seeds of its SAE; a published figure wants three or more",
+    ]
+    assert caplog.messages[2].startswith("base-lua: edge ")
     assert file.read_bytes() == before
     provenance = json.loads(pq.read_schema(file).metadata[b"featflow"])
     inputs = [*study.each(paths.SHARES), *study.each(paths.BOOTSTRAP)]

@@ -176,3 +176,15 @@ def test_a_study_without_saes():
     study = Study.model_validate({**STUDY, "saes": {}})
     with pytest.raises(FeatflowError, match="study planted has no SAE"):
         _slice("planted", study, Case(tokens=["="]))
+
+
+def test_models_keep_their_order_in_the_json_of_a_slice():
+    """The rule lists dumps in the slice's order, and the stage reads the slice as JSON."""
+    from featflow.commands.find import _slice
+    from featflow.core.config.cases import Case
+    from featflow.core.config.study import Study
+    from featflow.core.slices import CaseSlice
+
+    cfg = _slice("planted", Study.model_validate(STUDY), Case(tokens=["="]))
+    assert list(CaseSlice.model_validate_json(cfg.dumps()).models) == list(cfg.models)
+    assert cfg.model == "base" and cfg.reseeds == ["reseed", "reseed2"]

@@ -8,10 +8,10 @@ import pytest
 
 from featflow.interpret import interpret
 
-from . import planted as plants
 from .planted import CONTEXTUAL, HALF, LOOKUP, SHUFFLED, files
 from .server import error, serving
 
+FEW = {"records": {"top": 4, "interval": 4, "random": 3, "same_token": 0}}
 EXPLAINED = [LOOKUP, SHUFFLED, CONTEXTUAL, HALF]
 
 
@@ -24,7 +24,7 @@ def server(monkeypatch):
 
 def made(folder, server, more=None, **settings):
     provider = {"kind": "openai", "base_url": server.url, "explainer": "gpt", "retries": 0}
-    return files(folder, select={}, provider={**provider, **(more or {})}, **settings)
+    return files(folder, select={}, provider={**provider, **(more or {})}, **FEW, **settings)
 
 
 def run(study) -> pd.DataFrame:
@@ -48,7 +48,9 @@ def test_every_answer_is_asked_for_once(tmp_path, server):
     count = len(server.calls)
     asked = kinds(server.calls)
     assert asked["explain"] == len(EXPLAINED)
-    assert asked["simulate"] == table.loc[EXPLAINED, "records"].sum()
+    assert 0 < asked["simulate"] <= table.loc[EXPLAINED, "records"].sum()
+    bodies = {json.dumps(call.body, sort_keys=True) for call in server.calls}
+    assert len(bodies) == count  # two features with one explanation and one text share an answer
     lines = (tmp_path / "interpret" / "answers.jsonl").read_text(encoding="utf-8").splitlines()
     assert len([line for line in lines if json.loads(line)]) >= count
     first = study.paths()["output"].read_bytes()
@@ -95,13 +97,13 @@ def test_a_rerun_asks_only_for_what_is_missing(tmp_path, server):
 
 
 def test_where_money_runs_out_whole_features_are_done(tmp_path, server, monkeypatch):
-    monkeypatch.setattr(interpret, "BATCH", 2)
-    price = {"prices": {"gpt": {"input": 100.0, "output": 100.0}}, "concurrency": 1}
-    free = run(made(tmp_path / "free", server))
-    whole = sum(len(record.ids) for record in [])  # noqa: F841
-    study = made(tmp_path / "paid", server, {**price, "max_usd": 8.0})
-    table = run(study)
-    print(table[["status", "reason", "fuzzing"]], free["fuzzing"])
-
-
-assert plants
+    monkeypatch.setattr(interpret, "BATCH", 1)
+    price = {"gpt": {"input": 100.0, "output": 100.0}}  # an answer of 110 tokens costs 0.011
+    paid = {"prices": price, "concurrency": 1, "max_usd": 0.4, "simulation": "whole"}
+    study = made(tmp_path, server, paid, scores=["fuzzing"])
+    table = run(study).loc[EXPLAINED]
+    assert 0 < 0.011 * len(server.calls) <= 0.4
+    done = table["fuzzing"].notna()
+    assert done.tolist() == sorted(done, reverse=True) and 0 < done.sum() < len(done)
+    assert table.loc[~done, "status"].eq("failed").all()
+    assert table.loc[~done, "reason"].str.contains("budget").all()

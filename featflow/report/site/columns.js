@@ -35,7 +35,8 @@ function columnsOf(index, sae, {edge, role, other}) {
   const fates = edgesOf(sae, model).filter(one => c.fates?.[fatesKey(one)] &&
     (!edge || (one.edge === edge && one.role === role)));
   return [
-    {key: 'feature', name: 'feature', title: 'number of the feature', isLeft: true, width: 100, value: i => i,
+    {key: 'feature', name: 'feature', title: 'number of the feature', isLeft: true,
+      width: 100, value: i => i,
       cell: i => el('a', {href: href([sae, model, i])}, String(i))},
     {key: 'token', name: 'top token', text: true, width: 150,
       title: 'the token with the largest sum of activations',

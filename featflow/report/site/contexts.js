@@ -8,7 +8,9 @@ const KINDS = {top: 'Strongest', interval: 'Interval', random: 'Random'};
 function besideOf(sae, model, feature, asked) {
   const others = othersOf(sae, model).filter(name =>
     feature.contexts?.some(context => context.others?.[name]));
-  if (asked !== null) return {others, on: new Set(asked.split(',').filter(n => others.includes(n)))};
+  if (asked !== null) {
+    return {others, on: new Set(asked.split(',').filter(name => others.includes(name)))};
+  }
   const near = edgesOf(sae, model).map(one => one.other).filter(name => others.includes(name));
   return {others, on: new Set(innerWidth < 640 ? [] : near.slice(0, innerWidth < 1200 ? 1 : 2))};
 }
@@ -37,9 +39,10 @@ class Contexts {
     const box = (name, isOn, act) => el('label', {}, el('input', {type: 'checkbox', checked: isOn,
       onchange: event => act(event.target.checked)}), ` ${name}`);
     this.boxes = {};
+    const usual = {numbers: 'off', lines: 'on'};
     const switches = [['numbers', 'numbers', 'v'], ['lines', 'line breaks', 'l']].map(
       ([key, name, short]) => {
-        const isOn = remembered.get(key) === 'on';
+        const isOn = (remembered.get(key) ?? usual[key]) === 'on';
         this.grid.classList.toggle(key, isOn);
         const made = box(name, isOn, value => this.set(key, value));
         this.boxes[key] = made.firstChild;

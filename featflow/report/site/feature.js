@@ -17,7 +17,8 @@ async function featureView(sae, model, id, query) {
   const node = el('article', {class: 'feature'},
     el('header', {class: 'head'},
       el('p', {class: 'over'}, el('a', {href: href([sae, model])}, model), ` · SAE ${sae}`),
-      el('h1', {tabindex: -1}, `Feature ${id}`, ' ', token(index.vocabulary, index.columns.token[id])),
+      el('h1', {tabindex: -1}, `Feature ${id}`, ' ',
+        token(index.vocabulary, index.columns.token[id])),
       steps(to(before), to(after), place)),
     numbers(index, id), told(index, id, feature), cards(index, id, feature),
     lineage(index, sae, id, feature), shownContexts.node);
@@ -66,8 +67,8 @@ function told(index, id, {scores}) {
         : words(row.explanation),
       isBad(row) ? el('span', {class: 'quiet'}, ' ', words(String(row.status)),
         row.reason ? [': ', words(row.reason)] : '') : null),
-      missing(row.explainer) ? UNKNOWN : words(row.explainer), fixed(row.pearson), fixed(row.spearman), fixed(row.detection),
-      fixed(row.fuzzing)])));
+      missing(row.explainer) ? UNKNOWN : words(row.explainer),
+      fixed(row.pearson), fixed(row.spearman), fixed(row.detection), fixed(row.fuzzing)])));
 }
 
 function cards(index, id, feature) {

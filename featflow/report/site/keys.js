@@ -8,8 +8,8 @@ const KEYS = [
   ['→, ←', 'next, previous feature; within a context, next, previous token'],
   ['Enter', 'open what is in focus'],
   ['Esc', 'up: from a feature to its table, from a table to the flow'],
-  ['v', 'show the activations as numbers'],
-  ['l', 'break contexts where their lines end'],
+  ['v', 'show the activations as numbers, or not'],
+  ['l', 'break contexts where their lines end, or not'],
   ['t', 'light, dark, or as the system has it'],
   ['?', 'this list'],
 ];
@@ -34,7 +34,8 @@ function openHelp() {
   const dialog = document.getElementById('keys');
   const close = el('button', {type: 'button', onclick: () => dialog.close()}, 'Close');
   dialog.replaceChildren(
-    el('h2', {id: 'keys-title'}, 'Keys'), listed(KEYS), el('h2', {}, 'Marks'), listed(MARKS), close);
+    el('h2', {id: 'keys-title'}, 'Keys'), listed(KEYS),
+    el('h2', {}, 'Marks'), listed(MARKS), close);
   dialog.showModal();
 }
 

@@ -63,7 +63,8 @@ function place(columns, bands, width, height) {
 function arrange(bands, boxes, scale) {
   const middle = name => (boxes.get(name).top + boxes.get(name).bottom) / 2;
   for (const [name, box] of boxes) {
-    for (const [end, other, thickness] of [['source', 'target', 'out'], ['target', 'source', 'into']]) {
+    for (const [end, other, thickness] of [
+      ['source', 'target', 'out'], ['target', 'source', 'into']]) {
       const here = bands.filter(band => band[end] === name);
       const where = band => (band[other] === null ? middle(name) : middle(band[other]));
       here.sort((a, b) => where(a) - where(b));

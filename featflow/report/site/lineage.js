@@ -40,7 +40,8 @@ function path(index, sae, id, {chain, partners: found}) {
     linkTo(sae, chain.parent, chain.parent_feature), arrow(chain.r_last)),
   into.filter(one => one.other !== chain.parent).map(step))
     : into.length ? el('ul', {}, into.map(step)) : null;
-  return el('div', {class: 'scroll', tabindex: 0, role: 'group', 'aria-label': 'Path through the lineage'},
+  const label = 'Path through the lineage';
+  return el('div', {class: 'scroll', tabindex: 0, role: 'group', 'aria-label': label},
     el('div', {class: 'path'}, before,
       el('span', {class: 'node own'}, el('b', {}, index.model), ` ${id}`),
       out.length ? el('ul', {}, out.map(step)) : null),
@@ -79,7 +80,7 @@ function partners(index, sae, id, {partners: found}) {
         : UNKNOWN,
       fixed(one.r), fixed(one.r_back), has(one) ? (one.mutual ? 'yes' : 'no') : UNKNOWN,
       fate(one.model), index.scopes?.[one.model]?.join(', ') ?? UNKNOWN]),
-    'Pearson’s r is on the corpora that both models know, or on the whole probe if there are none. ' +
-    `The fate on an edge is judged on the flow’s scope, ${study.flow.scope}, so the two may differ ` +
-    'near the threshold; traced is traced to any parent.');
+    'Pearson’s r is on the corpora that both models know, or on the whole probe if there are ' +
+    `none. The fate on an edge is judged on the flow’s scope, ${study.flow.scope}, so the two may ` +
+    'differ near the threshold; traced is traced to any parent.');
 }

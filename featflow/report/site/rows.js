@@ -51,8 +51,8 @@ class Rows {
       this.changed();
       this.head.querySelector(`[data-key="${CSS.escape(one.key)}"] button`).focus();
     };
-    return el('th', {scope: 'col', class: one.text || one.isLeft ? 'text' : null, 'data-key': one.key,
-      'aria-sort': isOwn ? (isDown ? 'descending' : 'ascending') : null},
+    return el('th', {scope: 'col', class: one.text || one.isLeft ? 'text' : null,
+      'data-key': one.key, 'aria-sort': isOwn ? (isDown ? 'descending' : 'ascending') : null},
     el('button', {type: 'button', title: one.title, onclick: sort}, one.name));
   }
 

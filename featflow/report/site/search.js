@@ -30,8 +30,8 @@ async function searchView(query) {
   const head = [
     el('h1', {tabindex: -1}, 'Search'),
     el('p', {class: 'note'}, 'A feature is found by its top token (that with the largest sum of ',
-      'activations), by its explanation or category, or by its number. Write \\n for a newline, \\t ',
-      'for a tab.'),
+      'activations), by its explanation or category, or by its number. Write \\n for a newline, ',
+      '\\t for a tab.'),
   ];
   if (!asked) return {title, up: '#/', node: el('section', {}, head), keys: linkKeys()};
   const indexes = await Promise.all(modelsOf(sae).map(model => dictionary(model, sae)));

@@ -1,7 +1,7 @@
 'use strict';
 
 // A model's features: filters, and a table of which only the rows in sight exist.
-const ROW = 34, BEYOND = 10; // pixels of a row; rows that are kept beyond either side of what is seen
+const ROW = 34, BEYOND = 10; // pixels of a row; rows kept beyond either side of those in sight
 const FILTERS = ['q', 'edge', 'role', 'fate', 'stratum', 'category', 'dmin', 'dmax', 'score'];
 const ON_PAPER = 400; // rows that are printed
 

@@ -5,18 +5,21 @@ const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
 const LONGEST = 120; // characters of a token that are shown
 const TOLD = 2000; // of an explanation
 
+const codePoint = character =>
+  `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
+
 function markOf(character) {
   if (character === '\n') return '↵';
   if (character === '\t') return '→';
   const code = character.codePointAt(0);
   if (code < 32) return String.fromCodePoint(0x2400 + code);
   if (code === 127) return '␡';
-  return `U+${code.toString(16).toUpperCase().padStart(4, '0')}`;
+  return codePoint(character);
 }
 
 function mark(character) {
-  const name = markOf(character);
-  return el('span', {class: name.startsWith('U+') ? 'mark code' : 'mark'}, name);
+  const name = markOf(character), code = codePoint(character);
+  return el('span', {class: name === code ? 'mark code' : 'mark', title: code}, name);
 }
 
 // The nodes of a text; `spaces` shows those at its ends, which tell tokens apart.
