@@ -20,8 +20,8 @@ from featflow.analysis.choice import Chosen, choose
 from featflow.analysis.evidence import MEASURES, measures, rounded, specific
 from featflow.analysis.passages import passage, strongest
 from featflow.analysis.probe import Probe, column, dumps_of, probe_of
-from featflow.analysis.tracing import Link, Place, follow, links
-from featflow.analysis.verdicts import link_of, sentence, verdicts
+from featflow.analysis.tracing import Place, follow, links
+from featflow.analysis.verdicts import sentence, told, verdicts
 from featflow.core.artifacts import save_json
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log, progress
@@ -160,7 +160,7 @@ def _content(
         "models": {
             m: {
                 **_measured(values.get(m), values[cfg.model], marked),
-                **_links(place),
+                **told(place),
                 "reseed_r": rounded(chosen.reseed_r(chosen.feature)) if m == cfg.model else None,
                 "best": followed[m].own,
                 "verdict": found[m],
@@ -224,23 +224,6 @@ def _pearson(models: list[str], values: Mapping[str, np.ndarray]) -> list[list[f
     return [[rounded(x) for x in row] for row in r]
 
 
-def _links(place: Place) -> dict[str, Any]:
-    def told(found: Mapping[str, Link]) -> dict[str, Any]:
-        return {
-            m: {"feature": x.feature, "r": x.r, "fate": x.fate, "holds": x.holds}
-            for m, x in found.items()
-        }
-
-    via = link_of(place)
-    return {
-        "feature": place.feature,
-        "via": place.came_from,
-        "link_r": via.r if via is not None else None,
-        "parents": told(place.parents),
-        "children": told(place.children),
-    }
-
-
 def said(case: Mapping[str, Any]) -> list[str]:
     """A case in lines: what was found, and what became of it."""
     first = case["models"][case["model"]]
@@ -248,7 +231,7 @@ def said(case: Mapping[str, Any]) -> list[str]:
     return [
         f"{case['model']}.{case['sae']} feature {case['feature']} marks {marks}: F1 "
         f"{first['f1']:.3f}, precision {first['precision']:.3f}, recall {first['recall']:.3f}, "
-        f"LLR {first['llr']:.2f} of at most {case['cap']:.2f}",
+        f"mass {first['mass']:.3f}, LLR {first['llr']:.2f} of at most {case['cap']:.2f}",
         f"chosen among {case['choice']['candidates']:,} features: {case['choice']['rule']}",
         case["verdict"],
     ]

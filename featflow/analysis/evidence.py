@@ -20,12 +20,16 @@ from scipy.sparse import csr_array
 
 
 class Counts(NamedTuple):
-    """Firings of m features; (m,) int64 each."""
+    """Firings of m features, and how strong they are together; (m,) each."""
 
     fired: np.ndarray
-    """n_f."""
+    """n_f, int64."""
     marked: np.ndarray
-    """n_sf."""
+    """n_sf, int64."""
+    total: np.ndarray
+    """The sum of activations, float64."""
+    on_s: np.ndarray
+    """That of activations on S, float64."""
     n_s: int
     n: int
     """N."""
@@ -56,6 +60,11 @@ class Counts(NamedTuple):
         return (self.n_s + 0.5) / (self.n + 1)
 
     @property
+    def mass(self) -> np.ndarray:
+        """(m,) float64: the share of the summed activation that lies on S; 0 where it is silent."""
+        return self.on_s / np.where(self.total > 0, self.total, 1)
+
+    @property
     def other_rate(self) -> np.ndarray:
         """(m,) float64: on what share of the rows outside S each fires."""
         return (self.fired - self.marked) / max(self.n - self.n_s, 1)
@@ -84,37 +93,37 @@ def count(matrices: Iterable[csr_array], rows: Iterable[np.ndarray]) -> Counts:
         matrices: its activations (T, m) on each corpus.
         rows: (T,) bool of each corpus, which rows are in S.
     """
-    parts = [
-        Counts(
-            np.bincount(m.indices, minlength=m.shape[1]),
-            np.bincount(m.indices[np.repeat(s, np.diff(m.indptr))], minlength=m.shape[1]),
-            n_s=int(s.sum()),
-            n=len(s),
-        )
-        for m, s in zip(matrices, rows, strict=True)
-    ]
+    parts = [_count(matrix, inside) for matrix, inside in zip(matrices, rows, strict=True)]
     return Counts(
         np.sum([part.fired for part in parts], axis=0),
         np.sum([part.marked for part in parts], axis=0),
+        np.sum([part.total for part in parts], axis=0),
+        np.sum([part.on_s for part in parts], axis=0),
         n_s=sum(part.n_s for part in parts),
         n=sum(part.n for part in parts),
     )
 
 
+def _count(matrix: csr_array, inside: np.ndarray) -> Counts:
+    """The counts on one corpus; `bincount` adds up in float64."""
+    width, there = matrix.shape[1], np.repeat(inside, np.diff(matrix.indptr))
+    features, on_s = matrix.indices, matrix.indices[there]
+    return Counts(
+        np.bincount(features, minlength=width),
+        np.bincount(on_s, minlength=width),
+        np.bincount(features, weights=matrix.data, minlength=width),
+        np.bincount(on_s, weights=matrix.data[there], minlength=width),
+        n_s=int(inside.sum()),
+        n=len(inside),
+    )
+
+
 def count_one(values: np.ndarray, rows: np.ndarray) -> Counts:
     """The counts of one feature, of its activations (T,) and S (T,)."""
-    fired = values > 0
-    total, there = (np.array([int(x.sum())]) for x in (fired, fired & rows))
-    return Counts(total, there, n_s=int(rows.sum()), n=len(rows))
+    return _count(csr_array(values[:, None]), rows)
 
 
-def mass(values: np.ndarray, rows: np.ndarray) -> float:
-    """The share of a feature's summed activation that lies on S; NaN where it never fires."""
-    total = values.sum(dtype=np.float64)
-    return float(values[rows].sum(dtype=np.float64) / total) if total else float("nan")
-
-
-MEASURES = ("f1", "precision", "recall", "llr", "density")
+MEASURES = ("f1", "precision", "recall", "llr", "mass", "density")
 
 
 def measures(counts: Counts, feature: int) -> dict[str, Any]:
@@ -134,15 +143,14 @@ def specific(
         first: (T,) the activations of the feature that it is compared with.
 
     Returns:
-        mass: the share of its summed activation on S; other_rate: the share of the rows outside S
-        on which it fires; other_ratio: that, divided by the first feature's (None where the first
-        fires on nothing else); max: its largest activation.
+        other_rate: the share of the rows outside S on which it fires; other_ratio: that, divided
+        by the first feature's (None where the first fires on nothing else); max: its largest
+        activation.
     """
     if values is None:
-        return dict.fromkeys(("mass", "other_rate", "other_ratio", "max"))
+        return dict.fromkeys(("other_rate", "other_ratio", "max"))
     rate, of_first = (float(count_one(v, rows).other_rate[0]) for v in (values, first))
     return {
-        "mass": rounded(mass(values, rows)),
         "other_rate": rounded(rate),
         "other_ratio": rounded(rate / of_first) if of_first else None,
         "max": rounded(values.max()),

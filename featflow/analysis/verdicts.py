@@ -1,6 +1,7 @@
 """What became of a case's feature in each model, in a word and in a sentence."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from featflow.analysis.tracing import Link, Place
 
@@ -92,6 +93,22 @@ def link_of(place: Place) -> Link | None:
     """The link by which a model was reached; None where the feature was found, or is nowhere."""
     source = place.came_from
     return {**place.parents, **place.children}[source] if source is not None else None
+
+
+def told(place: Place) -> dict[str, Any]:
+    """A model's feature and the links that lead there, as the case's JSON has them."""
+
+    def each(found: Mapping[str, Link]) -> dict[str, dict[str, Any]]:
+        return {model: link._asdict() for model, link in found.items()}
+
+    chosen = link_of(place)
+    return {
+        "feature": place.feature,
+        "via": place.came_from,
+        "link_r": None if chosen is None else chosen.r,
+        "parents": each(place.parents),
+        "children": each(place.children),
+    }
 
 
 def _named(name: str, word: str, place: Place, best: int | None) -> str:

@@ -173,7 +173,6 @@ class Estimator:
         return self.study.saes[sae].expansion * self.width(model, sae)
 
     def _shards(self, model: str) -> float:
-        settings = self.study.activations
         saes = [s for s in self.study.saes if model in self.lineage.sae_models(s)]
         saes = [s for s in saes if not self.slices.makes_its_own(s)]
         total = 0.0

@@ -176,14 +176,15 @@ def lines(case: Mapping[str, Any]) -> list[str]:
     ]
 
 
-_CANDIDATES = ("feature", "F1", "precision", "recall", "LLR", "density", "reseed r")
-_MODELS = ("model", "feature", "from", "r", "r to it", "verdict", *_CANDIDATES[1:5], "own best")
+_CANDIDATES = ("feature", "F1", "precision", "recall", "mass", "LLR", "density", "reseed r")
+_MODELS = ("model", "feature", "from", "r", "r to it", "verdict", *_CANDIDATES[1:6], "own best")
+_SHARES = ("f1", "precision", "recall", "mass")
 
 
 def _candidate(found: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         str(found["feature"]),
-        *(_number(found[key], ".3f") for key in ("f1", "precision", "recall")),
+        *(_number(found[key], ".3f") for key in _SHARES),
         _number(found["llr"], ".2f"),
         _number(found["density"], ".2g"),
         _number(found["reseed_r"], ".2f"),
@@ -201,7 +202,7 @@ def _model(case: Mapping[str, Any], name: str) -> tuple[str, ...]:
         _number(found["link_r"], ".2f"),
         _number(r, ".2f"),
         found["verdict"],
-        *(_number(found[key], ".3f") for key in ("f1", "precision", "recall")),
+        *(_number(found[key], ".3f") for key in _SHARES),
         _number(found["llr"], ".2f"),
         "–" if own is None else f"{own['feature']} (F1 {own['f1']:.3f})",
     )

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from featflow.commands.local import expanded
 from featflow.commands.terminal import columns
-from featflow.core.config.corpora import Corpus, Files, Generated, Hub
 from featflow.core.config.controlling import model_arm
+from featflow.core.config.corpora import Corpus, Files, Generated, Hub
 from featflow.core.config.models import Base, Finetune, Merge, Pretrained, Random
 from featflow.core.config.study import Study
 from featflow.core.config.tokenizers import Bpe

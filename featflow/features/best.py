@@ -14,7 +14,7 @@ from numba import njit
 from scipy.sparse import csr_array
 
 from featflow.features.columns import Columns, by_blocks
-from featflow.features.moments import BLOCK, _correlate, cross_moments
+from featflow.features.moments import BLOCK, correlated, cross_moments
 
 
 class Judged(NamedTuple):
@@ -94,7 +94,7 @@ def _r(question: Question, moments: dict[int, np.ndarray], first: int, stop: int
         total += other
     r = np.empty(total.shape, np.float32)
     mean, scale = question.a.mean[first:stop], question.a.scale[first:stop]
-    _correlate(total, question.rows, mean, scale, question.b.mean, question.b.scale, 0, r)
+    correlated(total, question.rows, mean, scale, question.b.mean, question.b.scale, 0, r)
     return r
 
 

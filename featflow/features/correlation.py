@@ -16,7 +16,6 @@ from featflow.core.artifacts import (
 )
 from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import Provenance
-from featflow.core.reading import named, rebuild
 from featflow.core.runtime import log
 from featflow.core.slices import CorrelationSlice
 from featflow.features import dump
@@ -67,7 +66,8 @@ def run(
     provenance = Provenance("correlation", cfg, [*a, *b, *saes, *tokens])
     dumps_a = _read(cfg.corpora, a, sae_a)
     dumps_b = _read(cfg.corpora, b, sae_b)
-    _check_same_rows(zip(a, b, dumps_a.values(), dumps_b.values(), strict=True))
+    for path_a, path_b, of_a, of_b in zip(a, b, dumps_a.values(), dumps_b.values(), strict=True):
+        dump.check_same_rows(path_a, of_a.positions, path_b, of_b.positions)
     sources = {
         corpus: source_of(path, dumps_a[corpus].positions)
         for corpus, path in zip(cfg.corpora, tokens, strict=True)
@@ -214,15 +214,6 @@ def _cosines(sae_a: Path, sae_b: Path) -> Directions:
 def _read(corpora: list[str], paths: list[Path], sae: Path) -> dict[str, dump.Dump]:
     features, found = dump.d_sae(sae), zip(corpora, paths, strict=True)
     return {corpus: dump.read(path, features) for corpus, path in found}
-
-
-def _check_same_rows(pairs) -> None:
-    for path_a, path_b, of_a, of_b in pairs:
-        if not np.array_equal(of_a.positions, of_b.positions):
-            raise ArtifactError(
-                f"{path_a} and {path_b} are not of the same tokens; "
-                f"{rebuild(named(path_a), named(path_b))}"
-            )
 
 
 def _check_scopes(cfg: CorrelationSlice) -> None:

@@ -8,7 +8,7 @@ from featflow.features.best import Judged
 from featflow.features.columns import Columns, documents, within
 from featflow.features.domains import Layout, joined, joined_rows
 from featflow.features.lookup import lookup_r
-from featflow.features.moments import _standard
+from featflow.features.moments import standardised
 from featflow.features.scope import Source
 
 
@@ -83,5 +83,5 @@ class Dictionary:
             found.firings,
             documents(found, source.documents),
             lookup.astype(np.float32),
-            *_standard(found, rows),
+            *standardised(found, rows),
         )

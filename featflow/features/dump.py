@@ -6,8 +6,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from featflow.core.artifacts import load_json, load_tensors, readable, save_tensors
+from featflow.core.artifacts import (
+    ArtifactError,
+    load_json,
+    load_tensors,
+    readable,
+    save_tensors,
+)
 from featflow.core.provenance import Provenance
+from featflow.core.reading import named, rebuild
 
 
 class Dump(NamedTuple):
@@ -96,6 +103,18 @@ def read(path: Path, d_sae: int) -> Dump:
         if not matrix.has_canonical_format:
             raise ValueError("the indices of a row do not ascend")
     return Dump(matrix, positions)
+
+
+def check_same_rows(a: Path, of_a: np.ndarray, b: Path, of_b: np.ndarray) -> None:
+    """Check that two dumps of a corpus are of the same tokens, by their positions (T,).
+
+    Raises:
+        ArtifactError: naming both, and what rebuilds them.
+    """
+    if not np.array_equal(of_a, of_b):
+        raise ArtifactError(
+            f"{a} and {b} are not of the same tokens; {rebuild(named(a), named(b))}"
+        )
 
 
 def d_sae(sae: Path) -> int:

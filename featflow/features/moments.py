@@ -55,8 +55,8 @@ def pearson_of_columns(
     """`pearson` for who has a by column, and b both by row and by column."""
     shape = len(a.starts), b.shape[1]
     results = [np.empty(shape, np.float32) for _ in scopes]
-    standard_a = [_standard(within(a, scope), len(scope)) for scope in scopes]
-    standard_b = [_standard(within(b_columns, scope), len(scope)) for scope in scopes]
+    standard_a = [standardised(within(a, scope), len(scope)) for scope in scopes]
+    standard_b = [standardised(within(b_columns, scope), len(scope)) for scope in scopes]
     edges = sorted({edge for scope in scopes for edge in (scope.start, scope.stop)})
     stretches = [range(low, high) for low, high in pairwise(edges)]
     parts = [within(a, stretch) for stretch in stretches]
@@ -70,7 +70,7 @@ def pearson_of_columns(
                 if scope.start <= stretch.start and stretch.stop <= scope.stop
             ]
             total = inside[0] if len(inside) == 1 else np.sum(inside, axis=0)
-            _correlate(total, len(scope), *of_a, *of_b, first, result)
+            correlated(total, len(scope), *of_a, *of_b, first, result)
 
     by_blocks(work, shape[0], BLOCK, "blocks of features")
     return results
@@ -84,7 +84,7 @@ def cross_moments(a: Columns, b: csr_array, first: int, stop: int) -> np.ndarray
     return moments
 
 
-def _standard(columns: Columns, rows: int) -> tuple[np.ndarray, np.ndarray]:
+def standardised(columns: Columns, rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Each feature's mean and 1/σ over all rows; NaN for 1/σ where it is constant."""
     total, squares = sums(columns)
     mean, square = total / rows, squares / rows
@@ -113,7 +113,11 @@ def _add_cross(a, first, stop, indptr, indices, values, moments):
 
 
 @njit(cache=True, nogil=True)
-def _correlate(moments, rows, mean_a, scale_a, mean_b, scale_b, first, result):
+def correlated(moments, rows, mean_a, scale_a, mean_b, scale_b, first, result):
+    """Write r of features first … of a (rows of `moments`) with all of b into `result`.
+
+    Args: means and 1/σ as `standardised` gives them, over so many rows.
+    """
     for i in range(first, first + len(moments)):
         mean, scale = mean_a[i], scale_a[i]
         for j in range(len(mean_b)):

@@ -8,12 +8,10 @@ reseeds, floors and arms, at any threshold and by stratum.
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from featflow.core.artifacts import ArtifactError, save_table
+from featflow.core.artifacts import save_table
 from featflow.core.provenance import Provenance
-from featflow.core.reading import named, rebuild
 from featflow.core.runtime import log
 from featflow.core.slices import SharesSlice
 from featflow.features import bootstrap as resampling
@@ -140,7 +138,12 @@ class _Probe:
     ) -> tuple[Dictionary, dict[str, Both]]:
         dumps, sources = other.read(), self.sources
         for corpus, found in dumps.items():
-            self._check_positions(other, corpus, found.positions)
+            dump.check_same_rows(
+                self.sae.files[corpus],
+                self.positions[corpus],
+                other.files[corpus],
+                found.positions,
+            )
         activations = {corpus: found.activations for corpus, found in dumps.items()}
         del dumps
         if shift:
@@ -154,14 +157,6 @@ class _Probe:
         least = self.cfg.min_firings, self.cfg.min_documents
         source = stack_sources(self.layout.rows, sources)
         return Dictionary(found, source, self.layout, side, least)
-
-    def _check_positions(self, other: _Sae, corpus: str, positions: np.ndarray) -> None:
-        if not np.array_equal(self.positions[corpus], positions):
-            files = self.sae.files[corpus], other.files[corpus]
-            raise ArtifactError(
-                f"{files[0]} and {files[1]} are not of the same tokens; "
-                f"{rebuild(*map(named, files))}"
-            )
 
     def _sets(self, domain: str) -> tuple[int, int]:
         """The sets of rows on which a's and b's features are judged."""

@@ -12,7 +12,8 @@ from featflow.core import paths
 from featflow.core.config.figures import CaseFigure
 from featflow.core.config.study import Study
 from featflow.core.slices import FigureSlice
-from featflow.figures.strips import Box, boxes, escaped, shown, visible
+from featflow.figures.case_words import MISSED, SHADE, heading, label, texts
+from featflow.figures.strips import Box, boxes, escaped, shown
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -25,12 +26,6 @@ LINE, HEAD, LABEL, GAP = 21, 30, 36, 8
 
 MISSES = 2
 """Passages a nearest miss."""
-
-SHADE = 0.65
-"""How opaque the strongest activation is: text on it keeps its contrast, light and dark."""
-
-MISSED = ("vanishes", "lost", "absent", "unjudged")
-"""Verdicts on a model whose feature is not the one that is followed."""
 
 NO_ROW = 0.6
 """Opacity of tokens that are no rows of the probe."""
@@ -68,7 +63,7 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     for top, text in headings:
         figure.add_annotation(_written(text, 0, top))
     for strip in strips:
-        figure.add_annotation(_written(_label(case, strip.model), 0, strip.top))
+        figure.add_annotation(_written(label(case, strip.model), 0, strip.top))
     hidden = {"visible": False, "fixedrange": True}
     return figure.update_layout(
         width=WIDTH + 24,  # letters keep their size, and so must the boxes that they stand in
@@ -77,7 +72,7 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
         showlegend=False,
         xaxis={**hidden, "range": [0, WIDTH]},
         yaxis={**hidden, "range": [height, 0]},
-        **_words(case),
+        **texts(case, WIDTH + 24),
     )
 
 
@@ -86,11 +81,11 @@ def _strips(case: Mapping[str, Any]) -> tuple[list[Strip], list[tuple[float, str
     order = [m for m in case["r"]["models"] if case["models"][m]["feature"] is not None]
     first, blocks, seen = case["model"], [], dict.fromkeys(order, 0)
     for passage in case["passages"]:
-        blocks.append((_heading(passage), passage, order))
+        blocks.append((heading(passage), passage, order))
     for miss in case["misses"]:
         model = miss["model"]
         if seen[model] < MISSES:
-            text = f"{_heading(miss)}: {model}'s nearest miss fires, {first}'s feature does not"
+            text = f"{heading(miss)}: {model}'s nearest miss fires, {first}'s feature does not"
             blocks.append((text, miss, [first, model]))
             seen[model] += 1
     strips, headings, y = [], [], 0.0
@@ -108,26 +103,6 @@ def _strips(case: Mapping[str, Any]) -> tuple[list[Strip], list[tuple[float, str
     return strips, headings, max(y, LINE)
 
 
-def _heading(passage: Mapping[str, Any]) -> str:
-    return f"<b>{passage['corpus']}</b>, document {passage['document']:,}"
-
-
-def _label(case: Mapping[str, Any], model: str) -> str:
-    """The model and its feature; below it what became of it."""
-    found = case["models"][model]
-    head = f"<b>{model}</b> {found['feature']} · LLR {found['llr']:.2f}"
-    verdict = "nearest miss" if found["verdict"] == "vanishes" else found["verdict"]
-    if found["via"] is None:
-        told = "where it was found"
-    else:
-        told = f"{verdict}, r {_number(found['link_r'])} with {found['via']}"
-    return f'{head}<br><span style="font-size:11px">{told}</span>'
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
-
-
 def _colour(case: Mapping[str, Any], model: str) -> str:
     from featflow.figures.style import BLUE, VERMILLION
 
@@ -140,17 +115,13 @@ def _bars(case: Mapping[str, Any], strips: Sequence[Strip]) -> Any:
 
     from featflow.figures.style import GREY, faded
 
-    largest: dict[str, float] = {}
-    for strip in strips:
-        there = [value for value in strip.values if value is not None]
-        largest[strip.model] = max([largest.get(strip.model, 0.0), *there])
     bars: dict[str, list[Any]] = {key: [] for key in ("base", "x", "y", "fill", "frame", "text")}
     for strip in strips:
         colour = _colour(case, strip.model)
         for token, box, value, marked in zip(
             strip.tokens, strip.places, strip.values, strip.marked, strict=True
         ):
-            share = (value or 0) / (largest[strip.model] or 1)
+            share = min((value or 0) / (case["models"][strip.model]["max"] or 1), 1)
             bars["base"].append(box.x)
             bars["x"].append(box.width)
             bars["y"].append(strip.top + (box.line + 0.5) * LINE)
@@ -209,60 +180,3 @@ def _written(text: str, x: float, y: float) -> dict[str, Any]:
         **{"text": text, "x": x, "y": y, "xref": "x", "yref": "y", "align": "left"},
         **{"xanchor": "left", "yanchor": "top", "showarrow": False, "borderpad": 1},
     }
-
-
-def _words(case: Mapping[str, Any]) -> dict[str, Any]:
-    from featflow.figures.style import BLUE, GREY, VERMILLION, faded
-
-    marks = ", ".join(
-        f"“{visible(text)}”".replace("\u00a0", " ") for text in case["query"]["marks"]
-    )
-    missed = any(each["verdict"] in MISSED for each in case["models"].values())
-    legend = [[faded(BLUE, SHADE), "activation of the matched feature"]]
-    if missed:
-        legend.append([faded(VERMILLION, SHADE), "of its nearest miss, where it is not found"])
-    legend.append([GREY, "framed: a token of the case"])
-    mean = "" if case["mean_r"] is None else f" Mean r between the models {case['mean_r']:.2f}."
-    return {
-        "title": {
-            "text": f"{case['case']}: feature {case['feature']} of {case['model']} on {marks}",
-            "subtitle": {"text": f"{_sentence(case['verdict'])}{mean}"},
-        },
-        "meta": {
-            "legend": legend,
-            "notes": [_note(case, model) for model in case["r"]["models"]],
-            "footnote": _footnote(case),
-            "min_width": WIDTH + 24,
-        },
-    }
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
-
-
-def _note(case: Mapping[str, Any], model: str) -> str:
-    """A model's numbers: what a reader without the colours has."""
-    found = case["models"][model]
-    if found["feature"] is None:
-        return f"{model}: no link of the lineage leads to a feature of it."
-    order, first = case["r"]["models"], case["model"]
-    r = case["r"]["matrix"][order.index(first)][order.index(model)]
-    link = "" if found["via"] is None else f", r {_number(found['link_r'])} with {found['via']}"
-    own, best = "", found["best"]
-    if best is not None and best["feature"] != found["feature"]:
-        own = f" Its own best feature for the tokens: {best['feature']}, F1 {best['f1']:.2f}."
-    return (
-        f"{model} {found['feature']}: {found['verdict']}{link}; LLR {found['llr']:.2f}, F1 "
-        f"{found['f1']:.2f} (precision {found['precision']:.2f}, recall {found['recall']:.2f}); "
-        f"r {_number(r)} with {first}'s on the whole probe.{own}"
-    )
-
-
-def _footnote(case: Mapping[str, Any]) -> str:
-    return (
-        f"Shading: from 0 to the feature's largest activation in these passages. No LLR is above "
-        f"{case['cap']:.2f}, −ln P(s). r beside a model: of the link, on flow.scope "
-        f"{case['scope']}; it holds above {case['threshold']:g}. Pale tokens are no rows of the "
-        "probe. ↵ is a line break, → a tab."
-    )

@@ -26,8 +26,13 @@ def texts(tokenizer: Tokenizer) -> list[str]:
     return found
 
 
+LONGEST = 40
+"""Characters of a token that are quoted."""
+
+
 def quoted(token: str) -> str:
-    """A token between quotes, its control characters and line ends escaped."""
+    """A token between quotes, its control characters and line ends escaped; a long one is cut."""
+    token = token if len(token) <= LONGEST else f"{token[: LONGEST - 1]}…"
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in token)
     return f"'{shown}'"
 

@@ -45,6 +45,7 @@ def test_it_is_the_best_of_those_that_a_reseed_finds(planted, found):
     assert found["choice"]["candidates"] == found["choice"]["reseeded"] == 2
     assert found["choice"]["living"] == 4  # not the rare one, not the silent one
     assert [each["feature"] for each in found["runners_up"]] == [2]
+    assert found["runners_up"][0]["mass"] == 1
     assert found["models"]["base"]["best"]["feature"] == 1
     assert found["reseeds"] == pytest.approx({"reseed": 0.9, "reseed2": 0.7})
     assert found["models"]["base"]["reseed_r"] == pytest.approx(0.8)
@@ -262,7 +263,9 @@ def test_files_that_do_not_belong_together(another):
 
 
 def test_f1_and_llr_of_features_that_never_fire():
-    counts = Counts(np.array([0, 4, 10]), np.array([0, 4, 5]), n_s=8, n=100)
+    numbers = [[0, 4, 10], [0, 4, 5], [0, 8.0, 20], [0, 8.0, 5]]
+    counts = Counts(*map(np.array, numbers), n_s=8, n=100)
+    assert counts.mass == pytest.approx([0, 1, 0.25])
     assert counts.f1 == pytest.approx([0, 2 * 4 / 12, 2 * 5 / 18])
     assert counts.precision == pytest.approx([0, 1, 0.5])
     p = 8.5 / 101

@@ -98,10 +98,13 @@ def test_it_says_what_the_stage_says(find, built):
     assert printed.startswith(f"'=': {marked:,} of {len(built.marks):,} tokens of the probe")
     first = built.activations["base"][:, 0] > 0
     precision, recall = (first & built.marks).sum() / first.sum(), first[built.marks].mean()
-    assert found["0"][1:4] == [
+    mass = built.activations["base"][built.marks, 0].sum(dtype=float)
+    mass /= built.activations["base"][:, 0].sum(dtype=float)
+    assert found["0"][1:5] == [
         f"{2 * precision * recall / (precision + recall):.3f}",
         f"{precision:.3f}",
         f"{recall:.3f}",
+        f"{mass:.3f}",
     ]
     assert found["0"][-1] == "0.80" and "2" in found and "1" not in found
     assert "of 2: living, and found by a reseed at r > 0.8" in printed

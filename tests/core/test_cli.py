@@ -38,7 +38,7 @@ def test_a_misspelt_verb():
 def test_help_of_a_stage_has_its_flags(verb):
     text = featflow(verb, "--help").stdout
     assert "--cfg JSON" in text and "--log FILE" in text
-    assert {"corpus": "--selection", "flow": "--edges"}[verb] in text
+    assert {"corpus": "--selection", "flow": "--chains"}[verb] in text
     assert "(default: )" not in featflow("sae", "--help").stdout
 
 

@@ -60,20 +60,17 @@ def test_every_token_is_shaded_by_its_activation(found, draw):
     bars = figure.data[0]
     expected = strips(found)
     assert list(bars.meta["models"]) == [model for _, model in expected]
-    largest = {
-        m: max(v for p, n in expected if n == m for v in p["values"][m] if v is not None)
-        for m in set(bars.meta["models"])
-    }
     at = 0
     for passage, model in expected:
         lost = found["models"][model]["verdict"] == "vanishes"
+        largest = found["models"][model]["max"]
         colour = "213,94,0" if lost else "0,114,178"  # vermillion and blue
         for value, marked in zip(passage["values"][model], passage["marked"], strict=True):
             red_green_blue, alpha = re.fullmatch(
                 r"rgba\((\d+,\d+,\d+),([\d.e-]+)\)", bars.marker.color[at]
             ).groups()
             assert red_green_blue == colour
-            assert float(alpha) == pytest.approx(0.65 * (value or 0) / largest[model], abs=1e-3)
+            assert float(alpha) == pytest.approx(0.65 * (value or 0) / largest, abs=1e-3)
             assert (bars.marker.line.width[at] > 0) == bool(marked)
             at += 1
     assert at == len(bars.marker.color)

@@ -10,7 +10,8 @@ from featflow.core.config.study import Study
 from featflow.core.provenance import Provenance
 from featflow.core.slicer import Slices
 from featflow.figures import figure as stage
-from featflow.figures.scores import OTHERS, PERSISTING, draw, edges, inputs, scored
+from featflow.figures.scores import draw, edges, inputs, scored
+from featflow.figures.scores_words import OTHERS, PERSISTING
 
 from .conftest import SETTINGS
 

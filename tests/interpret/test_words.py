@@ -50,4 +50,5 @@ def test_tokens_of_sentencepiece_keep_their_space():
 def test_quotes():
     assert quoted(" =") == "' ='"
     assert quoted("\n\t\x00é中") == "'\\n\\t\\x00é中'"
+    assert quoted("x" * 40) == f"'{'x' * 40}'" and quoted("x" * 10**5) == f"'{'x' * 39}…'"
     assert quoted("\u202egnp") == "'\\u202egnp'"  # what would turn the text around is spelt out

@@ -4,7 +4,17 @@ docs/formats.md is this as text: `python -m featflow.core.formats > docs/formats
 the text with the file, and the description with what a built study holds.
 """
 
-from featflow.core.formats import data, features, models, pages, saes
+from featflow.core.formats import (
+    cases,
+    controls,
+    data,
+    explorer,
+    features,
+    interpret,
+    models,
+    pages,
+    saes,
+)
 from featflow.core.formats.describe import Field, Format
 
 FORMATS: tuple[Format, ...] = (
@@ -12,6 +22,10 @@ FORMATS: tuple[Format, ...] = (
     *models.FORMATS,
     *saes.FORMATS,
     *features.FORMATS,
+    *controls.FORMATS,
+    *cases.FORMATS,
+    *interpret.FORMATS,
+    *explorer.FORMATS,
     *pages.FORMATS,
 )
 
@@ -30,6 +44,7 @@ Made by `python -m featflow.core.formats > docs/formats.md`; the formulas are in
 What has no value is null in a table (an empty cell in a CSV) and NaN in a tensor.
 
 **Names.** `{study}`, `{corpus}`, `{model}`, `{sae}`, `{figure}` are names of the config;
+`{case}` is one too, `{parent}` and `{child}` are models;
 `{split}` is train, validation or selection; `{a}` and `{b}` are dictionaries, `{model}.{sae}`.
 
 **Whole or not there.** A file is written under another name, `.NAME.….tmp`, and then renamed; the
@@ -68,7 +83,10 @@ HEADINGS = {
     "Models": models.FORMATS,
     "Sparse autoencoders": saes.FORMATS,
     "Features and their flow": features.FORMATS,
-    "To look at": pages.FORMATS,
+    "Controls": controls.FORMATS,
+    "Cases": cases.FORMATS,
+    "Interpretation": interpret.FORMATS,
+    "To look at": (*pages.FORMATS, *explorer.FORMATS),
 }
 
 

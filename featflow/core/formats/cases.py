@@ -51,8 +51,8 @@ FORMATS = (
             Field(
                 "runners_up",
                 "list of object",
-                "the next features by F1: feature, firings, f1, precision, recall, llr, density, "
-                "reseed_r",
+                "the next features by F1: feature, firings, f1, precision, recall, llr, mass, "
+                "density, reseed_r",
             ),
             Field(f"{MODEL}feature", "integer", "its number; null: no link leads here", null=True),
             Field(f"{MODEL}firings", "integer", "n_f", null=True),

@@ -8,7 +8,7 @@ import numpy as np
 from featflow.core.config.study import Flow
 from featflow.features.best import Judged, Question, best_on_sets
 from featflow.features.columns import Columns, columns, documents
-from featflow.features.moments import _standard
+from featflow.features.moments import standardised
 from featflow.features.scope import rows_in_scope, stack
 from featflow.report.dashboard.probe import Activations, Probe, places, restricted
 
@@ -62,4 +62,4 @@ def _judged(found: Columns, document: np.ndarray, flow: Flow) -> Judged:
     """The features of one side on the rows of a scope: document (T,) is each row's."""
     often = found.firings >= flow.min_firings
     widely = documents(found, document) >= flow.min_documents
-    return Judged(*_standard(found, len(document)), often & widely)
+    return Judged(*standardised(found, len(document)), often & widely)

@@ -109,6 +109,7 @@ class Dictionary:
             "scopes": cfg.scopes,
             "strata": STRATA,
             "fate_names": tables.FATES,
+            "intervals": cfg.settings.intervals,
             "columns": {
                 **{name: rounded(summary[name].to_numpy()) for name in ("density", "max", "mean")},
                 "documents": summary["documents"].tolist(),
