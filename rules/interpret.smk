@@ -48,12 +48,7 @@ rule categories:
         flow=lambda w: flow_features(w),
         chains=lambda w: flow_chains(w),
     output:
-        report(
-            paths.CATEGORIES,
-            caption="captions/categories.rst",
-            category="Interpretation",
-            labels={"SAE": "{sae}"},
-        ),
+        paths.CATEGORIES,
     log:
         "logs/{study}/categories/{sae}.log",
     benchmark:

@@ -16,7 +16,6 @@ from featflow.analysis.probe import Probe, column
 from featflow.core.artifacts import ArtifactError, load_table
 from featflow.core.config.errors import FeatflowError
 from featflow.core.reading import named, rebuild
-from featflow.core.runtime import log
 from featflow.core.slices import CaseSlice
 from featflow.features.columns import columns, documents, within
 
@@ -88,8 +87,6 @@ def choose(
     if not ranking:
         ranking, among = counts.ranked(alive, len(alive)), alive
         rule = NOT_SEEDED if cfg.reseeds else LIVING
-        if ranking:
-            log.warning("%s: chosen among features that are %s", where, rule)
     if not ranking:
         raise FeatflowError(
             f"{where}: of the {int(alive.sum()):,} living features of {cfg.model}.{cfg.sae} none "

@@ -53,7 +53,8 @@ MODELS = [
     ),
     *keys("models.tuned", "finetune tuned", "its `finetune`", seed=1),
     *keys(
-        *("models.tuned", "finetune tuned, shares main other *, transfer main other *"),
+        "models.tuned",
+        "finetune tuned, shares main other aparttuned, transfer main other aparttuned",
         "its `finetune`; what compares the edge",
         parent="other",
     ),

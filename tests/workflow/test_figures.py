@@ -25,7 +25,8 @@ def test_snakemakes_report_has_what_a_reader_wants(tiny, tmp_path):
         page = archive.read("report/report.html").decode()
         files = [name.rsplit("/", 1)[1] for name in archive.namelist() if "/data/raw/" in name]
     models = ("base", "lua", "more", "merged")
-    tables = ["edges.csv", "strata.csv", *(f"{m}.json" for m in models), *["metrics.json"] * 5]
+    tables = ["edges.csv", "strata.csv", *(f"{m}.json" for m in models), *["metrics.json"] * 6]
+    tables += ["random.json", "assignment.json"]
     assert sorted(files) == sorted([*tables, "flow.html", "sweep.html"])
     assert not re.search(r'<(?:script|link|img)[^>]*(?:src|href)="https?:', page)
     results, _ = json.JSONDecoder().raw_decode("{" + page.split("var results = {")[1])

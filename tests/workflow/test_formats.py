@@ -33,6 +33,7 @@ DTYPES = {
 COLUMNS = {pa.string(): "text", pa.large_string(): "text", pa.float64(): "float64"}
 COLUMNS |= {pa.float32(): "float32", pa.bool_(): "bool"}
 JSON: dict[str, Any] = {"text": str, "integer": int, "number": (int, float), "boolean": bool}
+JSON |= {"object": dict, "list": list}
 OF_OTHERS = ("tokenizer.json", "tokenizer_config.json", "generation_config.json")
 """Files of a model's folder in formats that are not featflow's."""
 PROVENANCE = {"study", "stage", "config", "code", "inputs", "versions"}
