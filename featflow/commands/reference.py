@@ -43,6 +43,7 @@ PLAIN = {
     "study.tokenizer": "One for all models of the study.",
     "study.models": "The lineage: each model, and what it came from.",
     "corpora": "Corpora of the study that it is trained on.",
+    "figure case.case": "Which of the study's `cases`.",
     "study.controls": "What stands beside every share.",
     "probe.corpora": "Corpora of the study.",
     "name": "`owner/name` on the hub, or a folder or file of this machine.",

@@ -12,7 +12,7 @@ from featflow.core.config.saes import Activations
 from featflow.core.config.study import Study
 from featflow.core.config.tokenizers import Bpe
 from featflow.core.lineage import Lineage
-from featflow.core.slicer_analysis import AnalysisSlices
+from featflow.core.slicer_pages import PageSlices
 from featflow.core.slices import (
     ActivationsSlice,
     CorpusSlice,
@@ -35,8 +35,8 @@ WHAT = {"sae": "SAE", "a": "dictionary (model.sae)", "b": "dictionary (model.sae
 """How a wildcard is called in a message."""
 
 
-class Slices(AnalysisSlices):
-    """The slices of one study; those from correlations on are in slicer_analysis.py."""
+class Slices(PageSlices):
+    """The slices of one study; those of later stages are in slicer_analysis.py, slicer_pages.py."""
 
     def __init__(self, name: str, study: Study):
         self.name, self.study, self.lineage = name, study, Lineage(study)

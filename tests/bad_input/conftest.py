@@ -118,6 +118,7 @@ def _made(tmp_path_factory, model_folder, tokenizer_file, token_ids) -> Path:
         call("features", of.features("base", sae), **files_of(root, "features", sae))
     call("correlation", of.correlation(A, B), **files_of(root, "correlation"))
     call("flow", of.flow("main"), **files_of(root, "flow"))
+    call("shares", of.shares("main", "base", "base"), **files_of(root, "shares"))
     log.handlers, log.propagate = handlers, propagate
     return root
 
@@ -162,6 +163,12 @@ def files_of(root: Path, verb: str, sae: str = "main") -> dict[str, object]:
     folders = {s: (root / paths.SAE.at(**{**at, "sae": s})).parent for s in ("main", "reseed")}
     shard = root / paths.ACTIVATIONS.at(**at, hook=HOOK, shard=0)
     pair = {"study": "tiny", "a": A, "b": B}
+    of_itself = {"study": "tiny", "sae": "main", "parent": "base", "child": "base"}
+
+    def every_dump(sae: str) -> list[Path]:
+        names = of.study.probe_corpora
+        return [root / paths.FEATURES.at(**{**at, "sae": sae}, corpus=c) for c in names]
+
     every = of.flow("main").pairs  # one pair's files stand for those of all
     return {
         "train": {
@@ -195,9 +202,23 @@ def files_of(root: Path, verb: str, sae: str = "main") -> dict[str, object]:
             "matches": [root / paths.MATCHES.at(**pair) for _ in every],
             "matrices": [root / paths.MATRIX.at(**pair) for _ in every],
             "features": root / paths.FLOW_FEATURES.at(**at),
-            "edges": root / paths.FLOW_EDGES.at(**at),
-            "strata": root / paths.FLOW_STRATA.at(**at),
+            "counts": root / paths.FLOW_COUNTS.at(**at),
             "chains": root / paths.FLOW_CHAINS.at(**at),
+        },
+        "shares": {
+            "a": every_dump("main"),
+            "b": every_dump("reseed"),
+            "saes_a": [folders["main"]],
+            "saes_b": [folders["reseed"]],
+            "tokens": tokens("validation"),
+            "best": root / paths.SHARES.at(**of_itself),
+            "bootstrap": root / paths.BOOTSTRAP.at(**of_itself),
+        },
+        "interpret": {
+            "dumps": every_dump("main"),
+            "tokens": tokens("validation"),
+            "tokenizer": root / paths.TOKENIZER.at(**at),
+            "output": root / paths.INTERPRET.at(**at),
         },
     }[verb]
 

@@ -39,11 +39,13 @@ SLICES: dict[str, Callable] = {
     "features": lambda: slices().features("base", "main"),
     "correlation": lambda: slices().correlation(A, B),
     "flow": lambda: slices().flow("main"),
+    "shares": lambda: slices().shares("main", "base", "base"),
+    "interpret": lambda: slices().interpret("base", "main"),
 }
 READERS = [
     *(("train", TRAIN), ("activations", TRAIN), ("sae", SHARD), ("features", VALIDATION)),
     *(("features", WEIGHTS), ("features", CFG), ("correlation", DUMP), ("flow", MATRIX)),
-    ("flow", MATCHES),
+    *(("flow", MATCHES), ("shares", DUMP), ("interpret", DUMP)),
 ]
 
 
@@ -184,3 +186,4 @@ def test_the_miniature_itself_is_good(miniature):
     call("features", SLICES["features"](), **files_of(miniature, "features"))
     call("correlation", SLICES["correlation"](), **files_of(miniature, "correlation"))
     call("flow", SLICES["flow"](), **files_of(miniature, "flow"))
+    call("shares", SLICES["shares"](), **files_of(miniature, "shares"))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featflow.core.config.merging import Dare, Linear, TaskArithmetic, Ties
-from featflow.core.slicer import seed_from
+from featflow.core.slicer_analysis import seed_from
 from featflow.models.merging import Merged, Weight, method
 
 

@@ -51,7 +51,7 @@ def test_what_others_were_made_of_is_listed_too(planted, listed):
 
 def test_files_without_provenance_have_that_of_their_job(listed):
     edges = listed[paths.FLOW_EDGES.at(study="planted", sae="main")]
-    assert edges.origin == "features.parquet" and edges.provenance["stage"] == "flow"
+    assert edges.origin == "edges.parquet" and edges.provenance["stage"] == "edges"
     assert edges.code.startswith("code ")
     weights = listed[paths.WEIGHTS.at(study="planted", model="base")]
     assert weights.origin == "config.json" and weights.stage == "train"

@@ -22,7 +22,9 @@ class Price(Config):
     """What a model costs, in US dollars a million tokens."""
 
     input: NonNegativeFloat
+    """Of prompts."""
     output: NonNegativeFloat
+    """Of answers."""
 
 
 class Lookup(Config):
