@@ -5,7 +5,7 @@ from graphlib import TopologicalSorter
 from typing import Literal, NamedTuple
 
 from featflow.core.config.checks import context_of, edges, has, parents_of
-from featflow.core.config.controlling import is_control, model_arm, roots_of, sae_arm
+from featflow.core.config.controlling import is_control, model_arm, roots_of, sae_arm, trained_on
 from featflow.core.config.models import Merge, Random
 from featflow.core.config.study import Study
 
@@ -121,11 +121,7 @@ class Lineage:
 
         A model with random weights was trained on nothing: it stands for all corpora of the study.
         """
-        if isinstance(self.study.models[model], Random):
-            return sorted(self.study.corpora)
-        own = set(getattr(self.study.models[model], "corpora", []))
-        own.update(c for p in self.parents(model) for c in self.corpora(p))
-        return sorted(own)
+        return sorted(trained_on(self.study, model))
 
     def own_corpora(self, model: str) -> list[str]:
         """What the model itself was trained on last; a merge's are its parents' together."""

@@ -85,7 +85,7 @@ def test_what_kind_of_control_an_sae_is():
 
 
 def test_part_of_the_parent_s_corpora_is_continued_training_too():
-    found = study({"models/root/corpora": ["en", "st"]})
+    found = study({"models/root/corpora": ["en", "st"], "saes/wide/corpora": ["en", "lu", "st"]})
     assert model_arm(found, "again") == "continued"
 
 

@@ -9,10 +9,9 @@ TRAINING: dict[str, Any] = {
     **{"betas": [0.9, 0.95], "gradient_clip": None, "precision": "float32"},
 }
 EVERY_SAE = "activations *, sae * main, sae base reseed, sae * wide, features *"
-WINDOWED = f"{EVERY_SAE}, sae base data, transfer *, case *"
+WINDOWED = f"{EVERY_SAE}, transfer *, case *"
 WINDOWS = "`activations`, `sae`, `metrics`, `features` of every model"
-ITS_ARMS = "sae base data"
-OF_MAIN = f"sae * main, sae base reseed, {ITS_ARMS}"
+OF_MAIN = "sae * main, sae base reseed"
 OF_MERGE = "its `merge`; its `sweep`, if it has a t"
 ITS_SAE = "`sae` on every model that has it"
 
@@ -186,7 +185,7 @@ SAES = [
         tokens=45_000,
     ),
     *keys(
-        *("activations", f"{EVERY_SAE}, {ITS_ARMS}", "`activations`, `sae` of every model"),
+        *("activations", EVERY_SAE, "`activations`, `sae` of every model"),
         shard_tokens=20_000,
     ),
     *keys(
@@ -197,7 +196,7 @@ SAES = [
     ),
     *keys("saes.main.sparsity", OF_MAIN, ITS_SAE, l1=1e-3),
     *keys("saes.main.resampling", OF_MAIN, ITS_SAE, every=0.25, silent=0.1, until=0.6),
-    *keys("saes.main", f"sae * main, {ITS_ARMS}", ITS_SAE, seed=5),
+    *keys("saes.main", "sae * main", ITS_SAE, seed=5),
     *keys(
         *("saes.main", f"activations * blocks.0.hook_mlp_out *, {OF_MAIN}"),
         *("`activations` of that hook, if they are new; `sae`, `features` on every model",),
@@ -246,7 +245,7 @@ SAES = [
     *change(
         *(
             "the order of `saes`",
-            {"saes": lambda old: {n: old[n] for n in ("reseed", "main", "data", "wide")}},
+            {"saes": lambda old: {n: old[n] for n in ("reseed", "main", "wide")}},
         ),
         *("", "nothing, unless another is the first that is no control"),
     ),

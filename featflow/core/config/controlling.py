@@ -35,6 +35,16 @@ def roots_of(study: "Study", name: str) -> set[str]:
     return {name}
 
 
+def trained_on(study: "Study", name: str) -> set[str]:
+    """The corpora that a model and its ancestors were trained on; all, for random weights."""
+    model = study.models[name]
+    if isinstance(model, Random):
+        return set(study.corpora)
+    parents = [getattr(model, "parent", None), *getattr(model, "parents", [])]
+    own = set(getattr(model, "corpora", []))
+    return own.union(*(trained_on(study, parent) for parent in parents if parent is not None))
+
+
 def model_arm(study: "Study", name: str) -> ModelArm | None:
     """What kind of control a model is; None for one that is none, or none that makes sense.
 
@@ -117,6 +127,12 @@ def _sae_problems(study: "Study", key: str) -> Iterator[str]:
         )
     elif main.models is not None and not set(sae.models or study.models) <= set(main.models):
         yield f"saes.{key}.models: {sae.control_of!r} is not trained on all of these models"
+    elif differing == ["corpora"] and set(sae.corpora or []) not in _mixtures(study, key):
+        there = " | ".join(", ".join(sorted(m)) for m in sorted(_mixtures(study, key), key=sorted))
+        yield (
+            f"saes.{key}.corpora: a control of the data needs what the SAE of a child of its "
+            f"models is trained on; there is: {there or 'none'}"
+        )
     else:
         same = {**dict.fromkeys(VARIED), "models": None, "control_of": None}
         mine, theirs = (s.model_copy(update=same).model_dump() for s in (sae, main))
@@ -127,3 +143,16 @@ def _sae_problems(study: "Study", key: str) -> Iterator[str]:
                 f"saes.{key}.{name}: a control differs from {sae.control_of!r} in its "
                 f"{differing[0]} alone"
             )
+
+
+def _mixtures(study: "Study", key: str) -> set[frozenset[str]]:
+    """What the SAEs of the children of an SAE's models are trained on."""
+    on = study.saes[key].models or list(study.models)
+    if study.activations.data == "common":
+        return {frozenset(study.corpora)}
+    return {
+        frozenset(trained_on(study, name))
+        for name, model in study.models.items()
+        if not is_control(model)
+        and {getattr(model, "parent", None), *getattr(model, "parents", [])} & set(on)
+    }
