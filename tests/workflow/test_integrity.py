@@ -31,7 +31,7 @@ BESIDE = (
 )
 """What stages write beside their targets."""
 
-UNREAD = (paths.REPORT,)
+UNREAD = (paths.REPORT, paths.EXPLORER, paths.SCALING, paths.FLOW_SHARES)
 """What no stage reads (of figures the JSON is read)."""
 
 KINDS = [t for t in TEMPLATES if t not in UNREAD]
@@ -93,6 +93,8 @@ def a_file(template: str) -> Path:
     files = sorted(p for p in Path("results/tiny").rglob("*") if p.is_file())
     of_kind = [p for p in files if (found := parsed(p.as_posix())) and found.template == template]
     read = [p for p in of_kind if template != paths.FIGURE or p.suffix == ".json"]
+    if template == paths.MATRIX:  # of reseeds only the matches are read
+        read = [p for p in read if "reseed" not in str(p)]
     assert read, template
     return read[0]
 

@@ -20,7 +20,7 @@ FORMATS = (
     Format(
         paths.MODEL,
         "json",
-        "train, finetune, merge, pretrained",
+        "train, finetune, merge, pretrained, random",
         "The handle of a Hugging Face model folder, written last: where it is, the folder is "
         "whole. Its keys are those of transformers; beside it lie model.safetensors, "
         "tokenizer.json, tokenizer_config.json and generation_config.json.",
@@ -29,7 +29,7 @@ FORMATS = (
     Format(
         paths.WEIGHTS,
         "safetensors",
-        "train, finetune, merge, pretrained",
+        "train, finetune, merge, pretrained, random",
         "The weights under transformers's names, tied ones once. float32 from train and "
         "finetune; a merge has its first parent's dtype.",
         provenance="config.json beside it",
