@@ -25,6 +25,7 @@ from featflow.core.provenance import KEY, Provenance
 from featflow.core.runtime import log
 from featflow.core.slices import ExplorerSlice
 from featflow.data import tokenizer as tokenizers
+from featflow.report import templates
 from featflow.report.dashboard.tables import objects
 from featflow.report.files import among
 from featflow.report.inputs import SITE, page_files
@@ -116,19 +117,13 @@ def render(content: dict[str, Any], provenance: dict[str, Any]) -> str:
     Raises:
         FeatflowError: for a part that would end the element that it stands in.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     from featflow import __version__
 
-    environment = Environment(
-        loader=FileSystemLoader(SITE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(PAGE).render(
+    return templates.render(
+        SITE,
+        PAGE,
         title=f"{content['study']}: features",
         css=_parts(".css", "</style"),
         js=_parts(".js", "</script"),

@@ -12,6 +12,7 @@ from featflow.core.provenance import KEY, Provenance
 from featflow.core.runtime import log
 from featflow.core.slices import ReportSlice
 from featflow.report.inputs import PAGE, page_files
+from featflow.report.templates import render
 
 
 def run(cfg: ReportSlice, *, inputs: list[Path], output: Path) -> None:
@@ -25,7 +26,7 @@ def run(cfg: ReportSlice, *, inputs: list[Path], output: Path) -> None:
         ArtifactError: when one of them is missing, truncated or foreign.
     """
     provenance = Provenance("report", cfg, [*inputs, *page_files()])
-    content = render(contents(cfg, inputs, provenance))
+    content = render(PAGE, "report.html", **contents(cfg, inputs, provenance))
     with written(output) as temporary:
         temporary.write_text(content, encoding="utf-8")
     log.info("%s: %.1f MB, open it in a browser", output, len(content) / 1e6)
@@ -77,17 +78,3 @@ def contents(cfg: ReportSlice, files: list[Path], provenance: Provenance) -> dic
         "provenance": in_script(provenance.fields),
         "version": __version__,
     }
-
-
-def render(content: dict[str, Any]) -> str:
-    """The page; every text in it is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(PAGE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(content)

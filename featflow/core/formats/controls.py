@@ -2,6 +2,7 @@
 
 from featflow.core import paths
 from featflow.core.formats.describe import Field, Format
+from featflow.core.formats.features import EDGE_FIELDS
 
 STRATUM = (
     Field("kind", "text", "all, lookup, density"),
@@ -23,6 +24,11 @@ LINES = (
     Field("found", "int64", "of these above τ; null: made of several shares", null=True),
     Field("by", "text", "the dictionaries or models that gave it"),
 )
+
+COUNTED = ("share", "traced_share", "traced_here", "scope", "min_firings", "min_documents")
+"""Columns of edges.csv that stage `flow` knows, behind the counts."""
+
+COUNT_FIELDS = tuple(f for i, f in enumerate(EDGE_FIELDS) if i < 14 or f.name in COUNTED)
 
 FORMATS = (
     Format(
@@ -137,28 +143,7 @@ FORMATS = (
         "flow",
         "A row an edge: what persists, disappears and emerges, counted. Shares leave silent and "
         "rare features out; edges.csv has the same beside its controls.",
-        (
-            Field("edge", "text", "`{parent}-{child}`"),
-            Field("threshold", "float64", "τ"),
-            Field("parent_features", "int64", "living features of the parent"),
-            Field("parent_silent", "int64", "that never fire in scope"),
-            Field("parent_rare", "int64", "that fire too seldom"),
-            Field("persisting", "int64", "parent features with a partner above τ in this child"),
-            Field("disappearing", "int64", "those without"),
-            Field("child_features", "int64", "living features of the child"),
-            Field("child_silent", "int64", "that never fire in scope"),
-            Field("child_rare", "int64", "that fire too seldom"),
-            Field("traced", "int64", "child features with a partner above τ in any parent"),
-            Field("emerging", "int64", "those without"),
-            Field("mutual", "int64", "pairs that are each other's best, above τ"),
-            Field("one_to_one", "int64", "largest one-to-one matching above τ"),
-            Field("share", "float64", "persisting / parent_features; null: none lives", null=True),
-            Field("traced_share", "float64", "traced / child_features", null=True),
-            Field("traced_here", "int64", "child features with a partner in this edge's parent"),
-            Field("scope", "text", "home, intersection, union"),
-            Field("min_firings", "int64", "fewer are rare"),
-            Field("min_documents", "int64", "fewer are rare"),
-        ),
+        COUNT_FIELDS,
         provenance="features.parquet beside it",
     ),
     Format(
