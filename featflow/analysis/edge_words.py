@@ -13,11 +13,11 @@ Row = dict[Hashable, Any]
 ABOUT = """\
 share: parent features with a child feature above the threshold, of all that live; 95 %: its
 interval, over SAE seeds (s; around their mean) or documents (d); floor: the same share for an
-unrelated lineage (u) or random weights (r); ceiling: between seeds of one SAE; corrected:
-(share - floor) / (ceiling - floor); stable: of features that every reseed finds; frozen: the
-parent's SAE applied to the child; emerge: child features without a partner in any parent;
-1:1: the largest one-to-one matching; L0: features a token. Shares leave out silent and rare
-features, counted parent/child; rare: under"""
+unrelated lineage (u) or random weights (r); ceiling: between seeds of one SAE; s/c:
+share / ceiling; corrected: (share - floor) / (ceiling - floor); stable: of features that every
+reseed finds; frozen: the parent's SAE applied to the child; emerge: child features without a
+partner in any parent; 1:1: the largest one-to-one matching; L0: features a token. Shares leave
+out silent and rare features, counted parent/child; rare: under"""
 
 
 def table(edges: pd.DataFrame) -> str:
@@ -68,6 +68,7 @@ def _shares(row: Row) -> dict[str, str]:
         "95 %": f"{low}-{high} {over}" if over else "-",
         "floor": f"{percent(row['floor'])} {floor_of}".strip(),
         "ceiling": percent(row["ceiling"]) + ("*" if _is_borrowed(row) else ""),
+        "s/c": percent(row["share_of_ceiling"]),
         "corrected": percent(row["corrected"]),
         "stable": percent(row["stable_share"]),
         "frozen": percent(row["frozen"]),

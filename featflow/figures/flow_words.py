@@ -84,8 +84,9 @@ def standing_beside(row: Row) -> list[str]:
         floor = f"floor {_exact(row['floor'])} ({of})"
     known = not isnan(row["ceiling"])
     ceiling = f"ceiling {_exact(row['ceiling'])}{_lent(row)}" if known else "no reseed to compare"
+    of_it = "" if isnan(row["ceiling"]) else f", {_exact(row['share_of_ceiling'])} of it"
     corrected = "" if isnan(row["corrected"]) else f", corrected {_exact(row['corrected'])}"
-    return [f"{_exact(row['share'])} ({interval})", f"{floor}, {ceiling}{corrected}"]
+    return [f"{_exact(row['share'])} ({interval})", f"{floor}, {ceiling}{of_it}{corrected}"]
 
 
 def label(row: Row) -> list[str]:

@@ -156,6 +156,7 @@ def test_the_table_for_the_terminal():
         **{"child_rare": 1234, "parent_silent": 1000, "child_silent": 1000, "one_to_one": 9_930},
         **{"low": 0.155, "high": 0.255, "interval": "documents", "floor": 0.1004},
         **{"floor_of": "unrelated other", "ceiling": 0.5, "ceiling_of": "lua", "corrected": 0.2723},
+        **{"share_of_ceiling": 0.418},
         **{"stable_share": 0.4, "frozen": np.nan, "min_firings": 20, "min_documents": 5},
         **{"l0_parent": 20.04, "l0_child": 25.0, "l0_differs": True},
     }
@@ -165,7 +166,7 @@ def test_the_table_for_the_terminal():
     assert max(map(len, said.splitlines())) <= 100
     first, second, *_ = (x.split() for x in said.splitlines() if x.startswith("babypython-tiny"))
     assert first[1:] == [
-        *("20.9%", "15.5-25.5", "d", "10.0%", "u", "50.0%*", "27.2%", "40.0%", "-"),
+        *("20.9%", "15.5-25.5", "d", "10.0%", "u", "50.0%*", "41.8%", "27.2%", "40.0%", "-"),
     ]
     assert second[1:] == [
         *("12,100", "10,230", "11,100", "10,870", "97.9%", "1,000/1,000", "1,100/1,234"),

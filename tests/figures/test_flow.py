@@ -72,7 +72,8 @@ def test_heights_are_to_one_scale_and_bands_do_not_overlap_at_a_node(drawn):
 def test_a_share_stands_beside_its_ceiling(drawn, tables):
     edges, _, _ = tables
     row = edges.set_index("edge").loc["babypython-lua"]
-    share, ceiling = (f"{row[name]:.1%}"[:-1] + "\u202f%" for name in ("share", "ceiling"))
+    names = ("share", "ceiling", "share_of_ceiling")
+    share, ceiling, of_it = (f"{row[name]:.1%}"[:-1] + "\u202f%" for name in names)
     text = bands(drawn)["babypython-lua", "derived"].text
     begins = (
         f"{row['persisting']} of {row['parent_features']} features of babypython persist into lua"
@@ -80,13 +81,13 @@ def test_a_share_stands_beside_its_ceiling(drawn, tables):
     assert text.startswith(begins)
     low, high = (f"{row[name]:.1%}"[:-1] + "\u202f%" for name in ("low", "high"))
     assert f"{share} (95 % interval {low} to {high}, over SAE seeds)" in text
-    assert f"no floor, ceiling {ceiling}<br>" in text
+    assert f"no floor, ceiling {ceiling}, {of_it} of it<br>" in text
     labels = [label.text for label in drawn.layout.annotations]
     shares = [label for label in labels if "%" in label]
     assert len(shares) == len(edges)
     assert all("ceiling" in label for label in shares)
     borrowed = bands(drawn)["lua-both", "disappearing"].text  # only the base has a reseed
-    assert borrowed.endswith("(of babypython))")
+    assert "\u202f% (of babypython), " in borrowed and borrowed.endswith("\u202f% of it)")
     assert f"<b>lua</b><br>{row['child_features']} living" in labels
 
 
@@ -95,11 +96,12 @@ def test_an_edge_in_words_with_all_that_it_stands_beside():
         **{"edge": "base-lua", "parent": "base", "child": "lua", "persisting": 30, "share": 0.3},
         **{"low": 0.25, "high": 0.36, "interval": "seeds", "floor": 0.1, "corrected": 0.5},
         **{"floor_of": "unrelated other", "ceiling": 0.5, "ceiling_of": "base"},
+        "share_of_ceiling": 0.6,
     }
     p = "\u202f%"
     assert standing_beside(row) == [
         f"30.0{p} (95 % interval 25.0{p} to 36.0{p}, over SAE seeds)",
-        f"floor 10.0{p} (other), ceiling 50.0{p}, corrected 50.0{p}",
+        f"floor 10.0{p} (other), ceiling 50.0{p}, 60.0{p} of it, corrected 50.0{p}",
     ]
     assert label(row) == [f"30 persist (30{p})", f"floor 10{p}, ceiling 50{p}"]
     lent = {**row, "ceiling_of": "tales"}
