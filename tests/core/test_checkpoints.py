@@ -161,7 +161,15 @@ def test_a_signal_makes_one_due_and_saving_stops():
     assert checkpoints.newest() is not None
 
 
-def test_slurm_may_say_sigterm_twice_but_a_second_ctrl_c_is_obeyed():
+@pytest.fixture
+def _ctrl_c():
+    """Python's own handler: a job in the background inherits none."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_slurm_may_say_sigterm_twice_but_a_second_ctrl_c_is_obeyed(_ctrl_c):
     with Checkpoints("a") as checkpoints:
         for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
             os.kill(os.getpid(), number)

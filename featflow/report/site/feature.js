@@ -4,7 +4,7 @@
 async function featureView(sae, model, id, query) {
   const index = await dictionary(model, sae);
   if (id >= index.features) {
-    return {title: 'No such feature', up: href([sae, model]), node: notice('No such feature',
+    return {title: 'No such feature', node: notice('No such feature',
       `${model} has the features 0 to ${whole(index.features - 1)}.`)};
   }
   const feature = await featureOf(index, id), kept = Object.fromEntries(query);
@@ -23,7 +23,7 @@ async function featureView(sae, model, id, query) {
     numbers(index, id), told(index, id, feature), cards(index, id, feature),
     lineage(index, sae, id, feature), shownContexts.node);
   return {
-    title: `${model} ${id}`, up: href([sae, model]), node,
+    title: `${model} ${id}`, node,
     keys: {
       j: go(after), k: go(before),
       ArrowRight: sideways(go(after)), ArrowLeft: sideways(go(before)),

@@ -25,7 +25,7 @@ const MARKS = [
   ['– silent', 'never fires there'],
 ];
 
-let view = {keys: {}, up: null};
+let view = {keys: {}};
 
 const listed = rows => el('dl', {}, rows.map(([key, what]) => [
   el('dt', {}, key), el('dd', {}, what)]));
@@ -47,7 +47,7 @@ function pressed(event) {
   if (event.key === 'Escape') {
     if (hideTip()) return;
     if (isTyping(event.target)) event.target.blur();
-    else if (view.up) location.hash = view.up;
+    else if (upOf(location.hash)) location.hash = upOf(location.hash);
     return;
   }
   const own = view.keys[event.key];

@@ -21,7 +21,6 @@ function unknownView() {
     el('li', {}, el('a', {href: href([sae, model])}, `${model}, SAE ${sae}`))]));
   return {
     title: 'No such page',
-    up: '#/',
     node: notice('No such page', 'This study has no page at this address. It has:',
       el('ul', {}, el('li', {}, el('a', {href: '#/'}, 'the flow')), known)),
   };
@@ -31,7 +30,6 @@ function failedView(error) {
   if (!(error instanceof MissingFile)) throw error;
   return {
     title: 'A file is missing',
-    up: '#/',
     node: notice('A file is missing', error.message,
       'It belongs beside explorer.html. Copy the whole folder of the report, with vocabulary.js ' +
       'and the folder features, or have featflow write it again.',
@@ -54,7 +52,7 @@ async function show() {
     clearTimeout(slow);
   }
   if (mine !== step) return;
-  view = {keys: {}, up: null, ...next};
+  view = {keys: {}, ...next};
   hideTip();
   document.title = `${view.title} · ${study.study} · featflow`;
   content.replaceChildren(view.node);

@@ -19,6 +19,15 @@ function href(parts, query = {}) {
   return `#/${parts.map(encodeURIComponent).join('/')}${words && `?${words}`}`;
 }
 
+// From a feature to its table, from a table to the flow: by the address alone, for a page that is
+// still being read has none of its own yet.
+function upOf(hash) {
+  const {parts} = routeOf(hash);
+  if (parts.length > 2) return href(parts.slice(0, 2));
+  if (parts.length === 2) return href([], parts[0] === saes()[0] ? {} : {sae: parts[0]});
+  return parts.length ? '#/' : null;
+}
+
 // What is typed changes the address, but is no step of the way back.
 function readdress(parts, query) {
   history.replaceState(null, '', href(parts, query));

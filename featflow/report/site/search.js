@@ -33,13 +33,13 @@ async function searchView(query) {
       'activations), by its explanation or category, or by its number. Write \\n for a newline, ',
       '\\t for a tab.'),
   ];
-  if (!asked) return {title, up: '#/', node: el('section', {}, head), keys: linkKeys()};
+  if (!asked) return {title, node: el('section', {}, head), keys: linkKeys()};
   const indexes = await Promise.all(modelsOf(sae).map(model => dictionary(model, sae)));
   const parts = indexes.map(index => found(index, sae, asked));
   const total = parts.reduce((sum, part) => sum + part.count, 0);
   head.push(el('p', {role: 'status'}, el('b', {}, plural(total, 'feature')), ' for ',
     el('q', {dir: 'auto'}, shown(asked)), total > 0 ? '.' : '. Fewer letters find more.'));
-  return {title, up: '#/', keys: linkKeys(),
+  return {title, keys: linkKeys(),
     node: el('section', {class: 'results'}, head, parts.map(part => part.node))};
 }
 

@@ -29,7 +29,7 @@ async function tableView(sae, model, asked) {
     filters(index, sae, query, update), said, rows.node);
   const by = step => () => rows.move(step);
   return {
-    title: `Features of ${model}`, up: href([], sae === saes()[0] ? {} : {sae}), node,
+    title: `Features of ${model}`, node,
     keys: {j: by(1), k: by(-1), ArrowDown: by(1), ArrowUp: by(-1)},
     onPaper: isOn => rows.draw(isOn),
     shown: () => {
