@@ -1,6 +1,7 @@
 """The lineage: which model came from which, on what data, and which dictionaries to compare."""
 
 from dataclasses import dataclass
+from functools import cache
 from graphlib import TopologicalSorter
 from typing import Literal, NamedTuple
 
@@ -64,6 +65,9 @@ class Lineage:
     def __init__(self, study: Study):
         self.study = study
         self._order = self._by_generation()
+        # asked for by every job of a dry run, and the same each time: a study is frozen
+        self._flow_edges = cache(self._find_flow_edges)
+        self._arms = cache(self._find_arms)
 
     def parents(self, model: str) -> list[str]:
         """The models that this one is made from."""
@@ -113,6 +117,9 @@ class Lineage:
 
     def flow_edges(self, sae: str) -> list[tuple[str, str]]:
         """The edges of which both models have this SAE."""
+        return self._flow_edges(sae)
+
+    def _find_flow_edges(self, sae: str) -> list[tuple[str, str]]:
         having = edges(self.study, sae)
         return [edge for edge in self.edges() if edge in having]
 
@@ -194,12 +201,15 @@ class Lineage:
 
     def arms(self, sae: str) -> list[Arm]:
         """Every control of every edge, by edge; reseeds and frozen dictionaries left out."""
+        return self._arms(sae)
+
+    def _find_arms(self, sae: str) -> list[Arm]:
+        controls = [n for n in self.order() if is_control(self.study.models[n])]
+        controls = [n for n in controls if has(self.study, n, sae)]
         found: list[Arm] = []
         for parent, child in self.flow_edges(sae):
             a, b = Dictionary(parent, sae), Dictionary(child, sae)
-            others = [n for n in self.order() if self._controls(n, parent, child)]
-            others = [n for n in others if has(self.study, n, sae)]
-            for name in others:
+            for name in (n for n in controls if self._controls(n, parent, child)):
                 arm = model_arm(self.study, name)
                 assert arm is not None
                 found.append(Arm(parent, child, arm, a, Dictionary(name, sae)))
@@ -209,11 +219,11 @@ class Lineage:
         return found
 
     def _controls(self, name: str, parent: str, child: str) -> bool:
-        """Whether a model is a control of this edge."""
+        """Whether a control is one of this edge."""
         model = self.study.models[name]
         if isinstance(model, Random):
             return model.like in roots_of(self.study, parent)
-        return is_control(model) and model.control_of == child  # type: ignore[union-attr]
+        return getattr(model, "control_of", None) == child
 
     def _sae_arms(self, parent: str, child: str, name: str, b: Dictionary) -> list[Arm]:
         kind, a = sae_arm(self.study, name), Dictionary(parent, name)

@@ -1,6 +1,8 @@
 """The slices of what compares features: correlation, flow, controls."""
 
 import hashlib
+from collections.abc import Callable
+from functools import cache, cached_property
 
 from featflow.core.config.errors import ConfigError
 from featflow.core.config.study import Study
@@ -91,6 +93,13 @@ class AnalysisSlices:
 
     def compared(self, sae: str) -> list[Compared]:
         """The pairs of models that controls compare: edges, their arms, reseeds of one model."""
+        return self._compared(sae)
+
+    @cached_property
+    def _compared(self) -> Callable[[str], list[Compared]]:
+        return cache(self._find_compared)  # asked for by every job of a dry run
+
+    def _find_compared(self, sae: str) -> list[Compared]:
         lineage = self.lineage
         ends = list(dict.fromkeys(model for edge in lineage.flow_edges(sae) for model in edge))
         pairs = [(m, m) for m in ends if len(lineage.seeds(m, sae)) > 1]
@@ -101,12 +110,12 @@ class AnalysisSlices:
     def shares(self, sae: str, parent: str, child: str) -> SharesSlice:
         study, lineage, flow = self.study, self.lineage, self.study.flow
         mine, theirs = lineage.seeds(parent, sae), lineage.seeds(child, sae)
+        edge = (parent, child) in lineage.flow_edges(sae)
         if parent == child:
             pairs = [(a, b) for i, a in enumerate(mine) for b in mine[i + 1 :]]
             everywhere = list(pairs)
         else:
-            is_edge = (parent, child) in lineage.flow_edges(sae)
-            pairs = [(a, b) for a in mine for b in theirs] if is_edge else [(sae, sae)]
+            pairs = [(a, b) for a in mine for b in theirs] if edge else [(sae, sae)]
             arms = [a for a in lineage.arms(sae) if (a.a.model, a.b.model) == (parent, child)]
             everywhere = [(arm.a.sae, arm.b.sae) for arm in arms]
             everywhere = list(dict.fromkeys([(sae, sae), *everywhere]))
@@ -119,7 +128,6 @@ class AnalysisSlices:
                 f"study {self.name}: flow.scope {flow.scope} leaves no corpus of the probe for "
                 f"{parent} and {child}; use home or union, or add a corpus of both to the probe"
             )
-        edge = (parent, child) in lineage.flow_edges(sae)
         return SharesSlice(
             study=self.name,
             sae=sae,
