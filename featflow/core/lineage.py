@@ -68,6 +68,8 @@ class Lineage:
         # asked for by every job of a dry run, and the same each time: a study is frozen
         self._flow_edges = cache(self._find_flow_edges)
         self._arms = cache(self._find_arms)
+        self._trained_on = cache(lambda model: sorted(trained_on(study, model)))
+        self._having = {s: [m for m in self._order if has(study, m, s)] for s in study.saes}
 
     def parents(self, model: str) -> list[str]:
         """The models that this one is made from."""
@@ -128,7 +130,7 @@ class Lineage:
 
         A model with random weights was trained on nothing: it stands for all corpora of the study.
         """
-        return sorted(trained_on(self.study, model))
+        return list(self._trained_on(model))
 
     def own_corpora(self, model: str) -> list[str]:
         """What the model itself was trained on last; a merge's are its parents' together."""
@@ -153,7 +155,7 @@ class Lineage:
 
     def sae_models(self, sae: str) -> list[str]:
         """The models that have this SAE."""
-        return [m for m in self.order() if has(self.study, m, sae)]
+        return list(self._having[sae])
 
     def dictionaries(self) -> list[Dictionary]:
         """Every SAE on every model that has it."""

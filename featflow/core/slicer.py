@@ -1,6 +1,6 @@
 """From a study to the slices of its stages (core/slices.py says what each holds)."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import cached_property
 
 from featflow.core.config.checks import root_of
@@ -48,19 +48,19 @@ class Slices(PageSlices):
             ConfigError: for a name that the study does not have, with the closest one.
         """
         study = self.study
-        dictionaries = self._dictionaries if {"a", "b"} & names.keys() else []
-        known: dict[str, Collection[str]] = {
-            "corpus": study.corpora,
-            "model": study.models,
-            "sae": study.saes,
-            "hook": [sae.hook for sae in study.saes.values()],
-            "figure": study.drawn,
-            "a": dictionaries,
-            "b": dictionaries,
-            "parent": study.models,
-            "child": study.models,
-            "case": study.cases,
+        lists: dict[str, Callable[[], Collection[str]]] = {
+            "corpus": lambda: study.corpora,
+            "model": lambda: study.models,
+            "sae": lambda: study.saes,
+            "hook": lambda: [sae.hook for sae in study.saes.values()],
+            "figure": lambda: study.drawn,
+            "a": lambda: self._dictionaries,
+            "b": lambda: self._dictionaries,
+            "parent": lambda: study.models,
+            "child": lambda: study.models,
+            "case": lambda: study.cases,
         }
+        known = {what: lists[what]() for what in names if what in lists}
         if "sae" in names and "model" in names:
             known["sae"] = [s for s in study.saes if names["model"] in self.lineage.sae_models(s)]
         elif "sae" in names:

@@ -101,8 +101,8 @@ class PageSlices(AnalysisSlices):
         if settings is None:
             return {}
         saes = settings.saes if settings.saes is not None else self.study.flow_saes
-        models = self.lineage.models()
-        return {s: [m for m in models if m in self.lineage.sae_models(s)] for s in saes}
+        models = set(self.lineage.models())
+        return {s: [m for m in self.lineage.sae_models(s) if m in models] for s in saes}
 
     def dashboards(self, model: str, sae: str) -> DashboardsSlice:
         """Raises ConfigError for features that have no pages."""
