@@ -1,0 +1,1 @@
+"""featflow beside its peers and the hardware's limits: `make bench`."""
