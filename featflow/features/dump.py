@@ -1,20 +1,21 @@
 """A dump: the sparse feature activations of one dictionary on one corpus of the probe."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from featflow.core.artifacts import (
-    ArtifactError,
-    load_json,
-    load_tensors,
-    readable,
-    save_tensors,
-)
+from featflow.core.artifacts import ArtifactError, load_json, readable, save_tensors
+from featflow.core.mapping import map_tensors
 from featflow.core.provenance import Provenance
 from featflow.core.reading import named, rebuild
+from featflow.features.spool import Rows
+from featflow.features.stacked import Stacked, part
+
+AT_ONCE = 2**22
+"""Numbers that are checked at once: bounds the memory."""
 
 
 class Dump(NamedTuple):
@@ -24,6 +25,25 @@ class Dump(NamedTuple):
     """(T, d_sae) float32: what is stored is positive, all else is zero."""
     positions: np.ndarray
     """(T,) int64: the row's place in the corpus's `input_ids`."""
+
+    @property
+    def features(self) -> int:
+        """d_sae."""
+        return self.activations.shape[1]
+
+    def parts(self) -> Iterator[Rows]:
+        """All rows, as a spool gives them: here at once, and nothing is copied."""
+        matrix = self.activations
+        yield Rows(matrix.indptr, matrix.indices, matrix.data, self.positions)
+
+
+class Mapped(NamedTuple):
+    """A dump that stays in its file: what is read of it is in memory for as long as it is used."""
+
+    activations: Stacked
+    """(T, d_sae) in one part."""
+    positions: np.ndarray
+    """(T,) int64."""
 
 
 def csr(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, width: int) -> csr_array:
@@ -42,39 +62,11 @@ def csr(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, width: int)
     return csr_array((values, indices, indptr), shape=(len(indptr) - 1, width))
 
 
-class Builder:
-    """Collects the rows of a dump batch by batch."""
-
-    def __init__(self) -> None:
-        self.counts: list[np.ndarray] = []
-        self.indices: list[np.ndarray] = []
-        self.values: list[np.ndarray] = []
-
-    def add(self, counts: np.ndarray, indices: np.ndarray, values: np.ndarray) -> None:
-        """Add rows: how many features fire on each, which (ascending in a row), how strongly."""
-        self.counts.append(counts.astype(np.int64))
-        self.indices.append(indices.astype(np.int32))
-        self.values.append(values.astype(np.float32))
-
-    @property
-    def rows(self) -> int:
-        """How many rows there are so far."""
-        return sum(len(counts) for counts in self.counts)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All rows so far, as `add` takes them."""
-        parts = {"counts": self.counts, "indices": self.indices, "values": self.values}
-        return {name: np.concatenate(found) for name, found in parts.items() if found}
-
-    def build(self, positions: np.ndarray, d_sae: int) -> Dump:
-        """The dump of all rows added, which lie at these positions (T,)."""
-        indptr = np.concatenate([[0], np.cumsum(np.concatenate(self.counts))])
-        indices, values = np.concatenate(self.indices), np.concatenate(self.values)
-        return Dump(csr(indptr, indices, values, d_sae), positions)
-
-
 def write(path: Path, dump: Dump, provenance: Provenance) -> None:
-    """Write a dump as safetensors: indptr, indices, values, positions."""
+    """Write a dump that is in memory as safetensors: indptr, indices, values, positions.
+
+    (One that is being made comes from its spool, with the same bytes.)
+    """
     matrix = dump.activations
     tensors = {
         "indptr": matrix.indptr.astype(np.int64),
@@ -86,7 +78,7 @@ def write(path: Path, dump: Dump, provenance: Provenance) -> None:
 
 
 def read(path: Path, d_sae: int) -> Dump:
-    """Read a dump and check that it is one.
+    """Read a dump and check that it is one. Its entries stay in the file, mapped.
 
     Args:
         path: the dump.
@@ -95,14 +87,27 @@ def read(path: Path, d_sae: int) -> Dump:
     Raises:
         ArtifactError: when the file is missing, truncated, foreign or of another SAE.
     """
-    tensors = load_tensors(path, "indptr", "indices", "values", "positions")
-    indptr, indices, values, positions = tensors.values()
+    indptr, indices, values, positions = _arrays(path, d_sae)
+    return Dump(csr(indptr, indices, values, d_sae), positions)
+
+
+def mapped(path: Path, d_sae: int) -> Mapped:
+    """`read` for who needs no matrix of scipy's: nothing at all is copied.
+
+    Raises:
+        ArtifactError: when the file is missing, truncated, foreign or of another SAE.
+    """
+    indptr, indices, values, positions = _arrays(path, d_sae)
+    return Mapped(Stacked([part(indptr, indices, values)], d_sae), positions)
+
+
+def _arrays(path: Path, d_sae: int) -> list[np.ndarray]:
+    """indptr, indices, values, positions."""
+    tensors = map_tensors(path, "indptr", "indices", "values", "positions")
+    found = indptr, indices, values, positions = list(tensors.values())
     with readable(path):
         _check(indptr, indices, values, positions, d_sae)
-        matrix = csr(indptr, indices, values, d_sae)
-        if not matrix.has_canonical_format:
-            raise ValueError("the indices of a row do not ascend")
-    return Dump(matrix, positions)
+    return found
 
 
 def check_same_rows(a: Path, of_a: np.ndarray, b: Path, of_b: np.ndarray) -> None:
@@ -136,15 +141,28 @@ def _check(indptr, indices, values, positions, d_sae: int) -> None:
         raise ValueError(f"its values are {values.dtype}, not float32")
     if len(indptr) != len(positions) + 1:
         raise ValueError(f"indptr has {len(indptr)} entries for {len(positions)} positions")
-    if indptr[0] != 0 or (np.diff(indptr) < 0).any():
+    if indptr[0] != 0 or any((np.diff(some) < 0).any() for some in _overlapping(indptr)):
         raise ValueError("indptr does not ascend from 0")
     if not indptr[-1] == len(indices) == len(values):
         raise ValueError(
             f"indptr ends at {indptr[-1]}, with {len(indices)} indices and {len(values)} values"
         )
-    if len(indices) and not 0 <= indices.min() <= indices.max() < d_sae:
-        raise ValueError(f"a feature index is outside the SAE's {d_sae} features")
-    if not (values > 0).all():
+    for some in _overlapping(indices):
+        if len(some) and not 0 <= some.min() <= some.max() < d_sae:
+            raise ValueError(f"a feature index is outside the SAE's {d_sae} features")
+    if not all((some > 0).all() for some in _overlapping(values)):
         raise ValueError("an activation is not positive")
-    if (np.diff(positions) <= 0).any():
+    if any((np.diff(some) <= 0).any() for some in _overlapping(positions)):
         raise ValueError("positions do not ascend")
+    for start, some in zip(range(0, len(indices), AT_ONCE), _overlapping(indices), strict=True):
+        falls = some[1:] <= some[:-1]
+        first, last = np.searchsorted(indptr, [start + 1, start + len(some)])
+        falls[indptr[first:last] - start - 1] = False  # there a row begins
+        if falls.any():
+            raise ValueError("the indices of a row do not ascend")
+
+
+def _overlapping(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Pieces of an array, each with the first number of the next one."""
+    for start in range(0, len(array), AT_ONCE):
+        yield array[start : start + AT_ONCE + 1]

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
+import pandas as pd
 
 from featflow.core.artifacts import save_table
 from featflow.core.checkpoints import Checkpoints
@@ -17,13 +16,11 @@ from featflow.core.torch_runtime import device
 from featflow.data import tokenizer
 from featflow.data.tokens import read
 from featflow.data.windows import blocks, layout, positions
-from featflow.features.dump import Builder, Dump, write
+from featflow.features.spool import Spool
 from featflow.features.summary import Encoded, summarise
 from featflow.models.hooked import HookedModel, batches
 from featflow.saes import saelens
-
-ROWS = ("counts", "indices", "values")
-"""What the rows of a dump are made of (dump.Builder)."""
+from featflow.saes.codes import Encoder
 
 
 def run(
@@ -62,43 +59,52 @@ def run(
             f"{named(sae)} reads {encoder.width} numbers, {cfg.hook} of {named(model)} carries "
             f"{hooked.width}: one of them was made with other settings; rebuild the SAE"
         )
-    encoded = {}
     with Checkpoints(f"features-{sae.parent.name}-{sae.name}-{provenance.id()}") as checkpoints:
-        rows = Resumable(checkpoints, cfg.corpora)
-        for corpus, path in zip(cfg.corpora, output, strict=True):
-            builder = rows.builders[corpus]
-            dump = encode(hooked, encoder, probes[corpus], cfg.windows, builder, rows.save)
-            write(path, dump, provenance)
-            encoded[corpus] = Encoded(dump, streams[corpus])
-            _log_dump(corpus, dump)
-        save_table(summary, summarise(encoded, pieces), provenance)
-        checkpoints.clear()
+        rows = Resumable(checkpoints, cfg.corpora, encoder.features)
+        try:
+            for corpus in cfg.corpora:
+                encode(hooked, encoder, probes[corpus], cfg.windows, rows.spools[corpus], rows.save)
+            for corpus, path in zip(cfg.corpora, output, strict=True):
+                rows.spools[corpus].write(path, provenance)
+            encoded = {c: Encoded(spool, streams[c]) for c, spool in rows.spools.items()}
+            table = summarise(encoded, pieces)
+            save_table(summary, table, provenance)
+            checkpoints.clear()
+        finally:
+            rows.close()
+    for corpus, spool in rows.spools.items():
+        _log_dump(corpus, spool.rows, table[f"density_{corpus}"])
 
 
 class Resumable:
-    """The rows of every corpus so far, kept in checkpoints."""
+    """The rows of every corpus so far: in spools, of which a checkpoint notes how much is whole."""
 
-    def __init__(self, checkpoints: Checkpoints, corpora: list[str]):
-        """Args: where they are kept; the corpora, whose rows of an earlier run are taken up."""
+    def __init__(self, checkpoints: Checkpoints, corpora: list[str], features: int):
+        """Args: where they are kept; the corpora, whose rows of an earlier run are taken up; m."""
         self._checkpoints = checkpoints
-        self.builders = {corpus: Builder() for corpus in corpora}
-        if found := checkpoints.latest():
-            for corpus in found.meta["corpora"]:
-                parts = (found.tensors[f"{corpus}.{name}"].numpy() for name in ROWS)
-                self.builders[corpus].add(*parts)
+        found = checkpoints.latest()
+        noted = found.meta.get("rows", {}) if found else {}
+        self.spools = {
+            corpus: Spool(checkpoints.folder, corpus, features, *noted.get(corpus, ()))
+            for corpus in corpora
+        }
 
     def save(self) -> None:
-        """Save all rows, if it is time.
+        """Note all rows, if it is time.
 
         Raises:
             Stop: when a signal asked for the end; the rows are saved.
         """
         if self._checkpoints.due():
-            arrays = {corpus: builder.arrays() for corpus, builder in self.builders.items()}
-            begun = [corpus for corpus, found in arrays.items() if found]
-            tensors = {f"{c}.{n}": torch.from_numpy(arrays[c][n]) for c in begun for n in ROWS}
-            rows = sum(builder.rows for builder in self.builders.values())
-            self._checkpoints.save(rows, tensors, {"corpora": begun})
+            noted = {corpus: spool.note() for corpus, spool in self.spools.items()}
+            rows = sum(spool.rows for spool in self.spools.values())
+            self._checkpoints.save(rows, {}, {"rows": noted})
+
+    def close(self) -> None:
+        """Delete the spools, where no checkpoint knows of them."""
+        if self._checkpoints.newest() is None:
+            for spool in self.spools.values():
+                spool.delete()
 
 
 def probe(ids: np.ndarray, corpus: str, cfg: FeaturesSlice) -> np.ndarray:
@@ -127,15 +133,14 @@ def probe(ids: np.ndarray, corpus: str, cfg: FeaturesSlice) -> np.ndarray:
     return found
 
 
-@torch.inference_mode()
 def encode(
     model: HookedModel,
     sae: saelens.Folded,
     probe: np.ndarray,
     windows: Windows,
-    builder: Builder | None = None,
+    spool: Spool,
     after_each: Callable[[], None] = lambda: None,
-) -> Dump:
+) -> None:
     """The sparse activations of an SAE's features on the windows of blocks (B, L), a row a token.
 
     Args:
@@ -143,43 +148,29 @@ def encode(
         sae: its dictionary.
         probe: the blocks.
         windows: which of their tokens are rows.
-        builder: the rows that an earlier run has made, in whole batches.
+        spool: takes the rows; it may hold those of the first batches from an earlier run.
         after_each: called after every batch.
 
     Raises:
-        FeatflowError: when an activation is negative or not finite.
+        FeatflowError: when an activation is not finite.
     """
-    kept = layout(windows).kept(windows.window)
-    builder = builder or Builder()
-    done = builder.rows // (layout(windows).windows * windows.window)
-    for ids in progress(batches(probe[done:]), "batches"):
-        activations = model.activations(ids)[:, kept].reshape(-1, model.width)
-        builder.add(*sparse(sae.encode(activations)))
+    shape = layout(windows)
+    kept = shape.kept(windows.window)
+    a_block = shape.windows * windows.window
+    left = probe[spool.rows // a_block :]
+    activations = (
+        model.activations(ids)[:, kept].reshape(-1, model.width)
+        for ids in progress(batches(left), "batches")
+    )
+    for codes in Encoder(sae).stream(activations):
+        count = (len(codes.indptr) - 1) // a_block
+        at = positions(count, windows) + spool.rows // a_block * shape.block
+        spool.add(codes, at)
         after_each()
-    return builder.build(positions(len(probe), windows), sae.features)
 
 
-def sparse(features: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The non-zeros of (T, m): how many a row (T,), their columns and values, row by row.
-
-    Raises:
-        FeatflowError: when one is negative or not finite.
-    """
-    rows, indices = features.nonzero(as_tuple=True)
-    values = features[rows, indices]
-    if not ((values > 0) & values.isfinite()).all():
-        raise FeatflowError(
-            "a feature's activation is negative or not finite: the weights of the model or of the "
-            "SAE are no good; look at their training.parquet, and train the one that diverged again"
-        )
-    counts = rows.bincount(minlength=len(features))
-    return counts.cpu().numpy(), indices.cpu().numpy(), values.float().cpu().numpy()
-
-
-def _log_dump(corpus: str, dump: Dump) -> None:
-    rows, features = dump.activations.shape
-    silent = features - len(np.unique(dump.activations.indices))
+def _log_dump(corpus: str, rows: int, density: pd.Series) -> None:
     log.info(
         "%s: %s tokens, %.1f features a token, %s of %s features silent",
-        *(corpus, f"{rows:,}", dump.activations.nnz / rows, f"{silent:,}", f"{features:,}"),
+        *(corpus, f"{rows:,}", density.sum(), f"{(density == 0).sum():,}", f"{len(density):,}"),
     )

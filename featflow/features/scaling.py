@@ -38,10 +38,13 @@ those of the features that persist.
 Shapes: T rows of a batch, n inputs, m features.
 """
 
+import numba
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+
+from featflow.saes.sparse import Codes
 
 TARGETS = ("error", "reconstruction")
 
@@ -68,28 +71,29 @@ class Scaling:
         self._squares = torch.zeros(features, dtype=torch.float64, device=device)
         self._firings = torch.zeros(features, dtype=torch.int64, device=device)
 
-    def add(
-        self,
-        f: Tensor,
-        parent_error: Tensor,
-        child_error: Tensor,
-        parent_reconstruction: Tensor,
-        child_reconstruction: Tensor,
-    ) -> None:
+    def add(self, f: Tensor, x: Tensor, y: Tensor, said: Tensor, own: Tensor) -> None:
         """Add rows.
 
         Args:
             f: the child's features (T, m).
-            parent_error: x − x̂ (T, n) of the parent.
-            child_error: x − x̂ (T, n) of the child, all of its features in x̂.
-            parent_reconstruction: x̂ (T, n) of the parent.
-            child_reconstruction: x̂ (T, n) of the child.
+            x: the parent's activations (T, n).
+            y: the child's (T, n).
+            said: x̂ (T, n) of the parent.
+            own: x̂ (T, n) of the child, all of its features in it.
         """
-        targets = (parent_error, child_error, parent_reconstruction, child_reconstruction)
-        for dots, y in zip(self._dots, targets, strict=True):
-            dots += ((f.T @ y).double() * self._directions).sum(1)
+        for dots, target in zip(self._dots, (x - said, y - own, said, own), strict=True):
+            dots += ((f.T @ target).double() * self._directions).sum(1)
         self._squares += f.double().square().sum(0)
         self._firings += (f > 0).sum(0)
+
+    def add_codes(
+        self, f: Codes, x: np.ndarray, y: np.ndarray, said: np.ndarray, own: np.ndarray
+    ) -> None:
+        """`add` on the CPU of rows on which few features fire: active pairs alone are looked at."""
+        dots = np.empty((len(f.values), 4), np.float32)
+        _dots(f.indptr, f.indices, self._directions.numpy(), x, y, said, own, dots)
+        sums = (part.numpy() for part in (self._dots, self._squares, self._firings))
+        _add(f.indices, f.values, dots, *sums)
 
     def table(self) -> pd.DataFrame:
         """A row for each of the child's features."""
@@ -109,3 +113,33 @@ class Scaling:
 def no_scaling() -> pd.DataFrame:
     """The same table without a row: of models whose directions cannot be compared."""
     return pd.DataFrame({name: np.empty(0, kind) for name, kind in COLUMNS.items()})
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def _dots(indptr, indices, directions, x, y, said, own, dots):
+    for i in numba.prange(len(indptr) - 1):
+        for p in range(indptr[i], indptr[i + 1]):
+            direction = directions[indices[p]]
+            parent_error = child_error = parent = child = np.float32(0)
+            for k in range(directions.shape[1]):
+                d = direction[k]
+                parent_error += d * (x[i, k] - said[i, k])
+                child_error += d * (y[i, k] - own[i, k])
+                parent += d * said[i, k]
+                child += d * own[i, k]
+            dots[p, 0], dots[p, 1], dots[p, 2], dots[p, 3] = (
+                parent_error,
+                child_error,
+                parent,
+                child,
+            )
+
+
+@numba.njit(cache=True)
+def _add(indices, values, dots, sums, squares, firings):
+    for p in range(len(indices)):
+        j, value = indices[p], np.float64(values[p])
+        for target in range(4):
+            sums[target, j] += value * np.float64(dots[p, target])
+        squares[j] += value * value
+        firings[j] += 1

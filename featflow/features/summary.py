@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numba import njit
 from tokenizers import Tokenizer
 
 from featflow.data.tokens import Tokens
-from featflow.features.columns import columns, documents, sums
 from featflow.features.dump import Dump
-from featflow.features.ranking import top_rows
+from featflow.features.ranking import _insert
 from featflow.features.scope import document_of
+from featflow.features.spool import Spool
 
 CONTEXTS = 10
 """Top contexts a feature, each from another document."""
@@ -27,7 +28,7 @@ MARKS = ("⟦", "⟧")
 class Encoded(NamedTuple):
     """A corpus's dump and the tokens that it was made from."""
 
-    dump: Dump
+    dump: Dump | Spool
     tokens: Tokens
 
 
@@ -45,7 +46,7 @@ def summarise(corpora: Mapping[str, Encoded], tokenizer: Tokenizer) -> pd.DataFr
         document: corpus, position (in the corpus's input_ids), activation, token (its text) and
         context (the text around it, the token between ⟦ and ⟧).
     """
-    parts = {name: _Part.of(encoded) for name, encoded in corpora.items()}
+    parts = {name: _Part(encoded) for name, encoded in corpora.items()}
     firings = np.sum([part.firings for part in parts.values()], axis=0)
     rows = sum(part.rows for part in parts.values())
     total = np.sum([part.total for part in parts.values()], axis=0)
@@ -64,36 +65,69 @@ def summarise(corpora: Mapping[str, Encoded], tokenizer: Tokenizer) -> pd.DataFr
     )
 
 
-class _Part(NamedTuple):
-    """What one corpus adds to the summary; m features, k contexts."""
+class _Part:
+    """What one corpus adds to the summary: its rows are read once, some thousands at a time.
 
-    rows: int
-    firings: np.ndarray
-    documents: np.ndarray
-    total: np.ndarray
-    top: np.ndarray
-    """(m, k) rows of the dump, −1 where there is none."""
-    values: np.ndarray
-    """(m, k) float32, −inf where there is none."""
+    m features, k contexts.
+    """
 
-    @classmethod
-    def of(cls, encoded: Encoded) -> "_Part":
-        found = columns(encoded.dump.activations)
-        document = document_of(encoded.dump.positions, encoded.tokens.document_starts)
-        return cls(
-            len(document),
-            found.firings,
-            documents(found, document),
-            sums(found)[0],
-            *top_rows(found, document, CONTEXTS),
-        )
+    def __init__(self, encoded: Encoded):
+        """Args: a corpus's dump, its rows in order, and its tokens."""
+        dump, features = encoded.dump, encoded.dump.features
+        self.rows = 0
+        self.firings, self.documents = np.zeros((2, features), np.int64)
+        self.total = np.zeros(features)
+        self.top = np.full((features, CONTEXTS), -1)
+        """(m, k) positions, strongest first, each of another document; −1 where there is none."""
+        self.values = np.full((features, CONTEXTS), -np.inf, np.float32)
+        """(m, k) float32, −inf where there is none."""
+        sums, tops = (self.firings, self.documents, self.total), (self.top, self.values)
+        latest = np.full(features, -1), np.full(features, -1), np.zeros(features, np.float32)
+        for part in dump.parts():
+            document = document_of(part.positions, encoded.tokens.document_starts)
+            _add(part, document, sums, latest, tops)
+            self.rows += len(document)
+        _close(latest, tops)
+
+
+@njit(cache=True)
+def _add(part, document, sums, latest, tops):
+    """Add rows. `latest` of each feature: the document in which it fired last, the position there
+    at which it is strongest, and how strong."""
+    firings, documents, total = sums
+    last, place, best = latest
+    for row in range(len(document)):
+        for p in range(part.indptr[row], part.indptr[row + 1]):
+            i, value = part.indices[p], part.values[p]
+            firings[i] += 1
+            total[i] += np.float64(value)
+            if last[i] != document[row]:
+                _close_one(i, latest, tops)
+                documents[i] += 1
+                last[i], best[i] = document[row], 0
+            if value > best[i]:
+                place[i], best[i] = part.positions[row], value
+
+
+@njit(cache=True)
+def _close(latest, tops):
+    for i in range(len(latest[0])):
+        _close_one(i, latest, tops)
+
+
+@njit(cache=True)
+def _close_one(i, latest, tops):
+    last, place, best = latest
+    top, values = tops
+    if last[i] >= 0 and best[i] > values[i, -1]:
+        _insert(top[i], values[i], place[i], best[i])
 
 
 def _contexts(
     corpora: Mapping[str, Encoded], parts: Mapping[str, _Part], tokenizer: Tokenizer
 ) -> list[list[dict[str, Any]]]:
     """The strongest contexts of each feature over all corpora."""
-    tops = [_flat(name, part, corpora[name].dump.positions) for name, part in parts.items()]
+    tops = [_flat(name, part) for name, part in parts.items()]
     table = pd.concat(tops, ignore_index=True).sort_values(
         ["feature", "activation"], ascending=[True, False], kind="stable", ignore_index=True
     )
@@ -111,14 +145,14 @@ def _contexts(
     return [records[start:stop] for start, stop in pairwise(edges)]
 
 
-def _flat(name: str, part: _Part, positions: np.ndarray) -> pd.DataFrame:
+def _flat(name: str, part: _Part) -> pd.DataFrame:
     """A corpus's top rows as a table, sorted by feature, strongest first."""
     feature, rank = np.nonzero(part.top >= 0)
     return pd.DataFrame(
         {
             "feature": feature,
             "corpus": name,
-            "position": positions[part.top[feature, rank]],
+            "position": part.top[feature, rank],
             "activation": part.values[feature, rank].astype(np.float64),
         }
     )

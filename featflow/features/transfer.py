@@ -33,6 +33,11 @@ from featflow.features.scaling import Scaling, no_scaling
 from featflow.features.scope import document_of, rows_in_scope
 from featflow.models.hooked import HookedModel, batches
 from featflow.saes import saelens
+from featflow.saes.codes import Encoder, decode, head
+from featflow.saes.sparse import Codes
+
+SPARSE_BELOW = 0.35
+"""The share of active pairs below which sums over them alone are the faster ones (measured)."""
 
 
 def run(
@@ -125,17 +130,18 @@ def transfer(
     two: Two, cfg: TransferSlice, streams: list[Stream]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The two tables: a row for each of the parent's features, and for each of the child's."""
-    where = two.parent.device
-    paired = Paired(two.parent_sae.features, where)
+    paired = Paired(two.parent_sae.features)
     scaled = Scaling(two.child_sae.W_dec)
+    of_parent, of_child = Encoder(two.parent_sae), Encoder(two.child_sae)
     for stream in streams:
         for batch in rows_of(stream, two, cfg):
-            f = two.parent_sae.encode(batch.parent)
+            scales = batch.b > 0 and cfg.scaling
+            f = of_parent.codes(batch.parent)
             if batch.a:
-                g = two.parent_sae.encode(batch.child)
-                paired.add(f[: batch.a], g[: batch.a], batch.documents[: batch.a])
-            if batch.b and cfg.scaling:
-                _scale(scaled, two, f, batch)
+                g = of_parent.codes(batch.child)
+                paired.add(head(f, batch.a), head(g, batch.a), batch.documents[: batch.a])
+            if scales:
+                _scale(scaled, two, head(f, batch.b), of_child, batch)
     return _frozen_table(paired), scaled.table() if cfg.scaling else no_scaling()
 
 
@@ -154,12 +160,23 @@ def rows_of(stream: Stream, two: Two, cfg: TransferSlice) -> Iterator[Batch]:
         done += len(x)
 
 
-def _scale(scaled: Scaling, two: Two, f: Tensor, batch: Batch) -> None:
-    """Add the rows of the child's scope to the sums of latent scaling; f (T, m) is the parent's."""
-    x, y, f = batch.parent[: batch.b], batch.child[: batch.b], f[: batch.b]
-    g = two.child_sae.encode(y)
-    said, own = two.parent_sae.decode(f), two.child_sae.decode(g)
-    scaled.add(g, x - said, y - own, said, own)
+def _scale(scaled: Scaling, two: Two, f: Codes, of_child: Encoder, batch: Batch) -> None:
+    """Add the rows of the child's scope to the sums of latent scaling; f are the parent's codes."""
+    x, y = batch.parent[: batch.b], batch.child[: batch.b]
+    if x.device.type == "cpu":
+        g = of_child.codes(y)
+        if _few(f, two.parent_sae) and _few(g, two.child_sae):
+            reconstructed = decode(f, two.parent_sae), decode(g, two.child_sae)
+            scaled.add_codes(g, x.numpy(), y.numpy(), *reconstructed)
+            return
+    said = two.parent_sae.decode(two.parent_sae.encode(x))
+    fires = two.child_sae.encode(y)
+    scaled.add(fires, x, y, said, two.child_sae.decode(fires))
+
+
+def _few(codes: Codes, sae: saelens.Folded) -> bool:
+    """Whether so few features fire that it pays to look at them alone."""
+    return len(codes.values) < SPARSE_BELOW * sae.features * (len(codes.indptr) - 1)
 
 
 def _frozen_table(paired: Paired) -> pd.DataFrame:
@@ -167,10 +184,10 @@ def _frozen_table(paired: Paired) -> pd.DataFrame:
         {
             "feature": np.arange(len(paired.of_a.rows), dtype=np.int32),
             "r": paired.r(),
-            "firings": paired.of_a.rows.cpu().numpy(),
-            "documents": paired.of_a.documents.cpu().numpy(),
-            "child_firings": paired.of_b.rows.cpu().numpy(),
-            "child_documents": paired.of_b.documents.cpu().numpy(),
+            "firings": paired.of_a.rows,
+            "documents": paired.of_a.documents,
+            "child_firings": paired.of_b.rows,
+            "child_documents": paired.of_b.documents,
             "tokens": paired.rows,
         }
     )

@@ -18,7 +18,9 @@ from torch.nn.functional import cross_entropy
 from featflow.core.artifacts import readable
 from featflow.core.config.errors import FeatflowError, did_you_mean
 from featflow.core.provenance import named
+from featflow.core.runtime import importing
 from featflow.models.folder import load_model, quiet
+from featflow.models.losses import CHUNK_BYTES
 
 Replace = Callable[[Tensor], Tensor]
 
@@ -58,8 +60,9 @@ class HookedModel:
             ArtifactError: when a file of the model is missing or cannot be read.
             HookError: when there is no such hook, or TransformerLens does not know such models.
         """
-        from transformer_lens.model_bridge import TransformerBridge
-        from transformers import PreTrainedTokenizerFast
+        with importing():
+            from transformer_lens.model_bridge import TransformerBridge
+            from transformers import PreTrainedTokenizerFast
 
         logging.getLogger("transformer_lens").setLevel(logging.WARNING)
         folder = Path(folder)
@@ -102,24 +105,34 @@ class HookedModel:
             return found[0]
         raise HookError(f"{self.hook}: the forward pass never came by this hook")
 
-    def losses(self, ids: Tensor, replace: Replace | None = None) -> Tensor:
-        """Next-token cross-entropy (nats) of ids (B, L): (B, L - 1).
+    def losses(
+        self, ids: Tensor, replace: Replace | None = None, kept: slice = slice(None)
+    ) -> Tensor:
+        """Next-token cross-entropy (nats) of ids (B, L): (B, L - 1), or of these positions of it.
 
         Args:
             ids: the blocks.
             replace: given the hook's (B, L, n), what the model goes on with (None: as it is).
+            kept: the positions that are asked for; the losses of others are not computed.
         """
         hook = None if replace is None else (lambda value, hook: replace(value))
-        logits = self._logits(ids, hook)[:, :-1]
-        targets = ids[:, 1:].to(logits.device)
-        return cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(
-            targets.shape
-        )
+        logits = self._logits(ids, hook)
+        targets = ids[:, 1:][:, kept].to(logits.device)
+        a_block = logits[0].numel() * logits.element_size()
+        size = max(1, CHUNK_BYTES.get(logits.device.type, 2**28) // a_block)
+        parts = zip(logits[:, :-1][:, kept].split(size), targets.split(size), strict=True)
+        return torch.cat([_losses(*part) for part in parts])
 
     @torch.inference_mode()
     def _logits(self, ids: Tensor, hook: Callable | None) -> Tensor:
         hooks = [] if hook is None else [(self.hook, hook)]
         return self._bridge.run_with_hooks(ids.to(self.device), fwd_hooks=hooks, use_cache=False)
+
+
+def _losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """Of logits (B, L, V) and targets (B, L), few enough to stay in the cache: (B, L)."""
+    found = cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    return found.view(targets.shape)
 
 
 def batches(blocks: np.ndarray, tokens: int = TOKENS_A_BATCH) -> Iterator[Tensor]:

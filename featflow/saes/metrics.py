@@ -12,7 +12,10 @@
 Shapes: B blocks, L tokens a block, n inputs, m features.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +120,8 @@ def evaluate(
                 f"{cut.shape[1]}; give the corpus more documents, or a larger validation share"
             )
         parts = progress(batches(cut), f"batches of {name}")
-        found[name] = _add_up([measure(sae, model, ids, kept) for ids in parts])
-    overall = _add_up(list(found.values()))
+        found[name] = _add_up(measure(sae, model, ids, kept) for ids in parts)
+    overall = _add_up(found.values())
     return {
         **ratios(overall, scale),
         "corpora": {name: ratios(sums, scale) for name, sums in found.items()},
@@ -144,7 +147,7 @@ def measure(sae: Folded, model: HookedModel, ids: Tensor, kept: slice) -> Sums:
         value[:, kept] = 0
         return value
 
-    losses = [model.losses(ids, each)[:, kept].double() for each in (None, replaced, zeroed)]
+    losses = [model.losses(ids, each, kept).double() for each in (None, replaced, zeroed)]
     x, error = seen["x"].double(), seen["error"].double()
     return Sums(
         tokens=len(x),
@@ -186,8 +189,6 @@ def density_histogram(sums: Sums) -> dict[str, list[float]]:
     return {"log10_edges": EDGES.tolist(), "features": counts.tolist()}
 
 
-def _add_up(parts: list[Sums]) -> Sums:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
+def _add_up(parts: Iterable[Sums]) -> Sums:
+    """Their sum, one after another: only it is kept."""
+    return reduce(add, parts)

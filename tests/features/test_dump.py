@@ -30,11 +30,8 @@ def good() -> dict[str, np.ndarray]:
 
 def test_round_trip_and_fixed_types(tmp_path, provenance):
     path = tmp_path / "text.safetensors"
-    builder = dump.Builder()
-    builder.add(np.array([2, 0]), np.array([1, 4]), np.array([0.5, 2]))
-    builder.add(np.array([1]), np.array([0]), np.array([1]))
-    written = builder.build(np.array([3, 5, 8]), 5)
-    dump.write(path, written, provenance)
+    whole = dump.csr(*(good()[name] for name in ("indptr", "indices", "values")), 5)
+    dump.write(path, dump.Dump(whole, good()["positions"]), provenance)
     found = dump.read(path, 5)
     dense = [[0, 0.5, 0, 0, 2], [0] * 5, [1, 0, 0, 0, 0]]
     np.testing.assert_array_equal(found.activations.toarray(), dense)

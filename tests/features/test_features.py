@@ -2,6 +2,8 @@
 
 import functools
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +13,15 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
+from featflow.core.checkpoints import Stop
 from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log
 from featflow.core.slices import FeaturesSlice, Windows
 from featflow.features import dump
 from featflow.features import features as stage
-from featflow.features.features import probe, run, sparse
-from featflow.models.hooked import batches
+from featflow.features.features import probe, run
+from featflow.models.hooked import HookedModel, batches
 from featflow.saes import saelens
 
 WIDTH, FEATURES = 48, 96
@@ -118,27 +121,47 @@ class Killed(BaseException):
     """As from kill -9."""
 
 
-def test_a_killed_stage_goes_on_where_it_was(tmp_path, tokens, model_folder, monkeypatch):
+@pytest.mark.parametrize("how", ["kill", "sigterm", "lost"])
+def test_a_killed_stage_goes_on_where_it_was(tmp_path, tokens, model_folder, monkeypatch, how):
+    """Its rows may even be lost (a disk that was full): then the corpus begins again."""
     random_sae(tmp_path / "sae", 0)
     arguments = (slice_of(), model_folder, tmp_path / "sae", tokens)
     monkeypatch.setattr(stage, "batches", functools.partial(batches, tokens=128))
     expected = encode(tmp_path / "whole", *arguments)
-    monkeypatch.setenv("FEATFLOW_CHECKPOINT_SECONDS", "0")
+    monkeypatch.setenv("FEATFLOW_CHECKPOINT_SECONDS", "600" if how == "sigterm" else "0")
     calls: list[int] = []
 
-    def dying(features):
-        calls.append(len(features))
-        if len(calls) == 8:  # in the second corpus
-            raise Killed
-        return sparse(features)
+    class Dying(HookedModel):
+        def activations(self, ids):
+            calls.append(len(ids))
+            if len(calls) == 8:  # in the second corpus
+                if how != "sigterm":
+                    raise Killed
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().activations(ids)
 
-    monkeypatch.setattr(stage, "sparse", dying)
-    with pytest.raises(Killed):
+    monkeypatch.setattr(stage, "HookedModel", Dying)
+    with pytest.raises(Stop if how == "sigterm" else Killed):
         encode(tmp_path / "killed", *arguments)
+    (work,) = (tmp_path / "checkpoints").iterdir()
+    if how == "lost":
+        next(work.glob("y.values")).unlink()
+    else:  # what a killed process wrote behind its last checkpoint
+        with open(work / "y.indices", "ab") as file:
+            file.write(b"12345")
     found = encode(tmp_path / "killed", *arguments)
-    assert len(calls) == 2 * 5 + 1  # each batch once, but for the one in which it died
+    assert len(calls) == 2 * 5 + {"kill": 1, "sigterm": 0, "lost": 3}[how]
     for name in ("x.safetensors", "y.safetensors", "summary.parquet"):
         assert (found / name).read_bytes() == (expected / name).read_bytes()
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_a_stage_that_fails_leaves_no_rows(tmp_path, tokens, model_folder):
+    sae = random_sae(tmp_path / "sae", 0)
+    sae.b_enc[3] = float("nan")
+    saelens.save(tmp_path / "sae", sae, {}, Provenance("features", slice_of()))
+    with pytest.raises(FeatflowError, match="negative or not finite"):
+        encode(tmp_path, slice_of(), model_folder, tmp_path / "sae", tokens)
     assert not list((tmp_path / "checkpoints").iterdir())
 
 
@@ -175,12 +198,6 @@ def test_an_sae_of_another_hook_is_refused(tmp_path, tokens, model_folder):
     cfg = slice_of(hook="blocks.0.hook_resid_pre")
     with pytest.raises(FeatflowError, match=r"reads 48 numbers.*carries 32"):
         encode(tmp_path, cfg, model_folder, tmp_path / "sae", tokens)
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
-def test_activations_that_are_no_activations_are_refused(value):
-    with pytest.raises(FeatflowError, match="negative or not finite"):
-        sparse(torch.tensor([[0, 1.0], [value, 0]]))
 
 
 def test_provenance_names_the_inputs(tmp_path, tokens, model_folder):

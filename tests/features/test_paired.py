@@ -1,13 +1,13 @@
 """Two sides of the same features, batch by batch, against numpy on all rows at once."""
 
 import numpy as np
-import pandas as pd
 import pytest
-import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from featflow.features.paired import Paired
+from tests.features import dense
 
-CPU = torch.device("cpu")
 FEATURES = 12
 
 
@@ -22,16 +22,16 @@ def both(seed: int, rows: int = 700) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 def added(a: np.ndarray, b: np.ndarray, documents: np.ndarray, *sizes: int) -> Paired:
     """All rows, in batches of these sizes in turn."""
-    paired, start, turn = Paired(a.shape[1], CPU), 0, 0
+    paired, start, turn = Paired(a.shape[1]), 0, 0
     while start < len(a):
         rows = slice(start, start + sizes[turn % len(sizes)])
-        paired.add(torch.from_numpy(a[rows]), torch.from_numpy(b[rows]), documents[rows])
+        paired.add(dense.codes(a[rows]), dense.codes(b[rows]), documents[rows])
         start, turn = rows.stop, turn + 1
     return paired
 
 
 @pytest.mark.parametrize("sizes", [(1000,), (64,), (1, 2, 3), (1,)])
-def test_batches_add_up_to_what_numpy_and_pandas_say(sizes):
+def test_batches_add_up_to_what_numpy_says(sizes):
     a, b, documents = both(0)
     found = added(a, b, documents, *sizes)
     expected = [np.corrcoef(a[:, i], b[:, i])[0, 1] for i in range(FEATURES)]
@@ -39,9 +39,26 @@ def test_batches_add_up_to_what_numpy_and_pandas_say(sizes):
     assert 0.3 < min(expected) < max(expected) < 0.999
     for side, firings in ((a, found.of_a), (b, found.of_b)):
         np.testing.assert_array_equal(firings.rows, (side > 0).sum(0))
-        by_document = pd.DataFrame(side > 0).groupby(documents).any().sum()
-        np.testing.assert_array_equal(firings.documents, by_document)
+        np.testing.assert_array_equal(firings.documents, dense.documents(side > 0, documents))
     assert found.rows == len(a)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 5), st.integers(1, 9),
+    st.sampled_from([0.0, 0.1, 0.6, 1.0]),
+)  # fmt: skip
+def test_any_shape_is_as_the_dense_form(seed, rows, features, size, density):
+    """Rows on which nothing fires, one feature, features that never fire or always do."""
+    rng = np.random.default_rng(seed)
+    shape = (2, rows, features)
+    a, b = (rng.integers(1, 9, shape) / 8 * (rng.random(shape) < density)).astype(np.float32)
+    documents = np.sort(rng.integers(0, 5, rows))
+    found = added(a, b, documents, size)
+    np.testing.assert_allclose(found.r(), dense.pearson(a, b), atol=1e-6)
+    for side, firings in ((a, found.of_a), (b, found.of_b)):
+        np.testing.assert_array_equal(firings.rows, (side > 0).sum(0))
+        np.testing.assert_array_equal(firings.documents, dense.documents(side > 0, documents))
 
 
 def test_a_side_that_is_constant_has_no_r():

@@ -1,13 +1,24 @@
 """Latent scaling against least squares by numpy, and on planted dictionaries."""
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from featflow.features.scaling import COLUMNS, Scaling, no_scaling
+from tests.features import dense
 
 ROWS, WIDTH, FEATURES = 300, 10, 6
+FORMS = ("sparse", "dense")
+BETAS = (
+    *("beta_error_parent", "beta_error_child"),
+    *("beta_reconstruction_parent", "beta_reconstruction_child"),
+)
 
 
 def drawn(seed: int, *shape: int) -> np.ndarray:
@@ -19,11 +30,26 @@ def codes(seed: int, rows: int = ROWS, features: int = FEATURES) -> np.ndarray:
     return np.maximum(drawn(seed, rows, features) - 0.5, 0)
 
 
-def scaled(directions: np.ndarray, f: np.ndarray, *targets: np.ndarray, size: int = ROWS):
-    """The table, from batches of this size."""
+Scale = Callable[..., pd.DataFrame]
+
+
+@pytest.fixture(params=FORMS)
+def scaled(request) -> Scale:
+    """The table of f (T, m) and of the parent's error, the child's, and x̂ of both (T, n)."""
+    return functools.partial(table_of, request.param)
+
+
+def table_of(form: str, directions: np.ndarray, f: np.ndarray, *targets, size: int = ROWS):
+    """From batches of this size."""
+    parent_error, child_error, said, own = targets
     found = Scaling(torch.from_numpy(directions))
     for start in range(0, len(f), size):
-        found.add(*(torch.from_numpy(x[start : start + size]) for x in (f, *targets)))
+        every = f, said + parent_error, own + child_error, said, own
+        rows = [np.ascontiguousarray(part[start : start + size], np.float32) for part in every]
+        if form == "dense":
+            found.add(*map(torch.from_numpy, rows))
+        else:
+            found.add_codes(dense.codes(rows[0]), *rows[1:])
     return found.table()
 
 
@@ -34,7 +60,7 @@ def least_squares(f: np.ndarray, direction: np.ndarray, y: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("size", [ROWS, 7])
-def test_beta_is_the_best_multiple(size):
+def test_beta_is_the_best_multiple(scaled, size):
     directions, f = drawn(0, FEATURES, WIDTH), codes(1)
     targets = [drawn(seed, ROWS, WIDTH) for seed in (2, 3, 4)]
     targets.append(targets[2] + f @ directions)
@@ -60,7 +86,32 @@ def test_beta_is_the_best_multiple(size):
     assert table.nu_reconstruction.notna().all()
 
 
-def test_a_shrunken_a_decoupled_and_a_new_feature():
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**32), st.integers(1, 30), st.integers(1, 5), st.integers(1, 9),
+    st.integers(1, 12), st.sampled_from([0.0, 0.1, 0.6, 1.0]),
+)  # fmt: skip
+def test_active_pairs_give_what_whole_matrices_give(seed, rows, features, width, size, density):
+    """Rows on which nothing fires, one feature, features that never fire; against float64, too."""
+    rng = np.random.default_rng(seed)
+    f = (rng.random((rows, features)) * (rng.random((rows, features)) < density)).astype(np.float32)
+    directions = rng.normal(size=(features, width)).astype(np.float32)
+    targets = rng.normal(size=(4, rows, width)).astype(np.float32)
+    sparse, plain = (table_of(form, directions, f, *targets, size=size) for form in FORMS)
+    fires = (f > 0).any(0)
+    np.testing.assert_array_equal(sparse.firings, (f > 0).sum(0))
+    squares = np.square(f.astype(float)).sum(0) * np.square(directions.astype(float)).sum(1)
+    scale = (np.abs(f).sum(0) * np.abs(directions).sum(1) / np.where(fires, squares, 1))[fires]
+    for row, name in enumerate(BETAS):
+        dots = (f.T.astype(float) @ targets[row] * directions).sum(1)[fires] / squares[fires]
+        expected = dots + (name == "beta_error_child")
+        for table in (sparse, plain):
+            found = table[name].to_numpy()
+            assert np.isnan(found[~fires]).all()
+            assert (np.abs(found[fires] - expected) <= 1e-5 * (1 + scale)).all()
+
+
+def test_a_shrunken_a_decoupled_and_a_new_feature(scaled):
     """Orthogonal directions: what is known of each comes out exactly.
 
     Feature 0 persists; 1 is in the parent, whose SAE lacks it; 2 is in the parent, said by two
@@ -84,7 +135,7 @@ def test_a_shrunken_a_decoupled_and_a_new_feature():
     np.testing.assert_allclose(table.nu_reconstruction, expected_said, atol=1e-6)
 
 
-def test_the_same_model_and_sae_on_both_sides():
+def test_the_same_model_and_sae_on_both_sides(scaled):
     directions, f = drawn(0, FEATURES, WIDTH), codes(1)
     own, error = f @ directions, drawn(2, ROWS, WIDTH)
     table = scaled(directions, f, error, error, own, own)
@@ -92,7 +143,7 @@ def test_the_same_model_and_sae_on_both_sides():
     np.testing.assert_allclose(table.beta_error_child - table.beta_error_parent, 1)
 
 
-def test_neither_length_of_a_direction_nor_of_an_activation_matters():
+def test_neither_length_of_a_direction_nor_of_an_activation_matters(scaled):
     directions, f = drawn(0, FEATURES, WIDTH), codes(1)
     targets = [drawn(seed, ROWS, WIDTH) for seed in (2, 3, 4)] + [f @ directions]
     lengths = np.array([0.1, 3, 1, 7, 0.5, 2], np.float32)
@@ -101,7 +152,7 @@ def test_neither_length_of_a_direction_nor_of_an_activation_matters():
     pd.testing.assert_frame_equal(first, second, rtol=1e-4)
 
 
-def test_what_means_nothing_is_nan():
+def test_what_means_nothing_is_nan(scaled):
     directions, f = np.eye(FEATURES, WIDTH, dtype=np.float32), codes(1)
     f[:, 0] = 0  # never fires
     directions[1] = 0  # says nothing
@@ -113,7 +164,7 @@ def test_what_means_nothing_is_nan():
     assert table.loc[:, ["nu_error", "nu_reconstruction"]].isna().all(axis=None)
 
 
-def test_models_without_common_directions_have_a_table_without_rows():
+def test_models_without_common_directions_have_a_table_without_rows(scaled):
     empty = no_scaling()
     whole = scaled(drawn(0, FEATURES, WIDTH), codes(1), *[drawn(2, ROWS, WIDTH)] * 4)
     assert len(empty) == 0

@@ -239,6 +239,17 @@ def activations(folder: Path, ids: np.ndarray, count: int) -> np.ndarray:
     return caught[0][:, 8:].flatten(0, 1).numpy()
 
 
+def test_whole_matrices_give_the_same(family, moved, monkeypatch):
+    """As on a GPU, or where half of the features fire."""
+    frozen, sparse = moved(child_sae=family.saes["child"])
+    monkeypatch.setattr(transfer, "SPARSE_BELOW", 0)
+    monkeypatch.setattr(transfer.Scaling, "add_codes", None)  # is not called
+    again, dense = moved("dense", child_sae=family.saes["child"])
+    pd.testing.assert_frame_equal(frozen, again)
+    pd.testing.assert_frame_equal(sparse.filter(like="beta"), dense.filter(like="beta"), atol=1e-5)
+    pd.testing.assert_series_equal(sparse.firings, dense.firings)
+
+
 def test_models_that_are_not_related_have_no_scaling(moved, family):
     frozen, scaling = moved(child="noise", scaling=False, scope_b=[])
     assert len(frozen) == 96 and len(scaling) == 0

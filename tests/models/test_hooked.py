@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from featflow.core.artifacts import ArtifactError
+from featflow.models import hooked as hooked_module
 from featflow.models.folder import save_tokenizer
 from featflow.models.hooked import HookedModel, HookError, batches
 
@@ -60,6 +61,14 @@ def test_losses_are_those_of_the_plain_model(hooked, plain, ids):
     expected = -logits[:, :-1].log_softmax(-1).gather(2, ids[:, 1:, None])[..., 0]
     torch.testing.assert_close(hooked.losses(ids), expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(hooked.losses(ids, lambda x: x), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kept", [slice(8, 40), slice(0, 24), slice(39, 40), slice(5, 6)])
+def test_losses_of_some_positions_have_the_bits_of_all(hooked, ids, monkeypatch, kept):
+    expected = hooked.losses(ids, torch.sin)[:, kept]
+    assert torch.equal(hooked.losses(ids, torch.sin, kept), expected)
+    monkeypatch.setitem(hooked_module.CHUNK_BYTES, "cpu", 1)  # a block at a time
+    assert torch.equal(hooked.losses(ids, torch.sin, kept), expected)
 
 
 def test_replacing_the_activations_takes_the_mlp_out(hooked, plain, ids):

@@ -1,6 +1,8 @@
 """The metrics against a direct computation, one block at a time."""
 
+import functools
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -9,8 +11,8 @@ import torch
 from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import Provenance
 from featflow.core.slices import MetricsSlice, Windows
-from featflow.models.hooked import HookedModel
-from featflow.saes import saelens
+from featflow.models.hooked import HookedModel, batches
+from featflow.saes import metrics, saelens
 from featflow.saes.metrics import evaluate, run
 from featflow.saes.saelens import Folded
 from tests.saes.conftest import HOOK, WINDOWS
@@ -76,6 +78,25 @@ def test_metrics_are_those_of_a_direct_computation(sae, model, token_ids, contex
         explained = (losses[2] - losses[1]) / (losses[2] - losses[0])
         assert given["explained_loss"] == pytest.approx(explained, rel=1e-2)
         assert given["dead_fraction"] == (f.sum(0) == 0).double().mean().item() >= 5 / 64
+
+
+def test_batches_are_added_up_and_not_kept(sae, model, token_ids, monkeypatch):
+    """The sum so far, a batch's, and their sum: no more are alive, of 30 batches."""
+    monkeypatch.setattr(metrics, "batches", functools.partial(batches, tokens=32))
+    alive: weakref.WeakSet = weakref.WeakSet()
+    most = []
+    measure = metrics.measure
+
+    def counted(*arguments):
+        found = measure(*arguments)
+        alive.add(found)
+        most.append(len(alive))
+        return found
+
+    monkeypatch.setattr(metrics, "measure", counted)
+    monkeypatch.setattr(metrics.Sums, "__hash__", object.__hash__)
+    evaluate(sae, model, {"a": token_ids}, WINDOWS, 24 * 30, 1.0)
+    assert len(most) == 30 and max(most) <= 3
 
 
 def test_the_histogram_holds_every_living_feature(sae, model, token_ids):
