@@ -4,7 +4,7 @@ Shapes: W windows, n the width of the hook.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -96,30 +96,35 @@ def visits(counts: list[int], seed: int) -> Iterator[tuple[int, np.ndarray]]:
             yield shard, np.random.default_rng([seed, epoch, shard]).permutation(count)
 
 
-def batches(shards: Shards, size: int, seed: int, start: int = 0) -> Iterator[Tensor]:
-    """Batches (size · window, n) of float32, without end.
+def batches(
+    shards: Shards, size: int, seed: int, start: int = 0, pinned: bool = False
+) -> Generator[Tensor]:
+    """Batches (size · window, n) of bfloat16, without end.
 
     Args:
         shards: where the windows are.
         size: windows a batch; a batch may span shards.
         seed: decides the order.
         start: how many batches to leave out, for a run that is resumed.
+        pinned: in memory from which a GPU copies by itself.
     """
-    skip, held = start * size, None
+    skip, filled = start * size, 0
+    batch: Tensor | None = None
     for index, order in visits(shards.counts, seed):
         if skip >= len(order):
             skip -= len(order)
             continue
         shard, position, skip = shards.shard(index), skip, 0
         while position < len(order):
-            wanted = size - (0 if held is None else len(held))
-            rows = torch.from_numpy(order[position : position + wanted])
-            position += wanted
-            found = shard[rows].float()
-            held = found if held is None else torch.cat([held, found])
-            if len(held) == size:
-                yield held.flatten(0, 1)
-                held = None
+            if batch is None:
+                shape = (size, *shard.shape[1:])
+                batch, filled = torch.empty(shape, dtype=shard.dtype, pin_memory=pinned), 0
+            rows = torch.from_numpy(order[position : position + size - filled])
+            torch.index_select(shard, 0, rows, out=batch[filled : filled + len(rows)])
+            position, filled = position + len(rows), filled + len(rows)
+            if filled == size:
+                yield batch.flatten(0, 1)
+                batch = None
 
 
 def sample(shards: Shards, count: int, seed: int) -> Tensor:

@@ -18,19 +18,27 @@ CHUNK = 4096
 class Revival:
     """Keeps account of which features are dead, and revives them when it is time."""
 
-    def __init__(self, settings: Resampling | None, steps: int, features: int, seed: int):
-        """Args: the settings (None: only count the dead); the run's steps; m; the draws' seed."""
+    def __init__(
+        self,
+        settings: Resampling | None,
+        steps: int,
+        features: int,
+        seed: int,
+        device: torch.device | None = None,
+    ):
+        """Args: the settings (None: only count the dead); the run's steps; m; the draws' seed;
+        where the SAE is (None: the CPU)."""
         self._settings, self._seed = settings, seed
         shares = settings or Resampling()
         self._every = max(1, round(shares.every * steps))
         self._silent = max(1, round(shares.silent * steps))
         self._until = round(shares.until * steps)
-        self.last_fired = torch.zeros(features, dtype=torch.int64)
+        self.last_fired = torch.zeros(features, dtype=torch.int64, device=device)
         self.last_time = 0
 
     def note(self, step: int, fired: Tensor) -> None:
         """Take note of the features that fired at a step."""
-        self.last_fired[fired.cpu()] = step
+        self.last_fired.masked_fill_(fired, step)
 
     def dead(self, step: int) -> Tensor:
         """The features that have been silent for too long: (k,) int64."""

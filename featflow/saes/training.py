@@ -4,6 +4,8 @@ Shapes: B tokens a batch, n inputs, m features.
 """
 
 import math
+from collections.abc import Generator
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -14,6 +16,7 @@ from featflow.core.checkpoints import Checkpoints
 from featflow.core.config.errors import FeatflowError
 from featflow.core.config.saes import Sae
 from featflow.core.runtime import log, progress
+from featflow.saes.ahead import ahead
 from featflow.saes.architectures import Autoencoder, Step, autoencoder
 from featflow.saes.batches import Shards, batches, sample
 from featflow.saes.penalty import Penalty, starting_penalty
@@ -63,7 +66,7 @@ class Training:
         self.penalty = Penalty(
             settings.sparsity, self.steps, starting_penalty(width, element * self.scale)
         )
-        self.revival = Revival(settings.resampling, self.steps, self.sae.features, seed)
+        self.revival = Revival(settings.resampling, self.steps, self.sae.features, seed, device)
         self.records: list[dict[str, float]] = []
         self.done = 0
         self._revived = 0
@@ -81,22 +84,31 @@ class Training:
             self.restore(found.step, found.tensors, found.meta)
         else:
             self.sae.start_at(geometric_median(self.sample))
-        stream = batches(self.shards, self.settings.batch, self.seed, self.done)
         left = range(self.done + 1, self.steps + 1)
-        for step, batch in progress(
-            zip(left, stream, strict=False), "steps", self.steps, self.done
-        ):
-            self.step(step, batch)
-            if step == self.steps or checkpoints.due():
-                self._check_weights()
-                checkpoints.save(step, *self.state)
-                self._told = checkpoints.told()
+        with closing(self._stream()) as stream:
+            for step, batch in progress(
+                zip(left, stream, strict=False), "steps", self.steps, self.done
+            ):
+                self.step(step, batch)
+                if step == self.steps or checkpoints.due():
+                    self._check_weights()
+                    checkpoints.save(step, *self.state)
+                    self._told = checkpoints.told()
         self._warn_off_target()
         return Trained(self.sae, self.scale, pd.DataFrame(self.records))
 
+    def _stream(self) -> Generator[Tensor]:
+        """The batches that are left; beside a GPU's work, a thread makes them ready.
+
+        On the CPU there is nobody to make them meanwhile, and a batch takes 2 % of a step.
+        """
+        gpu = self.device.type == "cuda"
+        stream = batches(self.shards, self.settings.batch, self.seed, self.done, pinned=gpu)
+        return ahead(stream) if gpu else stream
+
     def step(self, step: int, batch: Tensor) -> None:
-        """Step number `step` (from 1 on) on a raw batch (B, n)."""
-        x = batch.to(self.device) * self.scale
+        """Step number `step` (from 1 on) on a raw batch (B, n), bfloat16."""
+        x = batch.to(self.device, non_blocking=True).float().mul_(self.scale)
         rate = learning_rate(self.settings, step, self.steps)
         penalty = self.penalty.value
         found = self.sae.step(x, rate, penalty)

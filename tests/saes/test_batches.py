@@ -54,6 +54,13 @@ def test_a_resumed_stream_is_the_rest_of_the_whole(start):
     assert taken(5, 4, start=start) == taken(5, start + 4)[start:]
 
 
+def test_batches_are_the_shards_own_numbers(planted):
+    found = torch.cat(list(itertools.islice(batches(planted, 50, 3), 80)))
+    whole = torch.cat([planted.shard(0), planted.shard(1)]).flatten(0, 1)
+    assert found.dtype == torch.bfloat16 and found.shape == whole.shape
+    assert torch.equal(found.double().sort(0).values, whole.double().sort(0).values)
+
+
 def test_a_sample_is_seeded_and_without_repeats():
     found = sample(Numbered(), 8, seed=1)
     assert found.shape == (8, 3) and len(found[:, 0].unique()) == 4

@@ -1,11 +1,16 @@
 """Whole runs on planted dictionaries: recovery, steering, schedule, resuming, divergence."""
 
+import threading
+
 import pytest
 import torch
 
-from featflow.core.checkpoints import Checkpoints
+from featflow.core.checkpoints import Checkpoints, Stop
 from featflow.core.config.saes import Relu, Resampling, Sparsity
+from featflow.saes.ahead import ahead
+from featflow.saes.architectures.relu import Autoencoder
 from featflow.saes.training import Diverged, Training, learning_rate
+from tests.saes.conftest import Planted
 
 FAST = {
     "kind": "relu",
@@ -124,3 +129,56 @@ def test_no_feature_is_revived_while_l0_is_off(planted):
     settings = {"sparsity": Sparsity(l0=1e-3), "resampling": Resampling(silent=0.01)}
     table = trained(planted, **settings).table
     assert table.dead.max() > 0 and table.revived.sum() == 0
+
+
+@pytest.fixture
+def made_ahead(monkeypatch):
+    plain = Training._stream
+    monkeypatch.setattr(Training, "_stream", lambda self: ahead(plain(self)))
+    yield
+    assert not [t for t in threading.enumerate() if t.name.startswith("ahead")]
+
+
+def test_batches_made_ahead_change_nothing(planted, request):
+    settings = {"sparsity": Sparsity(l0=6), "tokens": 8 * 32 * 100}
+    expected = trained(planted, "plain", **settings)
+    request.getfixturevalue("made_ahead")
+    found = trained(planted, "ahead", **settings)
+    assert expected.table.equals(found.table)
+    for name, tensor in expected.autoencoder.state.items():
+        assert torch.equal(tensor, found.autoencoder.state[name]), name
+
+
+def test_a_stopped_run_leaves_no_thread(planted, made_ahead, monkeypatch):
+    monkeypatch.setenv("FEATFLOW_CHECKPOINT_SECONDS", "0")
+    with Checkpoints("stopped") as checkpoints:
+        checkpoints._asked(15, None)
+        with pytest.raises(Stop, match="stopped after step 1;"):
+            training(planted).run(checkpoints)
+
+
+def test_what_a_gpu_runs_trains_as_well(planted, monkeypatch):
+    settings = {"sparsity": Sparsity(l1=0.02), "decay": 0.2}
+    expected = trained(planted, "kernels", **settings).table.iloc[-1]
+    monkeypatch.setattr(Autoencoder, "kernels", property(lambda _: False, lambda *_: None), False)
+    found = trained(planted, "gpu", **settings).table.iloc[-1]
+    for name in ("mse", "l1", "l0"):
+        assert found[name] == pytest.approx(expected[name], rel=0.01), name
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_bfloat16_products_end_where_float32_ones_do(seed):
+    planted, ends = Planted(width=32, features=64, active=4.0, windows=3000), []
+    x = planted.shard(0)[:1000].float().flatten(0, 1)
+    for precision in ("float32", "bfloat16"):
+        settings = {"expansion": 4, "sparsity": Sparsity(l1=0.03), "decay": 0.2}
+        run = training(planted, seed, precision=precision, **settings)
+        with Checkpoints(precision) as checkpoints:
+            run.run(checkpoints)
+        folded = run.sae.folded(run.scale)
+        f = folded.encode(x)
+        error = (folded.decode(f) - x).square()
+        fve = 1 - error.sum() / (x - x.mean(0)).square().sum()
+        ends.append(torch.stack([error.mean(), (f > 0).sum(1).float().mean(), fve]))
+        assert fve > 0.8
+    torch.testing.assert_close(ends[1], ends[0], rtol=0.01, atol=0)

@@ -11,7 +11,8 @@ The backward pass is written out. With e = x̂ − x, everything up to a common 
     ∂b_e = Σ ∂f                                 ∂b_d = Σ e − W_eᵀ Σ ∂f
 
 Four of the five products involve f or ∂f: where few features fire they run on the active pairs
-alone (saes/sparse.py), else densely. Both weight matrices are stored a row a feature.
+alone (saes/sparse.py, on the CPU), else densely. Both weight matrices are stored a row a feature.
+On a GPU the host waits once a step, for three numbers of the forward pass, with the rest queued.
 
 Shapes: B tokens, n inputs, m features.
 """
@@ -24,9 +25,10 @@ from torch import Tensor
 
 from featflow.core.config.saes import Relu
 from featflow.core.torch_runtime import product_dtype
-from featflow.saes import sparse
-from featflow.saes.adam import Moments, Rule, match_threads, update_rows
+from featflow.saes import dense, sparse
+from featflow.saes.adam import Moments, Pace, Rule, match_threads, update_rows, update_rows_torch
 from featflow.saes.architectures import Step
+from featflow.saes.readback import Readback
 from featflow.saes.saelens import Folded
 
 SPARSE_BELOW = {torch.bfloat16: 0.08, torch.float32: 0.3}
@@ -43,8 +45,9 @@ class Gradients(NamedTuple):
     decoder: Tensor
     bias: Tensor
     error: Tensor
-    l1: float
     fired: Tensor
+    told: Readback
+    """mse, l1 and active pairs, the latter two summed over the batch."""
 
 
 class Autoencoder:
@@ -65,6 +68,8 @@ class Autoencoder:
         self.steps = torch.zeros(self.features, dtype=torch.int64, device=device)
         self.offset_steps = torch.zeros(1, dtype=torch.int64, device=device)
         self.dtype = product_dtype(settings.precision, device)
+        self.kernels = device.type == "cpu"
+        """Whether numba's kernels are to be used."""
         self._buffers: dict[str, Tensor] = {}
         self._copy_weights()
         match_threads()
@@ -104,15 +109,19 @@ class Autoencoder:
         tokens = len(x)
         centred = self._centred(x)
         pre = self._pre_activations(centred)
-        counts, shrink = self._count(pre), penalty * self.width / 2
-        active = int(counts.sum())
-        if x.device.type == "cpu" and active < SPARSE_BELOW[self.dtype] * pre.numel():
-            found = self._sparse_gradients(x, centred, pre, counts, shrink)
+        shrink = penalty * self.width / 2
+        if self.kernels:
+            counts = sparse.count_positive(sparse.bits(pre))
+            active = int(counts.sum())
+            if active < SPARSE_BELOW[self.dtype] * pre.numel():
+                found = self._sparse_gradients(x, centred, pre, counts, shrink)
+            else:
+                found = self._dense_gradients(x, centred, pre, torch.tensor(active), shrink)
         else:
-            found = self._dense_gradients(x, centred, pre, shrink)
-        mse = float(found.error.square().mean())
+            found = self._dense_gradients(x, centred, pre, dense.count(pre), shrink)
         self._update(found, Rule(learning_rate, self.settings.betas, 2 / (tokens * self.width)))
-        return Step(mse, found.l1 / tokens, active / tokens, found.fired)
+        mse, l1, fires = found.told.read()
+        return Step(mse, l1 / tokens, fires / tokens, found.fired)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """x̂ (B, n), in float32."""
@@ -165,31 +174,27 @@ class Autoencoder:
             self.bias[:, 0].to(self.dtype), centred.to(self.dtype), self._encoder.T, out=pre
         )
 
-    def _count(self, pre: Tensor) -> np.ndarray:
-        """How many features fire at each token: (B,)."""
-        if pre.device.type != "cpu":
-            return (pre > 0).sum(1).cpu().numpy()
-        return sparse.count_positive(sparse.bits(pre))
-
-    def _dense_gradients(self, x: Tensor, centred: Tensor, pre: Tensor, shrink: float) -> Gradients:
-        codes = pre.relu_()
+    def _dense_gradients(
+        self, x: Tensor, centred: Tensor, pre: Tensor, active: Tensor, shrink: float
+    ) -> Gradients:
+        codes, sums = pre, dense.activate(pre)
         reconstruction = self._buffer("reconstruction", x.shape)
         error = torch.mm(codes, self._decoder, out=reconstruction) + (self.offset - x)
+        told = Readback(error.square().mean(), sums.float().sum(), active)
         rounded, centred = error.to(self.dtype), centred.to(self.dtype)
         slopes = torch.mm(rounded, self._decoder.T, out=self._buffer("slopes", pre.shape))
-        slopes.add_(shrink)
-        torch.ops.aten.threshold_backward.grad_input(slopes, codes, 0, grad_input=slopes)
-        sums, shape = codes.sum(0), self.encoder.shape
-        return Gradients(
-            encoder=torch.mm(slopes.T, centred, out=self._buffer("up", shape)).float(),
-            decoder=torch.mm(
-                codes.T, rounded, out=self._buffer("down", self.decoder.shape)
-            ).float(),
-            bias=slopes.sum(0).float(),
-            error=error,
-            l1=float(sums.float().sum()),
-            fired=sums > 0,
-        )
+        share = torch.full((), shrink, device=slopes.device)
+        bias = dense.mask(slopes, codes, share).float()
+        up = torch.mm(slopes.T, centred, out=self._buffer("up", self.encoder.shape))
+        down = torch.mm(codes.T, rounded, out=self._buffer("down", self.decoder.shape))
+        up, down = self._for_update("float up", up), self._for_update("float down", down)
+        return Gradients(up, down, bias, error, fired=sums > 0, told=told)
+
+    def _for_update(self, name: str, gradient: Tensor) -> Tensor:
+        """The gradient as `update_rows` takes it."""
+        if not self.kernels or gradient.dtype == torch.float32:
+            return gradient
+        return self._buffer(name, gradient.shape, torch.float32).copy_(gradient)
 
     def _sparse_gradients(
         self, x: Tensor, centred: Tensor, pre: Tensor, counts: np.ndarray, shrink: float
@@ -198,28 +203,32 @@ class Autoencoder:
         error = self.offset - x
         slopes = sparse.decode(codes, self.decoder.numpy(), error.numpy(), shrink)
         pairs = sparse.by_feature(codes, slopes, self.features)
-        up = self._buffer("sparse up", self.encoder.shape, torch.float32)
-        down = self._buffer("sparse down", self.decoder.shape, torch.float32)
+        up = self._buffer("float up", self.encoder.shape, torch.float32)
+        down = self._buffer("float down", self.decoder.shape, torch.float32)
         sparse.gradients(pairs, error.numpy(), centred.numpy(), up.numpy(), down.numpy())
+        l1 = torch.tensor(codes.values.sum(dtype=np.float64))
         return Gradients(
             encoder=up,
             decoder=down,
             bias=torch.from_numpy(pairs.sums),
             error=error,
-            l1=float(codes.values.sum(dtype=np.float64)),
             fired=torch.from_numpy(np.diff(pairs.starts) > 0),
+            told=Readback(error.square().mean(), l1, torch.tensor(len(codes.values))),
         )
 
     def _update(self, found: Gradients, rule: Rule) -> None:
         offset = found.error.sum(0) - torch.mv(self.encoder.T, found.bias)
         self.steps += 1
         self.offset_steps += 1
-        moments = self.moments
-        update_rows(self.encoder, found.encoder, moments["encoder"], self.steps, rule)
-        update_rows(self.decoder, found.decoder, moments["decoder"], self.steps, rule, unit=True)
-        update_rows(self.bias, found.bias[:, None], moments["bias"], self.steps, rule)
-        update_rows(self.offset, offset[None], moments["offset"], self.offset_steps, rule)
-        self._copy_weights()
+        pace, moments = Pace.of(self.steps, rule), self.moments
+        update = update_rows if self.kernels else update_rows_torch
+        copied = self.dtype != torch.float32
+        up, down = (self._encoder, self._decoder) if copied else (None, None)
+        update(self.encoder, found.encoder, moments["encoder"], pace, rule, False, up)
+        update(self.decoder, found.decoder, moments["decoder"], pace, rule, True, down)
+        update(self.bias, found.bias[:, None], moments["bias"], pace, rule)
+        pace = Pace.of(self.offset_steps, rule)
+        update(self.offset, offset[None], moments["offset"], pace, rule)
 
     def _copy_weights(self) -> None:
         """The weights in the products' dtype."""

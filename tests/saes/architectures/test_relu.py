@@ -43,10 +43,24 @@ def expected(sae, x):
     return torch.autograd.grad(loss, leaves), mse, f
 
 
-@pytest.fixture(params=[0.0, 1.0], ids=["dense", "sparse"])
+@pytest.fixture(params=["dense", "sparse", "gpu"])
 def path(request, monkeypatch):
-    """Force the dense or the sparse products."""
-    monkeypatch.setattr(relu, "SPARSE_BELOW", dict.fromkeys(relu.SPARSE_BELOW, request.param))
+    """Force the dense products, the sparse ones, or all that a GPU runs (on the CPU's tensors)."""
+    below = 1.0 if request.param == "sparse" else 0.0
+    monkeypatch.setattr(relu, "SPARSE_BELOW", dict.fromkeys(relu.SPARSE_BELOW, below))
+    if request.param == "gpu":
+        no_kernels(monkeypatch)
+
+
+def no_kernels(monkeypatch):
+    def kernel(*_):
+        raise AssertionError("a GPU has no numba kernels")
+
+    for name in ("count_positive", "compress", "decode", "by_feature", "gradients"):
+        monkeypatch.setattr(relu.sparse, name, kernel)
+    monkeypatch.setattr(relu, "update_rows", kernel)
+    never = property(lambda _: False, lambda *_: None)
+    monkeypatch.setattr(Autoencoder, "kernels", never, raising=False)
 
 
 @pytest.fixture
@@ -54,10 +68,11 @@ def taken(monkeypatch):
     """The gradients that reach Adam, by weight's id, scale applied; no step is taken."""
     seen = {}
 
-    def note(weight, gradient, moments, steps, rule, unit=False):
+    def note(weight, gradient, moments, pace, rule, unit=False, copy=None):
         seen[id(weight)] = gradient.double() * rule.scale
 
     monkeypatch.setattr(relu, "update_rows", note)
+    monkeypatch.setattr(relu, "update_rows_torch", note)
     return seen
 
 
@@ -77,16 +92,27 @@ def test_gradients_are_those_of_autograd(path, taken, centering, precision, tole
         assert torch.equal(step.fired, (f > 0).any(0))
 
 
-def test_dense_and_sparse_steps_agree(monkeypatch):
-    states = []
-    for below in (0.0, 1.0):
-        monkeypatch.setitem(relu.SPARSE_BELOW, torch.float32, below)
+def test_every_form_of_a_step_agrees(monkeypatch):
+    states, told = [], []
+    for form in ("dense", "sparse", "gpu"):
+        monkeypatch.setitem(relu.SPARSE_BELOW, torch.float32, float(form == "sparse"))
+        if form == "gpu":
+            no_kernels(monkeypatch)
         sae = autoencoder()
-        for i in range(20):
-            sae.step(batch(seed=i), 1e-2, PENALTY)
+        told.append([sae.step(batch(seed=i), 1e-2, PENALTY)[:3] for i in range(20)])
         states.append(sae.state)
-    for name in ("encoder", "decoder", "bias", "offset"):
-        torch.testing.assert_close(states[0][name], states[1][name], rtol=1e-3, atol=1e-4)
+    for state, steps in zip(states[1:], told[1:], strict=True):
+        for name in ("encoder", "decoder", "bias", "offset"):
+            torch.testing.assert_close(states[0][name], state[name], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(torch.tensor(told[0]), torch.tensor(steps), rtol=1e-3, atol=0.05)
+
+
+def test_the_products_weights_follow_the_master_weights(path):
+    sae = autoencoder("bfloat16")
+    for i in range(3):
+        sae.step(batch(seed=i), 1e-2, PENALTY)
+        assert torch.equal(sae._encoder, sae.encoder.bfloat16())
+        assert torch.equal(sae._decoder, sae.decoder.bfloat16())
 
 
 def test_decoder_vectors_keep_unit_norm(path):
