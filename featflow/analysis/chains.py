@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from featflow.analysis.fates import Comparison, Side
+from featflow.features.matrix import Matrix
 
 Edges = Mapping[tuple[str, str], Comparison]
-EndToEnd = Callable[[str, str], np.ndarray | None]
+EndToEnd = Callable[[str, str], Matrix | np.ndarray | None]
 """(root, model) → r (m_root, m_model) on the model's scope; None where it was not computed."""
 
 COLUMNS = {
@@ -184,7 +185,8 @@ def _with_ends(rows: pd.DataFrame, end_to_end: EndToEnd) -> pd.DataFrame:
     for root, those in rows[rows["root"].notna()].groupby("root"):
         r = end_to_end(str(root), model)
         if r is not None:
-            ends = r[those["root_feature"].to_numpy(dtype=int), those["feature"].to_numpy()]
+            pairs = those["root_feature"].to_numpy(dtype=int), those["feature"].to_numpy(dtype=int)
+            ends = r[pairs]
             rows.loc[those.index, "r_end"] = ends.astype("float64")
     return rows
 

@@ -15,33 +15,22 @@ No file format beyond matches.parquet and matrix.safetensors is known here, and 
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from featflow.core.artifacts import ArtifactError, load_table, load_tensors
+from featflow.core.artifacts import ArtifactError, load_table
 from featflow.core.config.study import Flow
 from featflow.core.reading import named, rebuild
+from featflow.features.matrix import Matrix, Pairs, load
 
 COLUMNS = (
-    *("side", "feature", "rank", "partner", "firings", "documents", "tokens", "lookup_r"),
+    *("side", "feature", "rank", "partner", "r", "firings", "documents", "tokens", "lookup_r"),
     *("partner_firings", "partner_documents"),
 )
 """What is read of matches.parquet."""
-
-ROWS = 256
-"""Rows of a matrix that are looked through at once: bounds the memory beside the matrix."""
-
-
-class Links(NamedTuple):
-    """Every pair above the threshold: a living feature, a partner that counts, and their r."""
-
-    feature: np.ndarray
-    partner: np.ndarray
-    r: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -59,7 +48,8 @@ class Side:
     """The best partner that counts, above the threshold or not; -1 where there is none."""
     r: np.ndarray
     """Pearson's r with it; NaN where there is none."""
-    links: Links
+    links: Pairs
+    """Every pair above the threshold: a living feature, a partner that counts, and their r."""
 
     @property
     def living(self) -> np.ndarray:
@@ -103,14 +93,13 @@ def compare(matches: Path, matrix: Path, flow: Flow) -> Comparison:
 
     Args:
         matches: matches.parquet, for what is known of each feature.
-        matrix: matrix.safetensors: `r` (m_a, m_b) on a's scope; `r_b` on b's, if it differs.
+        matrix: matrix.safetensors, full or from a floor on.
         flow: the threshold and what is rare.
 
     Raises:
         ArtifactError: when the two files do not belong together.
     """
-    table, r = load_table(matches, *COLUMNS), load_tensors(matrix)
-    r_a, r_b = r["r"], r.get("r_b", r["r"])
+    table, (r_a, r_b) = load_table(matches, *COLUMNS), load(matrix)
     rows_a, rows_b = (table[table["side"] == side] for side in "ab")
     a, b = _features(rows_a, r_a.shape[0], matches), _features(rows_b, r_a.shape[1], matches)
     return Comparison(
@@ -153,15 +142,16 @@ def _counting(rows: pd.DataFrame, partners: pd.DataFrame, flow: Flow) -> np.ndar
 
 
 def _judged(
-    r: np.ndarray, rows: pd.DataFrame, features: pd.DataFrame, partners: pd.DataFrame, flow: Flow
+    r: Matrix, rows: pd.DataFrame, features: pd.DataFrame, partners: pd.DataFrame, flow: Flow
 ) -> Side:
     """One side against the other: r is (its features, the other side's), on its scope."""
     firings, documents = features["firings"].to_numpy(), features["documents"].to_numpy()
     silent = firings == 0
     rare = _rare(firings, documents, flow) & ~silent
-    partner, best, links = _best(
-        r, ~(silent | rare), _counting(rows, partners, flow), flow.threshold
-    )
+    counting = _counting(rows, partners, flow)
+    partner, best, links = r.partners(~(silent | rare), counting, flow.threshold)
+    if r.floor is not None:
+        _fill_listed(partner, best, rows, counting)
     return Side(
         firings=firings,
         documents=documents,
@@ -175,22 +165,12 @@ def _judged(
     )
 
 
-def _best(
-    r: np.ndarray, living: np.ndarray, counting: np.ndarray, threshold: float
-) -> tuple[np.ndarray, np.ndarray, Links]:
-    """For each row the best column that counts, its r, and all links above the threshold."""
-    size = len(r)
-    partner, best = np.full(size, -1, dtype=np.int64), np.full(size, np.nan, dtype=r.dtype)
-    links = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, r.dtype))]
-    for start in range(0, size if r.shape[1] else 0, ROWS):
-        # copied as it lies in memory, then turned: half the time where r is a transpose
-        block = np.ascontiguousarray(np.array(r[start : start + ROWS], order="K"))
-        block = np.where(counting & ~np.isnan(block), block, -np.inf)
-        column, top = block.argmax(axis=1), block.max(axis=1)
-        found = np.isfinite(top)
-        partner[start : start + ROWS][found] = column[found]
-        best[start : start + ROWS][found] = top[found]
-        block[~living[start : start + ROWS]] = -np.inf
-        i, j = np.nonzero(block > threshold)
-        links.append((i + start, j, block[i, j]))
-    return partner, best, Links(*(np.concatenate(part) for part in zip(*links, strict=True)))
+def _fill_listed(
+    partner: np.ndarray, best: np.ndarray, rows: pd.DataFrame, counting: np.ndarray
+) -> None:
+    """Where the best partner is under the matrix's floor: the first of those listed that counts."""
+    listed = rows[rows["partner"] >= 0].sort_values(["feature", "rank"], kind="stable")
+    listed = listed[counting[listed["partner"].to_numpy()]].drop_duplicates("feature")
+    listed = listed[partner[listed["feature"].to_numpy()] < 0]
+    feature = listed["feature"].to_numpy()
+    partner[feature], best[feature] = listed["partner"], listed["r"]

@@ -8,17 +8,17 @@ a new control never reruns the flow.
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from featflow.analysis.chains import chain_counts, chain_table
 from featflow.analysis.fates import Comparison, compare
 from featflow.analysis.ratios import percent
 from featflow.analysis.tables import Edge, count_table, feature_table, traced
-from featflow.core.artifacts import load_tensors, save_table
+from featflow.core.artifacts import save_table
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log
 from featflow.core.slices import FlowPair, FlowSlice
+from featflow.features.matrix import Matrix, load
 
 
 def run(
@@ -45,12 +45,11 @@ def run(
     lineage, spans = _by_models(pairs, "edge"), _by_models(pairs, "span")
     found = traced(lineage)
 
-    def end_to_end(root: str, model: str) -> np.ndarray | None:
+    def end_to_end(root: str, model: str) -> Matrix | None:
         ends = f"{root}.{cfg.sae}", f"{model}.{cfg.sae}"
         for pair, _, matrix in files:
             if (pair.a, pair.b) == ends:
-                r = load_tensors(matrix)
-                return r.get("r_b", r["r"])
+                return load(matrix)[1]
         return None
 
     counted = count_table(lineage, found, cfg)

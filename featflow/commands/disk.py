@@ -14,8 +14,8 @@ What goes into it, in bytes, per file unless it says otherwise:
 - features: for each probe corpus T × (8 + 8 + L0 × (4 + 4)): a row's index pointer and position
   are int64, its features int32 and float32. L0 is the sparsity's; where that has an l1 it is
   `TYPICAL_L0`.
-- correlation: m_a × m_b × 4 (twice where the two sides are judged on different corpora), and
-  (m_a + m_b) × partners × `PARTNER_ROW`.
+- correlation: m_a × m_b × 4 (twice where the two sides are judged on different corpora; with a
+  `flow.floor` m_a × `KEPT` / floor × 8 instead), and (m_a + m_b) × partners × `PARTNER_ROW`.
 - controls: best partners, for each pair of SAEs, domain and side m × `SHARES_ROW`.
 - explorer: m × contexts × their tokens × models × `SHOWN_TOKEN`.
 - figures: `FIGURE` each, by format; `REPORT` for the report.
@@ -51,6 +51,8 @@ DOCUMENT = {"english": 970, "python": 1970, "lua": 1880, "stories": 1030}
 TYPICAL_L0 = 30
 """The paper's SAEs end between 25 and 35."""
 PARTNER_ROW = 30
+KEPT = 0.75
+"""Pairs a feature with |r| ≥ floor, times the floor: 0.4 to 0.8 on the shipped studies."""
 SHARES_ROW = 20
 SHOWN_TOKEN = 4.5
 """A token's id, or its activation, in a feature's page."""
@@ -208,7 +210,8 @@ class Estimator:
         a, b = self.features(pair.a), self.features(pair.b)
         cfg = self.slices.correlation(str(pair.a), str(pair.b))
         matrices = 1 if cfg.scope_a == cfg.scope_b else 2
-        return 4 * a * b * matrices + (a + b) * self.study.flow.partners * PARTNER_ROW
+        matrix = 4 * a * b if cfg.floor is None else 8 * a * KEPT / cfg.floor
+        return matrix * matrices + (a + b) * self.study.flow.partners * PARTNER_ROW
 
     def _compared(self) -> list[SharesSlice]:
         saes = self.study.flow_saes

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cache, cached_property
 
 from featflow.core.config.errors import ConfigError
-from featflow.core.config.study import Study
+from featflow.core.config.study import Flow, Study
 from featflow.core.lineage import Dictionary, Lineage
 from featflow.core.slices import (
     Compared,
@@ -70,7 +70,13 @@ class AnalysisSlices:
             scope_b=scope_b,
             partners=self.study.flow.partners,
             decoders=bool(related) and saes[first.sae].hook == saes[second.sae].hook,
+            floor=self.study.flow.floor,
         )
+
+    @property
+    def judging(self) -> Flow:
+        """`flow` for who judges features: how much of r is kept changes nothing for them."""
+        return self.study.flow.model_copy(update={"floor": None})
 
     def scopes(self, a: str, b: str) -> tuple[list[str], list[str]]:
         """The probe corpora on which the features of a, and those of b, are judged."""
@@ -89,7 +95,7 @@ class AnalysisSlices:
     def flow(self, sae: str) -> FlowSlice:
         found = [p for p in self.lineage.pairs(sae) if p.role in ("edge", "span")]
         pairs = [FlowPair(role=p.role, a=str(p.a), b=str(p.b)) for p in found]
-        return FlowSlice(study=self.name, sae=sae, flow=self.study.flow, pairs=pairs)
+        return FlowSlice(study=self.name, sae=sae, flow=self.judging, pairs=pairs)
 
     def compared(self, sae: str) -> list[Compared]:
         """The pairs of models that controls compare: edges, their arms, reseeds of one model."""
@@ -197,7 +203,7 @@ class AnalysisSlices:
         return ControlsSlice(
             study=self.name,
             sae=sae,
-            flow=self.study.flow,
+            flow=self.judging,
             controls=self.study.controls,
             edges=self.lineage.flow_edges(sae),
             seeds=self._seeds(sae),
@@ -210,7 +216,7 @@ class AnalysisSlices:
         return DomainsSlice(
             study=self.name,
             sae=sae,
-            flow=self.study.flow,
+            flow=self.judging,
             thresholds=self.thresholds(),
             edges=self.lineage.flow_edges(sae),
             seeds=self._seeds(sae),
@@ -222,7 +228,7 @@ class AnalysisSlices:
         return EdgesSlice(
             study=self.name,
             sae=sae,
-            flow=self.study.flow,
+            flow=self.judging,
             edges=self.lineage.flow_edges(sae),
             models=list(self._seeds(sae)),
         )

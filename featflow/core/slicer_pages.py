@@ -49,7 +49,7 @@ class PageSlices(AnalysisSlices):
             model=model,
             models={m: node for m, node in self._nodes().items() if m in having},
             corpora=self.study.probe_corpora,
-            flow=self.study.flow,
+            flow=self.judging,
             windows=self.windows(sae),
             reseeds=self.lineage.seeds(model, sae)[1:] if flowing else [],
         )
@@ -123,7 +123,7 @@ class PageSlices(AnalysisSlices):
             models={m: node for m, node in self._nodes().items() if m in explored[sae]},
             scopes={m: s or self.study.probe_corpora for m, s in shared.items() if m != model},
             corpora=self.study.probe_corpora,
-            flow=self.study.flow,
+            flow=self.judging,
             hook=self.study.saes[sae].hook,
             interpreted=sae == interpreted_sae and model in interpreted,
         )
@@ -136,7 +136,7 @@ class PageSlices(AnalysisSlices):
             saes=explored,
             models={m: n for m, n in self._nodes().items() if m in shown},
             edges=[e for e in self.lineage.edges() if set(e) <= shown],
-            flow=self.study.flow,
+            flow=self.judging,
             cases=sorted(self.study.cases),
         )
 
@@ -180,7 +180,7 @@ class PageSlices(AnalysisSlices):
             saes={n: s.model_copy(update={"models": None}) for n, s in study.saes.items()},
             controls={n: s.control_of for n, s in study.saes.items() if s.control_of},
             figures=list(study.drawn),
-            flow=study.flow,
+            flow=self.judging,
             compared_with="paper" if compared else None,
             differences=differences(study, paper) if compared and paper else [],
             explorer=bool(self.explored()),

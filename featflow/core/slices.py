@@ -179,6 +179,8 @@ class CorrelationSlice(Slice):
     partners: int
     decoders: bool
     """Whether the decoder directions can be compared: a common ancestor and the same hook."""
+    floor: float | None = None
+    """Of the |r| that matrix.safetensors keeps (None: all)."""
 
 
 class Domain(Config):

@@ -5,16 +5,16 @@ of every block only the partners that may still be among the best are kept. So m
 blocks a thread, whatever the number of features and of sets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from scipy.sparse import csr_array
 
-from featflow.features.columns import Columns, by_blocks
-from featflow.features.moments import BLOCK, correlated, cross_moments
+from featflow.features.columns import Columns
+from featflow.features.moments import Room, Scope, Use, r_by_blocks
+from featflow.features.stacked import Activations
 
 
 class Judged(NamedTuple):
@@ -49,8 +49,23 @@ class Question(NamedTuple):
     of_b: int
 
 
+def nothing(*_: object) -> None:
+    """For what is dropped."""
+
+
+class Keep(NamedTuple):
+    """What becomes of each block of r: the arguments of `moments.r_by_blocks`."""
+
+    room: Room
+    use: Use = nothing
+    then: Callable[[list[Any]], None] | None = None
+
+
 def best_on_sets(
-    parts: Sequence[Columns], b: csr_array, questions: Sequence[Question]
+    parts: Sequence[Columns],
+    b: Activations,
+    questions: Sequence[Question],
+    keep: Keep | None = None,
 ) -> list[tuple[Ranked, Ranked]]:
     """The best partners that count, of every feature of either side, on each set of rows.
 
@@ -58,44 +73,29 @@ def best_on_sets(
         parts: a's firings in each stretch of rows (`columns.within`).
         b: b's activations (T, m_b) on all rows.
         questions: the sets.
+        keep: what else becomes of each block of r (None: it is dropped).
 
     Returns:
         For each set those of a's features and those of b's, by r in float32.
     """
-    features = len(parts[0].starts)
-    needed = sorted({s for question in questions for s in question.stretches})
-    of_a = [_nobody(features, question.of_a) for question in questions]
+    of_a = [_nobody(len(parts[0].starts), question.of_a) for question in questions]
     of_b = [_nobody(b.shape[1], question.of_b) for question in questions]
-    lock = Lock()
+    locks = [Lock() for _ in questions]
+    made = keep or Keep(lambda _, first, stop: np.empty((stop - first, b.shape[1]), np.float32))
 
-    def work(first: int, stop: int) -> None:
-        moments = {s: cross_moments(parts[s], b, first, stop) for s in needed}
-        for question, mine, theirs in zip(questions, of_a, of_b, strict=True):
-            r = _r(question, moments, first, stop)
-            if question.of_a:
-                _rank_rows(r, first, question.b.counting, *mine)
-            if question.of_b:
-                found = _nobody(r.shape[1], question.of_b)
-                _rank_columns(r, first, question.a.counting, *found)
-                with (
-                    lock
-                ):  # blocks come in any order: ties are broken by index, not by coming first
-                    _merge(*found, *theirs)
+    def use(number: int, first: int, r: np.ndarray) -> Any:
+        question, mine, theirs = questions[number], of_a[number], of_b[number]
+        if question.of_a:
+            _rank_rows(r, first, question.b.counting, *mine)
+        if question.of_b:
+            partners, columns, best = _candidates(r, first, question.a.counting, theirs[1])
+            with locks[number]:  # blocks come in any order: ties are broken by index
+                _merge(partners, columns, best, *theirs)
+        return made.use(number, first, r)
 
-    by_blocks(work, features, BLOCK, "blocks of features")
+    scopes = [Scope(q.rows, q.stretches, q.a[:2], q.b[:2]) for q in questions]
+    r_by_blocks(parts, scopes, b, made.room, use, made.then)
     return [(_ranked(*mine), _ranked(*theirs)) for mine, theirs in zip(of_a, of_b, strict=True)]
-
-
-def _r(question: Question, moments: dict[int, np.ndarray], first: int, stop: int) -> np.ndarray:
-    """r of features first … stop − 1 of a with all of b, on a set: (stop − first, m_b) float32."""
-    one, *others = (moments[s] for s in question.stretches)
-    total = one.copy() if others else one
-    for other in others:
-        total += other
-    r = np.empty(total.shape, np.float32)
-    mean, scale = question.a.mean[first:stop], question.a.scale[first:stop]
-    correlated(total, question.rows, mean, scale, question.b.mean, question.b.scale, 0, r)
-    return r
 
 
 def _nobody(features: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -131,18 +131,30 @@ def _rank_rows(r, first, counting, partners, best):
 
 
 @njit(cache=True, nogil=True)
-def _rank_columns(r, first, counting, partners, best):
+def _candidates(r, first, counting, best):
+    """What may be among the best of the columns: its partners, columns and r.
+
+    Other threads may raise `best` meanwhile. It never falls, so nothing that belongs there is lost.
+    """
+    size = 0
     for i in range(len(r)):
         if counting[first + i]:
             for j in range(r.shape[1]):
-                if _before(r[i, j], first + i, best[j, -1], partners[j, -1]):
-                    _insert(partners[j], best[j], first + i, r[i, j])
+                size += r[i, j] >= best[j, -1]  # a NaN is not
+    partners, columns = np.empty(size, np.int32), np.empty(size, np.int32)
+    found, place = np.empty(size, np.float32), 0
+    for i in range(len(r)):
+        if counting[first + i]:
+            for j in range(r.shape[1]):
+                if place < size and r[i, j] >= best[j, -1]:
+                    partners[place], columns[place], found[place] = first + i, j, r[i, j]
+                    place += 1
+    return partners[:place], columns[:place], found[:place]
 
 
 @njit(cache=True, nogil=True)
-def _merge(new_partners, new, partners, best):
-    for j in range(len(best)):
-        for k in range(best.shape[1]):
-            if not _before(new[j, k], new_partners[j, k], best[j, -1], partners[j, -1]):
-                break  # those that follow are no better
-            _insert(partners[j], best[j], new_partners[j, k], new[j, k])
+def _merge(new_partners, columns, new, partners, best):
+    for k in range(len(new)):
+        j = columns[k]
+        if _before(new[k], new_partners[k], best[j, -1], partners[j, -1]):
+            _insert(partners[j], best[j], new_partners[k], new[k])

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
 
 from featflow.features.best import Question, Ranked, best_on_sets
 from featflow.features.dictionary import Dictionary, Facts
 from featflow.features.domains import Layout
+from featflow.features.stacked import Activations
 
 COLUMNS = {
     **{"a": "str", "b": "str", "domain": "str", "side": "str", "feature": "int32"},
@@ -25,7 +25,7 @@ Both = tuple[Ranked, Ranked]
 
 
 def compare(
-    a: Dictionary, b: Dictionary, stacked: csr_array, rows: Layout, wanted: Mapping[str, int]
+    a: Dictionary, b: Dictionary, stacked: Activations, rows: Layout, wanted: Mapping[str, int]
 ) -> dict[str, Both]:
     """The best partners that count, on every domain.
 

@@ -1,13 +1,11 @@
 """Which features of one dictionary fire like which of another: Pearson's r on the same tokens."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
 
+from featflow.core import memory
 from featflow.core.artifacts import (
     ArtifactError,
     load_tensors,
@@ -19,17 +17,19 @@ from featflow.core.provenance import Provenance
 from featflow.core.runtime import log
 from featflow.core.slices import CorrelationSlice
 from featflow.features import dump
-from featflow.features.columns import Columns, columns, documents, within
-from featflow.features.lookup import lookup_r
-from featflow.features.moments import pearson_of_columns
-from featflow.features.overlap import cofirings, jaccard
-from featflow.features.ranking import best_partners, best_partners_of_columns
+from featflow.features.best import Judged, Keep, Question, best_on_sets
+from featflow.features.columns import columns, within
+from featflow.features.keeping import Everything, FromFloor
+from featflow.features.matches import Directions, Side
+from featflow.features.matrix import NAMES, save_sparse
+from featflow.features.moments import in_stretches
 from featflow.features.scope import Rows, Source, rows_in_scope, source_of, stack, stack_sources
+from featflow.features.stacked import Activations
 
 WEIGHTS = "sae_weights.safetensors"
 
-Ranked = tuple[np.ndarray, np.ndarray]
-Directions = Callable[[np.ndarray, np.ndarray], np.ndarray]
+SHARE = 0.5
+"""Of the memory that full matrices may take."""
 
 
 def run(
@@ -54,18 +54,24 @@ def run(
         sae_a: folder of a's SAE.
         sae_b: folder of b's SAE.
         tokens: the corpora's tokens that the dumps were made from, in their order.
-        matrix: r of every pair of features (safetensors: r on a's scope, r_b on b's if it differs).
+        matrix: r of every pair of features, or of those from `cfg.floor` on (features/matrix.py).
         matches: the best partners of every feature of either side (parquet).
 
     Raises:
-        FeatflowError: when a scope is empty.
+        FeatflowError: when a scope is empty, or r of every pair does not fit into memory.
         ArtifactError: when a file is unreadable, or the dumps are not of the same tokens.
     """
     _check_scopes(cfg)
     saes = [folder / name for folder in (sae_a, sae_b) for name in ("cfg.json", WEIGHTS)]
     provenance = Provenance("correlation", cfg, [*a, *b, *saes, *tokens])
-    dumps_a = _read(cfg.corpora, a, sae_a)
-    dumps_b = _read(cfg.corpora, b, sae_b)
+    shape = dump.d_sae(sae_a), dump.d_sae(sae_b)
+    scopes = 1 if cfg.scope_a == cfg.scope_b else 2
+    if cfg.floor is None:
+        _check_memory(cfg, shape, scopes)
+    dumps_a, dumps_b = (
+        {corpus: dump.mapped(path, size) for corpus, path in zip(cfg.corpora, paths, strict=True)}
+        for paths, size in zip((a, b), shape, strict=True)
+    )
     for path_a, path_b, of_a, of_b in zip(a, b, dumps_a.values(), dumps_b.values(), strict=True):
         dump.check_same_rows(path_a, of_a.positions, path_b, of_b.positions)
     sources = {
@@ -75,32 +81,55 @@ def run(
     counts = {corpus: len(found.positions) for corpus, found in dumps_a.items()}
     rows = rows_in_scope(counts, cfg.scope_a, cfg.scope_b)
     _log_rows(cfg, rows, counts)
-    side_a = stack(rows, {c: found.activations for c, found in dumps_a.items()})
-    del dumps_a
-    side_b = stack(rows, {c: found.activations for c, found in dumps_b.items()})
-    del dumps_b
-    r, table = correlate(
-        side_a,
-        side_b,
+    given = (
+        stack(rows, {c: found.activations for c, found in dumps_a.items()}),
+        stack(rows, {c: found.activations for c, found in dumps_b.items()}),
         rows,
         stack_sources(rows, sources),
         cfg.partners,
         _cosines(sae_a, sae_b) if cfg.decoders else None,
     )
-    named_r = {"r": r[0]} if len(r) == 1 else {"r": r[0], "r_b": r[1]}
-    save_tensors(matrix, named_r, provenance)
+    if cfg.floor is None:
+        r, table = correlate(*given)
+        save_tensors(matrix, dict(zip(NAMES, r, strict=False)), provenance)
+    else:
+        with FromFloor(shape, 1 if rows.a == rows.b else 2, cfg.floor) as kept:
+            table = partners(*given, kept.keep())
+            found = dict(zip(NAMES, kept.matrices(), strict=False))
+            save_sparse(matrix, found, cfg.floor, provenance)
     save_table(matches, table, provenance)
 
 
 def correlate(
-    a: csr_array,
-    b: csr_array,
+    a: Activations,
+    b: Activations,
     rows: Rows,
     source: Source,
     count: int,
     cosines: Directions | None = None,
 ) -> tuple[list[np.ndarray], pd.DataFrame]:
     """Correlations of two dictionaries' features, and the best partners of each.
+
+    Args: as `partners` has them.
+
+    Returns:
+        r (m_a, m_b) on a's scope and, where it differs, on b's; and the table of matches.
+    """
+    kept = Everything((a.shape[1], b.shape[1]), 1 if rows.a == rows.b else 2)
+    table = partners(a, b, rows, source, count, cosines, kept.keep())
+    return kept.r, table
+
+
+def partners(
+    a: Activations,
+    b: Activations,
+    rows: Rows,
+    source: Source,
+    count: int,
+    cosines: Directions | None = None,
+    keep: Keep | None = None,
+) -> pd.DataFrame:
+    """The best partners of each feature of two dictionaries.
 
     Args:
         a: activations (T, m_a) on `rows`.
@@ -110,81 +139,36 @@ def correlate(
         count: partners a feature.
         cosines: for features (p,) of a and (p,) of b the cosine of their directions (None: they
             cannot be compared).
+        keep: what becomes of r, a block of features at a time.
 
     Returns:
-        r (m_a, m_b) on a's scope and, where it differs, on b's; and the table of matches: for each
-        feature of a side up to `count` rows, best first, of equal ones the lower partner first. A
-        feature without any partner (one that never fires) has one row: partner −1, r NaN.
+        The table of matches: for each feature of a side up to `count` rows, best first, of equal
+        ones the lower partner first. A feature without any partner (one that never fires) has one
+        row: partner −1, r NaN.
     """
     columns_a, columns_b = columns(a), columns(b)
-    scopes = [rows.a] if rows.a == rows.b else [rows.a, rows.b]
-    r = pearson_of_columns(columns_a, b, columns_b, scopes)
-    of_a = _side("a", within(columns_a, rows.a), within(columns_b, rows.a), rows.a, source)
-    of_b = _side("b", within(columns_b, rows.b), within(columns_a, rows.b), rows.b, source)
-    tables = [
-        of_a.table(best_partners(r[0], count), cosines),
-        of_b.table(
-            best_partners_of_columns(r[-1], count),
-            cosines and (lambda feature, partner: cosines(partner, feature)),
-        ),
-    ]
-    return r, pd.concat(tables, ignore_index=True)
-
-
-class _Side(NamedTuple):
-    """The features of one dictionary, on the scope that they are judged on."""
-
-    name: str
-    own: Columns
-    other: Columns
-    rows: int
-    tokens: int
-    documents: np.ndarray
-    other_documents: np.ndarray
-    lookup: np.ndarray
-
-    def table(self, ranked: Ranked, cosines: Directions | None) -> pd.DataFrame:
-        """The rows of matches.parquet for this side."""
-        found, best = ranked
-        listed = found >= 0
-        listed[:, 0] = True  # a feature without a partner has a row all the same
-        feature, rank = np.nonzero(listed)
-        partner, r = found[feature, rank], best[feature, rank].astype(np.float64)
-        has = partner >= 0
-        pairs = feature[has], partner[has]
-        firings = self.own.firings[feature]
-        partner_firings, partner_documents, both = np.zeros((3, len(has)), int)
-        partner_firings[has] = self.other.firings[pairs[1]]
-        partner_documents[has] = self.other_documents[pairs[1]]
-        both[has] = cofirings(self.own, self.other, self.rows, *pairs)
-        cosine = np.full(len(has), np.nan)
-        if cosines is not None:
-            cosine[has] = cosines(*pairs)
-        shared = jaccard(firings, partner_firings, both)
-        return pd.DataFrame(
-            {
-                "side": self.name,
-                "feature": feature,
-                "rank": rank,
-                "partner": partner,
-                "r": r,
-                "firings": firings,
-                "partner_firings": partner_firings,
-                "cofirings": both,
-                "jaccard": np.where(has, shared, np.nan),
-                "decoder_cosine": cosine,
-                "lookup_r": self.lookup[feature],
-                "documents": self.documents[feature],
-                "partner_documents": partner_documents,
-                "tokens": self.tokens,
-            }
+    ranges = [rows.a] if rows.a == rows.b else [rows.a, rows.b]
+    parts, scopes = in_stretches(columns_a, columns_b, ranges)
+    all_a, all_b = (np.ones(m, bool) for m in (a.shape[1], b.shape[1]))
+    questions = [
+        Question(
+            scope.rows,
+            scope.stretches,
+            Judged(*scope.a, all_a),
+            Judged(*scope.b, all_b),
+            of_a=count if scope is scopes[0] else 0,
+            of_b=count if scope is scopes[-1] else 0,
         )
-
-
-def _side(name: str, own: Columns, other: Columns, scope: range, source: Source) -> _Side:
-    found, there = documents(own, source.documents), documents(other, source.documents)
-    lookup = lookup_r(own, scope, source.tokens, source.folds)
-    return _Side(name, own, other, len(source.tokens), len(scope), found, there, lookup)
+        for scope in scopes
+    ]
+    best = best_on_sets(parts, b, questions, keep)
+    of_a = Side.of("a", within(columns_a, rows.a), within(columns_b, rows.a), rows.a, source)
+    of_b = Side.of("b", within(columns_b, rows.b), within(columns_a, rows.b), rows.b, source)
+    tables = [
+        of_a.table(best[0][0], cosines),
+        of_b.table(best[-1][1], cosines and (lambda feature, partner: cosines(partner, feature))),
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def _cosines(sae_a: Path, sae_b: Path) -> Directions:
@@ -211,9 +195,16 @@ def _cosines(sae_a: Path, sae_b: Path) -> Directions:
     return cosines
 
 
-def _read(corpora: list[str], paths: list[Path], sae: Path) -> dict[str, dump.Dump]:
-    features, found = dump.d_sae(sae), zip(corpora, paths, strict=True)
-    return {corpus: dump.read(path, features) for corpus, path in found}
+def _check_memory(cfg: CorrelationSlice, shape: tuple[int, int], scopes: int) -> None:
+    needed, there = 4 * shape[0] * shape[1] * scopes, memory.available()
+    if needed > SHARE * there:
+        each = " on the scope of either side" if scopes == 2 else ""
+        raise FeatflowError(
+            f"correlation {cfg.a}-{cfg.b}: r of {shape[0]:,} × {shape[1]:,} pairs of features"
+            f"{each} takes {needed / 2**30:,.1f} GiB, more than {SHARE:.0%} of the "
+            f"{there / 2**30:,.1f} GiB that this job may have; set studies.{cfg.study}.flow.floor "
+            "to 0.3, say, to keep only pairs of |r| ≥ 0.3, or give the job more memory"
+        )
 
 
 def _check_scopes(cfg: CorrelationSlice) -> None:

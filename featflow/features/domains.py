@@ -12,16 +12,17 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from scipy.sparse import csr_array, vstack
 
+from featflow.core import scratch
 from featflow.core.slices import Domain
-from featflow.features.columns import Columns, by_blocks
+from featflow.features.columns import Columns, by_blocks, in_ranges
 from featflow.features.scope import Piece, Rows, Source
+from featflow.features.stacked import Activations, Stacked, one_after_another, stacked
 
 LEAST_SHIFT = 1_000
 """Rows: far more than a feature's activation reaches."""
 
-Rolled = tuple[dict[str, csr_array], dict[str, Source]]
+Rolled = tuple[dict[str, Stacked], dict[str, Source]]
 
 
 class Layout(NamedTuple):
@@ -89,7 +90,7 @@ def corpus_of(rows: Rows) -> np.ndarray:
     return np.repeat(numbers, [piece.stop - piece.start for piece in rows.pieces])
 
 
-def rolled(dumps: dict[str, csr_array], sources: dict[str, Source], seed: int) -> Rolled:
+def rolled(dumps: Mapping[str, Activations], sources: dict[str, Source], seed: int) -> Rolled:
     """Activations with their tokens and documents, moved round the end of each corpus.
 
     By an offset that is drawn for each corpus: at least 1,000 rows either way round, or half the
@@ -101,14 +102,16 @@ def rolled(dumps: dict[str, csr_array], sources: dict[str, Source], seed: int) -
         seed: of the draw.
     """
     rng = np.random.default_rng(seed)
-    moved: dict[str, csr_array] = {}
+    moved: dict[str, Stacked] = {}
     with_them: dict[str, Source] = {}
-    for corpus, matrix in dumps.items():
-        rows = matrix.shape[0]
+    for corpus, activations in dumps.items():
+        matrix, rows = stacked(activations), activations.shape[0]
         least = min(LEAST_SHIFT, rows // 2)
         cut = int(rng.integers(least, rows - least + 1))
-        moved[corpus] = vstack([matrix[cut:], matrix[:cut]], format="csr")
-        with_them[corpus] = Source(*(np.roll(array, -cut) for array in sources[corpus]))
+        moved[corpus] = one_after_another([matrix.cut(cut, rows), matrix.cut(0, cut)])
+        with_them[corpus] = Source(
+            *(scratch.joined([array[cut:], array[:cut]]) for array in sources[corpus])
+        )
     return moved, with_them
 
 
@@ -120,24 +123,25 @@ def joined(parts: Sequence[Columns], stretches: Sequence[range]) -> Columns:
         stretches: the rows of each.
     """
     edges = np.concatenate([[0], np.cumsum(np.sum([part.firings for part in parts], axis=0))])
-    rows = np.empty(edges[-1], parts[0].rows.dtype)
-    values = np.empty(edges[-1], parts[0].values.dtype)
-    place, before = edges[:-1].copy(), 0
-    for part, stretch in zip(parts, stretches, strict=True):
-        copy = partial(_copy, part, before - stretch.start, place, rows, values)
-        by_blocks(copy, len(place))
-        place, before = place + part.firings, before + len(stretch)
-    return Columns(edges[:-1], edges[1:], rows, values)
+
+    def fill(first: int, stop: int, rows: np.ndarray, values: np.ndarray) -> None:
+        place, before = edges[:-1] - edges[first], 0
+        for part, stretch in zip(parts, stretches, strict=True):
+            shift = before - stretch.start
+            by_blocks(partial(_copy, part, shift, place, rows, values, first), stop - first)
+            place, before = place + part.firings, before + len(stretch)
+
+    return in_ranges(edges, (parts[0].rows.dtype, parts[0].values.dtype), fill)
 
 
 def joined_rows(array: np.ndarray, stretches: Sequence[range]) -> np.ndarray:
     """What an array (T,) has at the rows of some stretches, in the order of `joined`."""
-    return np.concatenate([array[stretch.start : stretch.stop] for stretch in stretches])
+    return scratch.joined([array[stretch.start : stretch.stop] for stretch in stretches])
 
 
 @njit(cache=True, nogil=True)
-def _copy(part, shift, place, rows, values, first, stop):
-    for i in range(first, stop):
+def _copy(part, shift, place, rows, values, base, first, stop):
+    for i in range(base + first, base + stop):
         to = place[i]
         for k in range(part.starts[i], part.stops[i]):
             rows[to] = part.rows[k] + shift

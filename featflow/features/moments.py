@@ -9,15 +9,16 @@ S is a product of two sparse matrices; the rest is a rank-one correction. Everyt
 float64 and in a fixed order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from scipy.sparse import csr_array
 
 from featflow.features.columns import Columns, by_blocks, columns, sums, within
 from featflow.features.prefetch import LINE, prefetch
+from featflow.features.stacked import Activations, Part, stacked
 
 UNRESOLVED = 1e-10
 """A variance below this share of the mean square is rounding: the feature is constant."""
@@ -32,7 +33,26 @@ LINES = 3
 """Cache lines of a row that are asked for: 48 features, more than most rows have."""
 
 
-def pearson(a: csr_array, b: csr_array, scopes: Sequence[range] | None = None) -> list[np.ndarray]:
+class Scope(NamedTuple):
+    """A set of rows, and the features of both sides there: each (mean (m,), 1/σ (m,))."""
+
+    rows: int
+    stretches: list[int]
+    """Which of the parts it consists of."""
+    a: tuple[np.ndarray, np.ndarray]
+    """As `standardised` gives it."""
+    b: tuple[np.ndarray, np.ndarray]
+
+
+Use = Callable[[int, int, np.ndarray], Any]
+"""(scope, first, r (n, m_b)) → what is made of the r of features first … first + n − 1 of a."""
+Room = Callable[[int, int, int], np.ndarray]
+"""(scope, first, stop) → where to write r of features first … stop − 1 of a, float32."""
+
+
+def pearson(
+    a: Activations, b: Activations, scopes: Sequence[range] | None = None
+) -> list[np.ndarray]:
     """Pearson's r of every feature of a with every feature of b, once for each scope.
 
     Args:
@@ -45,42 +65,100 @@ def pearson(a: csr_array, b: csr_array, scopes: Sequence[range] | None = None) -
         For each scope r (m_a, m_b), float32; NaN where either feature is constant there (a feature
         that never fires is).
     """
-    scopes = [range(a.shape[0])] if scopes is None else scopes
-    return pearson_of_columns(columns(a), b, columns(b), scopes)
+    ranges = [range(a.shape[0])] if scopes is None else scopes
+    found = [np.empty((a.shape[1], b.shape[1]), np.float32) for _ in ranges]
+    by_column = columns(a)
+    asked = in_stretches(by_column, columns(b), ranges)
+    r_by_blocks(*asked, b, lambda scope, first, stop: found[scope][first:stop])
+    return found
 
 
-def pearson_of_columns(
-    a: Columns, b: csr_array, b_columns: Columns, scopes: Sequence[range]
-) -> list[np.ndarray]:
-    """`pearson` for who has a by column, and b both by row and by column."""
-    shape = len(a.starts), b.shape[1]
-    results = [np.empty(shape, np.float32) for _ in scopes]
-    standard_a = [standardised(within(a, scope), len(scope)) for scope in scopes]
-    standard_b = [standardised(within(b_columns, scope), len(scope)) for scope in scopes]
-    edges = sorted({edge for scope in scopes for edge in (scope.start, scope.stop)})
+def in_stretches(
+    a: Columns, b: Columns, ranges: Sequence[range]
+) -> tuple[list[Columns], list[Scope]]:
+    """Ranges of rows as sums of stretches, and a's firings in each stretch."""
+    edges = sorted({edge for rows in ranges for edge in (rows.start, rows.stop)})
     stretches = [range(low, high) for low, high in pairwise(edges)]
-    parts = [within(a, stretch) for stretch in stretches]
-
-    def work(first: int, stop: int) -> None:
-        moments = [cross_moments(part, b, first, stop) for part in parts]
-        for scope, result, of_a, of_b in zip(scopes, results, standard_a, standard_b, strict=True):
-            inside = [
-                moment
-                for moment, stretch in zip(moments, stretches, strict=True)
-                if scope.start <= stretch.start and stretch.stop <= scope.stop
-            ]
-            total = inside[0] if len(inside) == 1 else np.sum(inside, axis=0)
-            correlated(total, len(scope), *of_a, *of_b, first, result)
-
-    by_blocks(work, shape[0], BLOCK, "blocks of features")
-    return results
+    scopes = [
+        Scope(
+            len(rows),
+            [i for i, s in enumerate(stretches) if rows.start <= s.start and s.stop <= rows.stop],
+            standardised(within(a, rows), len(rows)),
+            standardised(within(b, rows), len(rows)),
+        )
+        for rows in ranges
+    ]
+    return [within(a, stretch) for stretch in stretches], scopes
 
 
-def cross_moments(a: Columns, b: csr_array, first: int, stop: int) -> np.ndarray:
-    """Σ_t a_ti b_tj for features i = first … stop − 1 of a: (stop − first, m_b), float64."""
-    moments = np.zeros((stop - first, b.shape[1]))
-    # unsigned, so that the kernel need not ask whether an index counts from the end
-    _add_cross(a, first, stop, b.indptr, b.indices.view(f"u{b.indices.itemsize}"), b.data, moments)
+def r_by_blocks(
+    parts: Sequence[Columns],
+    scopes: Sequence[Scope],
+    b: Activations,
+    room: Room,
+    use: Use | None = None,
+    then: Callable[[list[Any]], None] | None = None,
+) -> None:
+    """Pearson's r, 16 features of a with all of b at a time.
+
+    Args:
+        parts: a's firings in each stretch of rows (`columns.within`).
+        scopes: the sets of rows; the moments of a stretch are computed once for all of them.
+        b: b's activations (T, m_b) on all rows.
+        room: where to write r.
+        use: what to do with it then, on many threads at once.
+        then: is called with what `use` made for each scope, block after block in their order.
+    """
+    needed = sorted({s for scope in scopes for s in scope.stretches})
+    shared = {s: meetings(parts[s], b) for s in needed}
+
+    def work(first: int, stop: int) -> list[Any]:
+        moments = {s: cross_moments(found, b.shape[1], first, stop) for s, found in shared.items()}
+        made = []
+        for number, scope in enumerate(scopes):
+            one, *others = (moments[s] for s in scope.stretches)
+            total = one.copy() if others else one
+            for other in others:
+                total += other
+            r = room(number, first, stop)
+            (mean, scale), of_b = scope.a, scope.b
+            correlated(total, scope.rows, mean[first:stop], scale[first:stop], *of_b, r)
+            made.append(use(number, first, r) if use else None)
+        return made
+
+    by_blocks(work, len(parts[0].starts), BLOCK, "blocks of features", then)
+
+
+class Meeting(NamedTuple):
+    """The rows of one part of b, and where a fires on them."""
+
+    a: Columns
+    b: Part
+    row: int
+    """The number of the part's first row."""
+
+
+def meetings(a: Columns, b: Activations) -> list[Meeting]:
+    """Where the features of a (its rows those of b) fire in each part of b."""
+    matrix, found = stacked(b), []
+    for part, row in zip(matrix.parts, matrix.starts, strict=True):
+        inside = within(a, range(row, row + part.rows))
+        if inside.firings.any():
+            found.append(Meeting(inside, part, row))
+    return found
+
+
+def cross_moments(found: Sequence[Meeting], features: int, first: int, stop: int) -> np.ndarray:
+    """Σ_t a_ti b_tj for features i = first … stop − 1 of a: (stop − first, m_b), float64.
+
+    Args:
+        found: where a fires on b's rows, in their order.
+        features: m_b.
+        first, stop: features of a.
+    """
+    moments = np.zeros((stop - first, features))
+    for a, b, row in found:
+        _add_cross(a, first, stop, row, b.indptr, b.indices, b.values, moments)
     return moments
 
 
@@ -94,32 +172,32 @@ def standardised(columns: Columns, rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(cache=True, nogil=True)
-def _add_cross(a, first, stop, indptr, indices, values, moments):
+def _add_cross(a, first, stop, base, indptr, indices, values, moments):
     # A feature's firings lie all over b, which no cache holds: without the prefetches, the kernel
     # waits for memory five sixths of its time.
     for i in range(first, stop):
         row, end = moments[i - first], a.stops[i]
         for k in range(a.starts[i], end):
             if k + 2 * AHEAD < end:
-                prefetch(indptr, a.rows[k + 2 * AHEAD])
+                prefetch(indptr, a.rows[k + 2 * AHEAD] - base)
             if k + AHEAD < end:
-                place = indptr[a.rows[k + AHEAD]]
+                place = indptr[a.rows[k + AHEAD] - base]
                 for line in range(LINES):
                     prefetch(indices, place + line * LINE)
                     prefetch(values, place + line * LINE)
-            value, token = np.float64(a.values[k]), a.rows[k]
+            value, token = np.float64(a.values[k]), a.rows[k] - base
             for j in range(indptr[token], indptr[token + 1]):
                 row[indices[j]] += value * values[j]
 
 
 @njit(cache=True, nogil=True)
-def correlated(moments, rows, mean_a, scale_a, mean_b, scale_b, first, result):
-    """Write r of features first … of a (rows of `moments`) with all of b into `result`.
+def correlated(moments, rows, mean_a, scale_a, mean_b, scale_b, r):
+    """Write Pearson's r (n, m_b) of some features of a with all of b.
 
-    Args: means and 1/σ as `standardised` gives them, over so many rows.
+    Args: their moments, means and 1/σ as `standardised` gives them, over so many rows.
     """
-    for i in range(first, first + len(moments)):
+    for i in range(len(moments)):
         mean, scale = mean_a[i], scale_a[i]
         for j in range(len(mean_b)):
-            r = (moments[i - first, j] / rows - mean * mean_b[j]) * (scale * scale_b[j])
-            result[i, j] = 1.0 if r > 1 else -1.0 if r < -1 else r  # a NaN stays one
+            one = (moments[i, j] / rows - mean * mean_b[j]) * (scale * scale_b[j])
+            r[i, j] = 1.0 if one > 1 else -1.0 if one < -1 else one  # a NaN stays one

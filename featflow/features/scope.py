@@ -1,14 +1,18 @@
 """Which rows of which corpora two dictionaries are compared on, and what is known of each row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array, vstack
 
+from featflow.core import scratch
 from featflow.core.artifacts import readable
 from featflow.data.tokens import read
+from featflow.features.stacked import Activations, Stacked, one_after_another, stacked
+
+AT_ONCE = 2**22
+"""Rows that are looked up at once: bounds the memory."""
 
 
 class Piece(NamedTuple):
@@ -59,9 +63,10 @@ def rows_in_scope(counts: dict[str, int], scope_a: Sequence[str], scope_b: Seque
     )
 
 
-def stack(rows: Rows, dumps: dict[str, csr_array]) -> csr_array:
-    """The activations (T, m) on these rows, from those of each corpus."""
-    return vstack([dumps[p.corpus][p.start : p.stop] for p in rows.pieces], format="csr")
+def stack(rows: Rows, dumps: Mapping[str, Activations]) -> Stacked:
+    """The activations (T, m) on these rows, from those of each corpus; nothing is copied."""
+    of = {corpus: stacked(found) for corpus, found in dumps.items()}
+    return one_after_another([of[p.corpus].cut(p.start, p.stop) for p in rows.pieces])
 
 
 class Source(NamedTuple):
@@ -89,8 +94,14 @@ def source_of(path: Path, positions: np.ndarray) -> Source:
     with readable(path):
         if len(positions) and positions[-1] >= len(ids):
             raise ValueError(f"it has {len(ids)} tokens, the dump reaches token {positions[-1]}")
-    documents = document_of(positions, starts)
-    return Source(ids[positions], documents, (documents % 2).astype(np.int8))
+    types = (ids.dtype, np.dtype(np.int64), np.dtype(np.int8))
+    found = Source(*(scratch.empty(len(positions), dtype) for dtype in types))
+    for start in range(0, len(positions), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        documents = document_of(positions[some], starts)
+        found.tokens[some], found.documents[some] = ids[positions[some]], documents
+        found.folds[some] = documents % 2
+    return found
 
 
 def document_of(positions: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -104,9 +115,13 @@ def stack_sources(rows: Rows, sources: dict[str, Source]) -> Source:
     for corpus, found in sources.items():
         offsets[corpus] = total
         total += int(found.documents.max(initial=-1)) + 1
-    parts = [(sources[p.corpus], p.start, p.stop, offsets[p.corpus]) for p in rows.pieces]
+    parts = [(sources[p.corpus], slice(p.start, p.stop), offsets[p.corpus]) for p in rows.pieces]
+    if offsets and not any(offset for *_, offset in parts):
+        numbers = [source.documents[some] for source, some, _ in parts]
+    else:
+        numbers = [source.documents[some] + offset for source, some, offset in parts]
     return Source(
-        np.concatenate([s.tokens[start:stop] for s, start, stop, _ in parts]),
-        np.concatenate([s.documents[start:stop] + offset for s, start, stop, offset in parts]),
-        np.concatenate([s.folds[start:stop] for s, start, stop, _ in parts]),
+        scratch.joined([source.tokens[some] for source, some, _ in parts]),
+        scratch.joined(numbers),
+        scratch.joined([source.folds[some] for source, some, _ in parts]),
     )

@@ -73,8 +73,8 @@ class _Sae(NamedTuple):
     """Its dump of each corpus."""
     features: int
 
-    def read(self) -> dict[str, dump.Dump]:
-        return {corpus: dump.read(path, self.features) for corpus, path in self.files.items()}
+    def read(self) -> dict[str, dump.Mapped]:
+        return {corpus: dump.mapped(path, self.features) for corpus, path in self.files.items()}
 
 
 def _saes(
@@ -145,11 +145,9 @@ class _Probe:
                 found.positions,
             )
         activations = {corpus: found.activations for corpus, found in dumps.items()}
-        del dumps
         if shift:
             activations, sources = rolled(activations, sources, self.cfg.seed)
         stacked = stack(self.layout.rows, activations)
-        del activations
         b = self._dictionary(columns(stacked), sources, 1)
         return b, compare(self.a, b, stacked, self.layout, wanted)
 

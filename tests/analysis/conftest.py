@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from featflow.core import paths
 from featflow.core.artifacts import save_table
@@ -93,6 +93,18 @@ def write_pair(
         tensors["r_b"] = np.ascontiguousarray(r_b, dtype=np.float32)
     save_file(tensors, folder / "matrix.safetensors")
     return Files(folder / "matches.parquet", folder / "matrix.safetensors")
+
+
+def from_floor(file: Path, floor: float) -> None:
+    """Write a full matrix file anew, with what is under the floor left out."""
+    full = load_file(file)
+    tensors = {"floor": np.array([floor]), "shape": np.array(full["r"].shape)}
+    for name, r in full.items():
+        i, j = np.nonzero(np.abs(r) >= np.float32(floor))
+        edges = np.searchsorted(i, np.arange(len(r) + 1))
+        tensors |= {f"{name}.indptr": edges, f"{name}.indices": j.astype(np.int32)}
+        tensors[f"{name}.values"] = r[i, j]
+    save_file(tensors, file)
 
 
 def activations_pair(folder: Path, a: np.ndarray, b: np.ndarray, document: np.ndarray) -> Files:

@@ -4,7 +4,7 @@ import pytest
 
 from featflow.analysis.chains import COLUMNS, chain_counts
 
-from .conftest import many, write_pair
+from .conftest import Files, from_floor, many, write_pair
 
 THRESHOLD = np.float32(0.8)
 
@@ -42,6 +42,21 @@ def diamond(tmp_path, run_flow) -> pd.DataFrame:
         ("span", "base", "both"): span,
     }
     return chains_of(run_flow, tmp_path, matrices, both=both)
+
+
+def test_a_floor_takes_only_the_end_to_end_r_under_it(diamond, tmp_path, run_flow):
+    edges = [("base", "lua"), ("base", "poems"), ("lua", "both"), ("poems", "both")]
+    pairs = {}
+    for role, a, b in [*(("edge", *ends) for ends in edges), ("span", "base", "both")]:
+        folder = tmp_path / f"{a}-{b}"
+        from_floor(folder / "matrix.safetensors", 0.65)
+        pairs[role, f"{a}.main", f"{b}.main"] = Files(
+            folder / "matches.parquet", folder / "matrix.safetensors"
+        )
+    found = pd.read_parquet(run_flow(pairs)["chains"])
+    expected = diamond.assign(r_end=diamond["r_end"].where(diamond["r_end"] >= 0.65))
+    assert len(diamond["r_end"].dropna()) > len(expected["r_end"].dropna()) > 0
+    pd.testing.assert_frame_equal(found, expected)
 
 
 def test_the_roots_side(diamond):

@@ -1,12 +1,14 @@
 import networkx
 import numpy as np
+import pandas as pd
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from featflow.analysis.fates import compare
 from featflow.core.artifacts import ArtifactError
 from featflow.core.config.study import Flow
 
-from .conftest import Counts, many, write_pair
+from .conftest import Counts, from_floor, many, write_pair
 
 FLOW = Flow()
 """τ 0.8, 20 firings, 5 documents."""
@@ -110,3 +112,43 @@ def test_files_that_do_not_belong_together(tmp_path):
     large = write_pair(tmp_path / "large", matrix({}, (4, 3)))
     with pytest.raises(ArtifactError, match="not the 4 of the matrix"):
         compare(small.matches, large.matrix, FLOW)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_floor_changes_nothing_but_who_is_best_among_the_unlisted(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    shape = rng.integers(1, 25, 2)
+    r, r_b = (rng.uniform(-1, 1, shape).astype(np.float32) ** 3 for _ in range(2))
+    r[rng.random(shape[0]) < 0.2] = np.nan
+    a, b = (
+        many(m)._replace(own=rng.choice([0, 9, 100], m), there=rng.choice([3, 100, 100], m))
+        for m in shape
+    )
+    files = write_pair(tmp_path, r, r_b, a=a, b=b, partners=4)
+    full = compare(*files, FLOW)
+    from_floor(files.matrix, 0.6)
+    few = compare(*files, FLOW)
+    listed = pd.read_parquet(files.matches)
+    for side, mine, other in (("a", full.a, few.a), ("b", full.b, few.b)):
+        for one, two in zip(mine.links, other.links, strict=True):
+            np.testing.assert_array_equal(one, two)
+        known = listed[listed["side"] == side].groupby("feature")["partner"].apply(set)
+        for feature, partner in enumerate(mine.partner):
+            told = mine.r[feature] >= 0.6 or partner in known[feature]
+            assert other.partner[feature] == (partner if told else -1)
+            assert other.r[feature] == mine.r[feature] or not told or partner < 0
+            assert np.isnan(other.r[feature]) == (other.partner[feature] < 0)
+    assert full.one_to_one() == few.one_to_one() and full.mutual() == few.mutual()
+
+
+def test_a_sparse_matrix_of_another_shape_is_refused(tmp_path):
+    files = write_pair(tmp_path, matrix({(0, 0): 0.9}))
+    from_floor(files.matrix, 0.5)
+    broken = load_file(files.matrix)
+    save_file({**broken, "r.values": broken["r.values"][:0]}, files.matrix)
+    with pytest.raises(ArtifactError, match="its r is no matrix of 3 rows"):
+        compare(*files, FLOW)
+    del broken["r.indices"]
+    save_file(broken, files.matrix)
+    with pytest.raises(ArtifactError, match=r"no tensor r\.indices"):
+        compare(*files, FLOW)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from featflow.features.columns import columns, documents, sums, within
-from featflow.features.moments import BLOCK, cross_moments, pearson
+from featflow.features.moments import BLOCK, cross_moments, meetings, pearson
 
 
 def dense_r(a: csr_array, b: csr_array) -> np.ndarray:
@@ -52,7 +52,7 @@ def test_a_constant_feature_has_no_r_however_its_sums_round():
 
 def test_moments_and_r_agree_with_scipy_on_many_rows(activations):
     a, b = activations(0, 5000, 3 * BLOCK + 5, 0.05), activations(1, 5000, 70, 0.3)
-    moments = cross_moments(columns(a), b, 0, a.shape[1])
+    moments = cross_moments(meetings(columns(a), b), b.shape[1], 0, a.shape[1])
     np.testing.assert_allclose(moments, (a.astype(float).T @ b.astype(float)).toarray(), rtol=1e-12)
     np.testing.assert_allclose(pearson(a, b)[0], dense_r(a, b), atol=1e-6)
 
@@ -68,10 +68,11 @@ def test_moments_add_up_over_rows(activations):
     for scope, r in zip(scopes, pearson(a, b, scopes), strict=True):
         rows = slice(scope.start, scope.stop)
         np.testing.assert_allclose(r, dense_r(a[rows], b[rows]), atol=1e-6)
-    parts = [
-        cross_moments(within(columns(a), range(*cut)), b, 0, 20) for cut in ((0, 90), (90, 300))
-    ]
-    np.testing.assert_allclose(np.sum(parts, axis=0), cross_moments(columns(a), b, 0, 20))
+    whole, *parts = (
+        cross_moments(meetings(within(columns(a), range(*cut)), b), 30, 0, 20)
+        for cut in ((0, 300), (0, 90), (90, 300))
+    )
+    np.testing.assert_allclose(np.sum(parts, axis=0), whole)
 
 
 def test_the_same_bits_on_one_thread_and_on_many(activations, monkeypatch):

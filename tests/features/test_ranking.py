@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from numba import config
 from scipy.sparse import csr_array
 
+from featflow.features.best import Judged, Question, best_on_sets
 from featflow.features.columns import columns
-from featflow.features.ranking import best_partners, best_partners_of_columns, top_rows
+from featflow.features.moments import in_stretches, pearson
+from featflow.features.ranking import top_rows
 
 
 def sorted_partners(row: np.ndarray, count: int) -> tuple[list[int], list[float]]:
@@ -15,16 +18,24 @@ def sorted_partners(row: np.ndarray, count: int) -> tuple[list[int], list[float]
     return order + [-1] * missing, [row[j] for j in order] + [np.nan] * missing
 
 
-@pytest.mark.parametrize(("rows", "others", "count"), [(1, 1, 1), (7, 300, 5), (300, 3, 10)])
-def test_partners_are_those_of_a_sort(rows, others, count):
-    rng = np.random.default_rng(rows)
-    r = (rng.integers(-5, 6, (rows, others)) / 5).astype(np.float32)  # many ties
-    r[rng.random(r.shape) < 0.1] = np.nan
-    r[rows // 2] = np.nan
-    expected = [sorted_partners(row, count) for row in r]
-    for partners, best in (best_partners(r, count), best_partners_of_columns(r.T.copy(), count)):
-        np.testing.assert_array_equal(partners, [e[0] for e in expected])
-        np.testing.assert_array_equal(best, np.array([e[1] for e in expected], np.float32))
+@pytest.mark.parametrize(("m_a", "m_b", "count"), [(1, 1, 1), (7, 300, 5), (300, 3, 10)])
+@pytest.mark.parametrize("threads", [1, 5])
+def test_partners_are_those_of_a_sort(activations, monkeypatch, m_a, m_b, count, threads):
+    monkeypatch.setattr(config, "NUMBA_NUM_THREADS", threads)
+    rng = np.random.default_rng(m_a)
+    some = activations(m_a, 60, 6).toarray()  # the same features again and again: many ties
+    some[:, 0] = 0
+    a, b = (csr_array(some[:, rng.integers(0, 6, m)]) for m in (m_a, m_b))
+    (r,) = pearson(a, b)
+    counting = rng.random(m_a) < 0.9, rng.random(m_b) < 0.9
+    parts, (scope,) = in_stretches(columns(a), columns(b), [range(60)])
+    judged = [Judged(*side, own) for side, own in zip(scope[2:], counting, strict=True)]
+    question = Question(60, scope.stretches, *judged, count, count)
+    ((of_a, of_b),) = best_on_sets(parts, b, [question])
+    for found, own, there in ((of_a, r, counting[1]), (of_b, r.T, counting[0])):
+        expected = [sorted_partners(np.where(there, row, np.nan), count) for row in own]
+        np.testing.assert_array_equal(found.partners, [e[0] for e in expected])
+        np.testing.assert_array_equal(found.r, np.array([e[1] for e in expected], np.float32))
 
 
 def test_top_rows_take_the_first_of_equals():

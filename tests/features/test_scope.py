@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
 
 from featflow.core.artifacts import ArtifactError
 from featflow.features.scope import (
@@ -12,6 +11,7 @@ from featflow.features.scope import (
     stack,
     stack_sources,
 )
+from tests.features.stacks import dense
 
 
 def test_one_scope_takes_the_rows_of_its_shortest_corpus():
@@ -52,8 +52,9 @@ def test_stack_takes_the_rows_of_the_pieces(activations):
     rows = rows_in_scope({"x": 10, "y": 4}, ["x"], ["x", "y"])
     found = stack(rows, dumps)
     x, y = (dumps[name].toarray() for name in "xy")
-    assert isinstance(found, csr_array) and found.indices.dtype == np.int32
-    np.testing.assert_array_equal(found.toarray(), np.vstack([x[4:], x[:4], y]))
+    assert found.shape == (14, 6) and [part.rows for part in found.parts] == [6, 4, 4]
+    assert all(np.shares_memory(p.values, dumps["x"].data) for p in found.parts[:2])
+    np.testing.assert_array_equal(dense(found), np.vstack([x[4:], x[:4], y]))
 
 
 def test_tokens_documents_and_folds_of_the_rows(tmp_path):

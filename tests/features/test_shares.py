@@ -20,6 +20,7 @@ from featflow.features.columns import columns
 from featflow.features.dictionary import Dictionary
 from featflow.features.domains import layout, rolled
 from featflow.features.scope import Source, stack, stack_sources
+from tests.features import stacks
 from tests.features.test_lookup import naive
 
 ROWS = {"x": 400, "y": 310, "z": 350}
@@ -250,7 +251,7 @@ def test_rows_are_moved_far_with_all_that_lies_at_them(rows, least):
     cuts = set()
     for seed in range(30):
         moved, sources = rolled({"x": matrix}, {"x": source}, seed)
-        values = moved["x"].toarray()[:, 0].astype(int) - 1
+        values = stacks.dense(moved["x"])[:, 0].astype(int) - 1
         cut = values[0]
         np.testing.assert_array_equal(values, (np.arange(rows) + cut) % rows)
         np.testing.assert_array_equal(sources["x"].tokens, values)
@@ -272,7 +273,7 @@ def test_moved_rows_do_not_correlate_though_the_features_are_the_same(found, wor
     counts = {c: ROWS[c] for c in cfg.domains["home"].a}
     sources = {c: Source(*(np.zeros(rows, int) for _ in range(3))) for c, rows in ROWS.items()}
     child = {c: csr_array(world.dense["b", "main", c]) for c in ROWS}
-    child = {c: m.toarray() for c, m in rolled(child, sources, cfg.seed)[0].items()}
+    child = {c: stacks.dense(m) for c, m in rolled(child, sources, cfg.seed)[0].items()}
     own = np.vstack([world.dense["a", "main", c] for c in counts]).astype(float)
     other = np.vstack([child[c] for c in counts]).astype(float)
     r = correlations(own, other)

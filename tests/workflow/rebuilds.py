@@ -130,6 +130,7 @@ COMPARISON = [
         *("flow", f"correlation *, {EDGES}", "`correlation`, `shares` of the edges"),
         partners=5,
     ),
+    *keys("flow", "correlation *", "`correlation`", floor=0.3),
     *keys(
         *("", "correlation base.main found.wide", "`correlation` of a new pair, `report`"),
         pairs=[["base.main", "found.wide"]],

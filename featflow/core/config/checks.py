@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 def problems_of(study: "Study") -> list[str]:
     """Everything that is wrong; the graph is looked at once its names are right."""
     problems = [*_unknown_names(study)]
-    return problems or _cycles(study) or [*control_problems(study), *_graph_problems(study)]
+    if problems or (problems := _cycles(study)):
+        return problems
+    return [*_flow_problems(study), *control_problems(study), *_graph_problems(study)]
 
 
 def parents_of(model: Model) -> list[Name]:
@@ -91,6 +93,15 @@ def _unknown_names(study: "Study") -> Iterator[str]:
             yield from check("pairs", name, dictionaries, "dictionary (model.sae)")
     yield from _figure_problems(study, check)
     yield from _reader_problems(study, check)
+
+
+def _flow_problems(study: "Study") -> Iterator[str]:
+    floor, threshold = study.flow.floor, study.flow.threshold
+    if floor is not None and floor > threshold:
+        yield (
+            f"flow.floor: {floor:g} is above flow.threshold, {threshold:g}: pairs between them "
+            f"would be lost; use {threshold:g} at most, or null to keep every pair"
+        )
 
 
 def _figure_problems(study: "Study", check: Callable[..., Iterator[str]]) -> Iterator[str]:

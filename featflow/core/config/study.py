@@ -59,6 +59,9 @@ class Flow(Config):
     """So is one that fires in fewer documents."""
     partners: PositiveInt = 10
     """Best partners of a feature that matches.parquet lists."""
+    floor: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Keep only the pairs of features with |r| at or above this in matrix.safetensors, for
+    dictionaries whose full matrix is too large (null: every pair)."""
 
 
 class Study(Config):

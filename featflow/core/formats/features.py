@@ -97,9 +97,11 @@ FORMATS = (
         "safetensors",
         "correlation",
         "Pearson's r of every feature of a (rows) with every feature of b (columns); NaN where a "
-        "side never fires in scope, or is constant.",
+        "side never fires in scope, or is constant. With `flow.floor` the pairs of |r| ≥ floor "
+        "alone, as CSR: `scipy.sparse.csr_array((values, indices, indptr), shape)`; a pair that is "
+        "not there has a smaller |r|, or none.",
         (
-            Field("r", "float32", "on a's scope", "(m_a, m_b)", null=True),
+            Field("r", "float32", "on a's scope", "(m_a, m_b)", optional=True, null=True),
             Field(
                 "r_b",
                 "float32",
@@ -108,8 +110,37 @@ FORMATS = (
                 optional=True,
                 null=True,
             ),
+            *(
+                field
+                for name in ("r", "r_b")
+                for field in (
+                    Field(
+                        f"{name}.indptr",
+                        "int64",
+                        f"with a floor, {name}: row i has entries indptr[i] to indptr[i + 1]",
+                        "(m_a + 1,)",
+                        optional=True,
+                    ),
+                    Field(
+                        f"{name}.indices",
+                        "int32",
+                        "the feature of b, ascending within a row",
+                        "(Z_a,)" if name == "r" else "(Z_b,)",
+                        optional=True,
+                    ),
+                    Field(
+                        f"{name}.values",
+                        "float32",
+                        "their r",
+                        "(Z_a,)" if name == "r" else "(Z_b,)",
+                        optional=True,
+                    ),
+                )
+            ),
+            Field("shape", "int64", "with a floor: m_a, m_b", "(2,)", optional=True),
+            Field("floor", "float64", "the floor, flow.floor", "(1,)", optional=True),
         ),
-        "m_a features of a, m_b of b",
+        "m_a features of a, m_b of b; Z_a and Z_b pairs from the floor on",
     ),
     Format(
         paths.MATCHES,
@@ -224,7 +255,12 @@ FORMATS = (
             Field("root_feature", "int64", "its feature", null=True),
             Field("r_last", "float64", "r of the link into the parent", null=True),
             Field("r_first", "float64", "r of the link into the root", null=True),
-            Field("r_end", "float64", "r of both ends; null: not correlated", null=True),
+            Field(
+                "r_end",
+                "float64",
+                "r of both ends; null: not correlated, or under flow.floor",
+                null=True,
+            ),
             Field("direct", "bool", "matches a root feature that no model between has"),
         ),
     ),

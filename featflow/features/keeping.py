@@ -1,0 +1,83 @@
+"""What becomes of the blocks of r: a full matrix, or the pairs from a floor on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numba import njit
+from scipy.sparse import csr_array
+
+from featflow.core import scratch
+from featflow.features.best import Keep
+
+
+class Everything:
+    """Full matrices (m_a, m_b) of some scopes, in memory."""
+
+    def __init__(self, shape: tuple[int, int], scopes: int):
+        self.r = [np.empty(shape, np.float32) for _ in range(scopes)]
+
+    def keep(self) -> Keep:
+        """For `best_on_sets`."""
+        return Keep(lambda scope, first, stop: self.r[scope][first:stop])
+
+
+class FromFloor:
+    """The pairs of |r| ≥ floor, row by row, in files without names once they are many."""
+
+    def __init__(self, shape: tuple[int, int], scopes: int, floor: float):
+        """Raises WriteError when the folder of the checkpoints may not be written."""
+        self.shape, self.floor = shape, np.float32(floor)
+        self._counts: list[list[np.ndarray]] = [[] for _ in range(scopes)]
+        self._files = [(scratch.Writer(), scratch.Writer()) for _ in range(scopes)]
+
+    def __enter__(self) -> "FromFloor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pair in self._files:
+            for file in pair:
+                file.close()
+
+    def keep(self) -> Keep:
+        """For `best_on_sets`."""
+        width = self.shape[1]
+        return Keep(
+            lambda scope, first, stop: np.empty((stop - first, width), np.float32),
+            lambda scope, first, r: _from(r, self.floor),
+            self._add,
+        )
+
+    def matrices(self) -> list[csr_array]:
+        """What was kept of each scope."""
+        found = []
+        for counts, (indices, values) in zip(self._counts, self._files, strict=True):
+            indptr = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
+            if indptr[-1] <= np.iinfo(np.int32).max:
+                indptr = indptr.astype(np.int32)  # else scipy widens the indices
+            arrays = values.array(np.float32), indices.array(np.int32), indptr
+            found.append(csr_array(arrays, shape=self.shape))
+        return found
+
+    def _add(self, made: Sequence[Any]) -> None:
+        for every, files, (counts, *arrays) in zip(self._counts, self._files, made, strict=True):
+            every.append(counts)
+            for file, array in zip(files, arrays, strict=True):
+                file.add(array)
+
+
+@njit(cache=True, nogil=True)
+def _from(r, floor):
+    """The pairs of a block: how many each row has, their columns, their r."""
+    counts = np.zeros(len(r), np.int64)
+    for i in range(len(r)):
+        for j in range(r.shape[1]):
+            counts[i] += abs(r[i, j]) >= floor  # a NaN is not
+    size = counts.sum()
+    columns, values, place = np.empty(size, np.int32), np.empty(size, np.float32), 0
+    for i in range(len(r)):
+        for j in range(r.shape[1]):
+            if abs(r[i, j]) >= floor:
+                columns[place], values[place] = j, r[i, j]
+                place += 1
+    return counts, columns, values

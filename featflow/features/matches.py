@@ -1,0 +1,75 @@
+"""The rows of matches.parquet: the best partners of the features of one side, and what is known of
+both.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from featflow.features.best import Ranked
+from featflow.features.columns import Columns, documents
+from featflow.features.lookup import lookup_r
+from featflow.features.overlap import cofirings, jaccard
+from featflow.features.scope import Source
+
+Directions = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""For features (p,) of a and (p,) of b the cosine of their directions."""
+
+
+class Side(NamedTuple):
+    """The features of one dictionary, on the scope that they are judged on."""
+
+    name: str
+    own: Columns
+    other: Columns
+    rows: int
+    tokens: int
+    documents: np.ndarray
+    other_documents: np.ndarray
+    lookup: np.ndarray
+
+    @classmethod
+    def of(cls, name: str, own: Columns, other: Columns, scope: range, source: Source) -> "Side":
+        """What is known of a side, from both sides' firings in its scope and what lies there."""
+        found, there = documents(own, source.documents), documents(other, source.documents)
+        lookup = lookup_r(own, scope, source.tokens, source.folds)
+        return cls(name, own, other, len(source.tokens), len(scope), found, there, lookup)
+
+    def table(self, ranked: Ranked, cosines: Directions | None) -> pd.DataFrame:
+        """The rows of matches.parquet for this side."""
+        found, best = ranked.partners.astype(np.int64), ranked.r
+        listed = found >= 0
+        listed[:, 0] = True  # a feature without a partner has a row all the same
+        feature, rank = np.nonzero(listed)
+        partner, r = found[feature, rank], best[feature, rank].astype(np.float64)
+        has = partner >= 0
+        pairs = feature[has], partner[has]
+        firings = self.own.firings[feature]
+        partner_firings, partner_documents, both = np.zeros((3, len(has)), int)
+        partner_firings[has] = self.other.firings[pairs[1]]
+        partner_documents[has] = self.other_documents[pairs[1]]
+        both[has] = cofirings(self.own, self.other, self.rows, *pairs)
+        cosine = np.full(len(has), np.nan)
+        if cosines is not None:
+            cosine[has] = cosines(*pairs)
+        shared = jaccard(firings, partner_firings, both)
+        return pd.DataFrame(
+            {
+                "side": self.name,
+                "feature": feature,
+                "rank": rank,
+                "partner": partner,
+                "r": r,
+                "firings": firings,
+                "partner_firings": partner_firings,
+                "cofirings": both,
+                "jaccard": np.where(has, shared, np.nan),
+                "decoder_cosine": cosine,
+                "lookup_r": self.lookup[feature],
+                "documents": self.documents[feature],
+                "partner_documents": partner_documents,
+                "tokens": self.tokens,
+            }
+        )
