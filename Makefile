@@ -4,13 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --profile local
 
-.PHONY: help setup demo desk test test-unit torture check format lock docs clean
+.PHONY: help setup demo desk test test-unit torture bench check format lock docs clean
 
 help:
 	@echo "make setup   make .venv, with featflow and snakemake in it"
 	@echo "make demo    set up, then build the demo study to its report (about 15 minutes)"
 	@echo "make test    set up, then run the tests"
 	@echo "make torture kill the tiny study at 50 random moments (docs/reliability.md)"
+	@echo "make bench   measure featflow beside its peers: docs/benchmarks.md (about 13 minutes)"
 	@echo "make check   ruff, mypy, import-linter, snakefmt, snakemake --lint"
 	@echo "make desk    build the desk study (needs FEATFLOW_CORPORA, see docs/results-desk.md)"
 	@echo "make format  let ruff and snakefmt rewrite the code"
@@ -59,6 +60,10 @@ test-unit: .venv.peers/ready
 
 torture: .venv/ready-dev
 	@$(BIN)/python -m tests.torture --kills 50 --seed 0
+
+# BENCH='--only merging tokens', say; --help tells more. Let the machine do nothing else meanwhile.
+bench: .venv.peers/ready
+	@.venv.peers/bin/python -m benchmarks $(BENCH)
 
 check: .venv/ready-dev
 	$(BIN)/ruff check .

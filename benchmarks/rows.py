@@ -34,6 +34,17 @@ class Row:
         more_is_better = self.unit.endswith("/s")
         return self.ours / self.theirs if more_is_better else self.theirs / self.ours
 
+    @property
+    def reached(self) -> bool | None:
+        """Whether the ratio is what was aimed at; None where nothing was."""
+        return None if self.aim is None else self.ratio >= self.aim
+
+    def __str__(self) -> str:
+        aim = f"   aim {self.aim:g} ×" if self.aim is not None else ""
+        figures = f"{self.ours:>12,.3g} {self.theirs:>12,.3g} {self.unit}"
+        start = f"{self.what:<52} {self.beside:<36} {figures:<36}"
+        return f"{start} {self.ratio:6.2f} ×{aim}  {self.note}".rstrip()
+
 
 def interleaved(
     runs: Mapping[str, Run], seconds: float, least: int = 3, sync: Run = lambda: None
@@ -69,9 +80,7 @@ def medians(times: Mapping[str, list[float]]) -> dict[str, float]:
 def show(rows: list[Row]) -> None:
     """Print a line a row."""
     for row in rows:
-        aim = f"   aim {row.aim:g} ×" if row.aim is not None else ""
-        figures = f"{row.ours:>12,.3g} {row.theirs:>12,.3g} {row.unit}"
-        print(f"{row.what:<52} {row.beside:<36} {figures:<36} {row.ratio:6.2f} ×{aim}  {row.note}")
+        print(row)
 
 
 def main(measure: Callable[[float], list[Row]], doc: str | None, seconds: float) -> None:

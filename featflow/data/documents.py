@@ -79,7 +79,8 @@ def batches(path: Path) -> Iterator[list[str]]:
     Raises:
         ArtifactError: when the file is missing, truncated or foreign.
     """
-    with readable(path), pq.ParquetFile(path) as file:
+    # pre_buffer, pyarrow's default, would keep the whole file in memory
+    with readable(path), pq.ParquetFile(path, pre_buffer=False) as file:
         if missing := set(COLUMNS) - set(file.schema_arrow.names):
             raise ValueError(f"it has no column {', '.join(sorted(missing))}")
         batch: list[str] = []

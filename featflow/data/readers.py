@@ -119,7 +119,8 @@ def _field(record: Any, field: str, where: str) -> object:
 def _rows(path: Path, file: BinaryIO | Path, field: str) -> Iterator[tuple[int, str]]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(file, page_checksum_verification=True) as table:
+    # pre_buffer, pyarrow's default, would keep the whole file in memory
+    with pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True) as table:
         names = table.schema_arrow.names
         if field not in names:
             raise SourceError(f"text: {path} has no column {field!r}; it has: {', '.join(names)}")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from featflow.core.artifacts import save_json
@@ -19,7 +20,10 @@ from featflow.models.folder import block_length, load_model, vocabulary
 from featflow.models.losses import score
 
 BATCH_TOKENS = 8192
-"""Tokens of a forward pass."""
+"""Tokens whose losses are added up in float32 before they join the others."""
+
+PASS_TOKENS = {"cpu": 4096, "cuda": 8192}
+"""Tokens of a forward pass: on a CPU its activations should stay in the caches."""
 
 
 class Measured(NamedTuple):
@@ -65,10 +69,16 @@ def measure(model: PreTrainedModel, blocks: np.ndarray) -> Measured:
     for start in range(0, len(blocks), size):
         ids = torch.from_numpy(blocks[start : start + size].astype(np.int64)).to(head.device)
         if plain:
-            hidden = body(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
-            found = score(hidden.flatten(0, 1), head, ids[:, 1:].flatten())
+            found = score(_hidden(body, ids).flatten(0, 1), head, ids[:, 1:].flatten())
         else:
             found = readout.score(model, ids)
         loss, right = loss + float(found.loss), right + int(found.right)
     count = blocks.shape[0] * (blocks.shape[1] - 1)
     return Measured(loss / count, right / count, count)
+
+
+def _hidden(body: torch.nn.Module, ids: Tensor) -> Tensor:
+    """Hidden states (B, L - 1, H) of ids (B, L), all but the last of each block."""
+    size = max(1, PASS_TOKENS.get(ids.device.type, BATCH_TOKENS) // ids.shape[1])
+    passes = [body(input_ids=some, use_cache=False) for some in ids.split(size)]
+    return torch.cat([found.last_hidden_state[:, :-1] for found in passes])

@@ -34,6 +34,17 @@ def test_measured_is_the_direct_computation(base, corpora, monkeypatch):
     assert 0.3 < accuracy < 0.9
 
 
+@pytest.mark.parametrize("tokens", [1, 32, 5 * 32, 10**6])
+def test_the_size_of_a_pass_changes_nothing(base, corpora, monkeypatch, tokens):
+    model = load_model(base)
+    blocks = load_tensors(corpora["one"])["input_ids"][: 21 * 32].reshape(21, 32)
+    expected = evaluate.measure(model, blocks)
+    monkeypatch.setattr(evaluate, "PASS_TOKENS", {"cpu": tokens})
+    found = evaluate.measure(model, blocks)
+    assert found.loss == pytest.approx(expected.loss, rel=1e-6)
+    assert found.accuracy == expected.accuracy and found.tokens == expected.tokens
+
+
 def test_a_row_a_corpus_on_at_most_the_tokens_asked_for(base, corpora, tmp_path):
     cfg = EvaluateSlice(study="demo", model="base", corpora=["two", "long"], tokens=1000)
     output = tmp_path / "base.json"

@@ -98,9 +98,10 @@ def _matched(pattern: str, key: str) -> list[File]:
     """The files of one glob, sorted by name."""
     root, rest = _split(pattern, key)
     names = sorted(glob.glob(rest, root_dir=root, recursive=True))
-    files = [File(Path(root, name), Path(name).as_posix()) for name in names]
     if STDLIB in pattern:
-        files = [file for file in files if not _installed(file.path)]
+        library = os.path.join(Path(sysconfig.get_path("stdlib")), "")
+        names = [name for name in names if not _installed(os.path.join(root, name), library)]
+    files = [File(Path(root, name), Path(name).as_posix()) for name in names]
     found = [file for file in files if file.path.is_file()]
     if not found:
         hint = "it matches folders only, write /** after it" if files else "check the path"
@@ -125,9 +126,8 @@ def _expanded(pattern: str, key: str) -> str:
     return os.path.expanduser(expand(pattern, key, quote=glob.escape).replace(STDLIB, library))
 
 
-def _installed(path: Path) -> bool:
-    library = Path(sysconfig.get_path("stdlib"))
-    return path.is_relative_to(library) and bool(INSTALLED & {*path.relative_to(library).parts})
+def _installed(path: str, library: str) -> bool:
+    return path.startswith(library) and not INSTALLED.isdisjoint(path[len(library) :].split(os.sep))
 
 
 def _matcher(pattern: str) -> re.Pattern[str]:
