@@ -1,5 +1,6 @@
 """The command line: `featflow <verb>`. Flags come from the signature of the verb's function."""
 
+import gc
 import importlib
 import inspect
 import json
@@ -16,6 +17,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ValidationError
 
 from featflow import __version__
+from featflow.core import torchrun
 from featflow.core.config.errors import ConfigError, FeatflowError, did_you_mean, explain
 from featflow.core.stages import STAGES
 
@@ -91,7 +93,7 @@ def _run_stage(verb: str, arguments: list[str]) -> None:
     """A stage, with its log. Errors reach the log file too."""
     from featflow.core.runtime import log, set_up_logging
 
-    log_file = None
+    log_file, all_arguments = None, arguments
     if "--log" in arguments:
         at = arguments.index("--log")
         if at + 1 == len(arguments):
@@ -99,9 +101,15 @@ def _run_stage(verb: str, arguments: list[str]) -> None:
             raise SystemExit(2)
         log_file = Path(arguments[at + 1])
         arguments = arguments[:at] + arguments[at + 2 :]
-    set_up_logging(_label(verb, log_file), log_file)
+    count, first = torchrun.asked(verb), torchrun.rank() == 0
+    set_up_logging(_label(verb, log_file), log_file if first and count == 1 else None)
+    if not first:
+        log.setLevel("ERROR")
     try:
-        _call(_stage_function(verb), verb, arguments)
+        if count > 1:
+            torchrun.spread(verb, all_arguments, count)
+        else:
+            _call(_stage_function(verb), verb, arguments)
     except FeatflowError as error:
         log.error("%s", error)
         raise SystemExit(1) from None
@@ -181,6 +189,9 @@ def _call(function: Callable[..., None], verb: str, arguments: list[str]) -> Non
 
     more = ["--log FILE: write the log there too."] if verb in STAGES else []
     description = "\n\n".join([*_described(function), *more])
+    if not gc.isenabled():  # by __main__.py, while modules are imported; they stay for good
+        gc.freeze()
+        gc.enable()
     tyro.cli(function, prog=f"featflow {verb}", description=description, args=arguments)
 
 

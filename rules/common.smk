@@ -1,5 +1,6 @@
 # The only helpers of the rules: the plan of this run, paths, leaves, constraints.
 
+import gc
 import hashlib
 import importlib
 import os
@@ -8,9 +9,12 @@ import sys
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+# A plan is many objects that all stay: to look for garbage among them takes a sixth of a dry run.
+gc.set_threshold(100_000)
+
 sys.path.insert(0, str(workflow.basedir))
 
-from featflow.core import paths, requests, runs
+from featflow.core import paths, requests, runs, torchrun
 from featflow.core.config import FeatflowError
 from featflow.core.hints import MissingRule
 from featflow.core.paths import folder
@@ -51,6 +55,11 @@ else:
 for name in ("overwrite_resources", "overwrite_threads"):
     asked = getattr(workflow.resource_settings, name)
     setattr(workflow.resource_settings, name, requests.spread(asked, PLAN.studies))
+
+if several := explained(torchrun.request)(
+    workflow.resource_settings.overwrite_resources
+):
+    os.environ[torchrun.VARIABLE] = several
 
 logger.addFilter(MissingRule(PLAN.studies))
 

@@ -38,8 +38,33 @@ def read_blocks(path: Path, context: int, vocabulary: int, limit: int | None = N
     return ids[: count * context].reshape(count, context)
 
 
-def even_blocks(paths: list[Path], context: int, vocabulary: int) -> np.ndarray:
-    """Equally many blocks (B, context) of each stream, one stream after the other.
+class Blocks:
+    """Blocks of several streams, one stream after the other, left where they lie (in files)."""
+
+    def __init__(self, streams: list[np.ndarray]):
+        """Args: streams: blocks (B, L) of each, equally many."""
+        self.streams = streams
+        self.each, self.context = streams[0].shape
+
+    def __len__(self) -> int:
+        return self.each * len(self.streams)
+
+    @property
+    def tokens(self) -> int:
+        """How many there are in all."""
+        return len(self) * self.context
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """The blocks (n, L) of some rows (n,)."""
+        stream, row = np.divmod(rows, self.each)
+        found = np.empty((len(rows), self.context), self.streams[0].dtype)
+        for index, blocks in enumerate(self.streams):
+            found[stream == index] = blocks[row[stream == index]]
+        return found
+
+
+def even_blocks(paths: list[Path], context: int, vocabulary: int) -> Blocks:
+    """Equally many blocks of `context` tokens of each stream, one stream after the other.
 
     The shortest stream decides how many; the others give their first blocks.
     """
@@ -49,7 +74,7 @@ def even_blocks(paths: list[Path], context: int, vocabulary: int) -> np.ndarray:
         if len(stream) > count:
             share = f"{count / len(stream):.0%}"
             log.info("%s: using %s, to be even with the shortest corpus", named(path), share)
-    return np.concatenate([stream[:count] for stream in streams])
+    return Blocks([stream[:count] for stream in streams])
 
 
 class Batches:

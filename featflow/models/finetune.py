@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from featflow.core.artifacts import save_table
-from featflow.core.checkpoints import Checkpoints
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log
 from featflow.core.slices import FinetuneSlice
 from featflow.core.torch_runtime import seeded
+from featflow.core.torchrun import rank
+from featflow.models import parallel
 from featflow.models.blocks import even_blocks
 from featflow.models.folder import (
     HANDLE,
@@ -37,11 +38,16 @@ def run(cfg: FinetuneSlice, *, parent: Path, tokens: list[Path], output: Path) -
     seeded(cfg.seed)
     model = load_model(parent)
     blocks = even_blocks(tokens, block_length(model, cfg.context, parent), vocabulary(model))
-    log.info("%s parameters, %s tokens", f"{model.num_parameters():,}", f"{blocks.size:,}")
-    with Checkpoints(f"{output.name}-{provenance.id()}") as checkpoints:
+    log.info(
+        "%s parameters, %s tokens",
+        f"{model.num_parameters():,}",
+        f"{blocks.tokens:,}",
+    )
+    with parallel.checkpoints(f"{output.name}-{provenance.id()}") as checkpoints:
         table = train(model, blocks, cfg.training, cfg.seed, checkpoints)
-        with written_folder(output) as folder:
-            copy_tokenizer(parent, folder)
-            save_table(folder / "training.parquet", table, provenance)
-            save_model(model, folder, provenance)
-        checkpoints.clear(output / HANDLE)
+        if rank() == 0:
+            with written_folder(output) as folder:
+                copy_tokenizer(parent, folder)
+                save_table(folder / "training.parquet", table, provenance)
+                save_model(model, folder, provenance)
+            checkpoints.clear(output / HANDLE)

@@ -1,29 +1,27 @@
-"""Hugging Face model folders: written whole, with config.json last, and read back."""
+"""Hugging Face model folders: written whole, with config.json last, and read back.
+
+transformers is imported where it is used: that takes longer than most stages that write a folder.
+"""
 
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    PretrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-)
-from transformers.utils import logging
 
 from featflow.core.artifacts import readable, settle
 from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import KEY, Provenance, named
+from featflow.core.runtime import importing
 from featflow.core.writing import writable
 from featflow.data.tokenizer import document_token, load
 from featflow.models.weights import WEIGHTS, Weights, check_finite
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
 
 HANDLE = "config.json"
 
@@ -53,7 +51,7 @@ def written_folder(folder: Path, handle: str = HANDLE) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def save_model(model: PreTrainedModel, folder: Path, provenance: Provenance) -> None:
+def save_model(model: "PreTrainedModel", folder: Path, provenance: Provenance) -> None:
     """Weights and config.json, with the provenance under its key `featflow`."""
     setattr(model.config, KEY, provenance.fields)
     with quiet():
@@ -62,6 +60,9 @@ def save_model(model: PreTrainedModel, folder: Path, provenance: Provenance) -> 
 
 def save_tokenizer(tokenizer: Path, folder: Path) -> None:
     """tokenizer.json and tokenizer_config.json, from a tokenizer.json."""
+    with importing():
+        from transformers import PreTrainedTokenizerFast
+
     token, _ = document_token(load(tokenizer))
     fast = PreTrainedTokenizerFast(tokenizer_file=str(tokenizer), bos_token=token)
     with quiet():
@@ -76,7 +77,7 @@ def copy_tokenizer(parent: Path, folder: Path) -> None:
         (folder / name).write_bytes(content)  # apart: a full disk is not the reader's fault
 
 
-def load_model(folder: Path) -> PreTrainedModel:
+def load_model(folder: Path) -> "PreTrainedModel":
     """The model of a folder on the CPU, in float32.
 
     Raises:
@@ -97,12 +98,16 @@ def load_model(folder: Path) -> PreTrainedModel:
     return model
 
 
-def read_config(folder: Path) -> PretrainedConfig:
+def read_config(folder: Path) -> "PretrainedConfig":
     """The config of a model folder.
 
     Raises:
         FileNotFoundError, ValueError or OSError: when there is none, or transformers cannot use it.
     """
+    with importing():
+        from huggingface_hub.errors import StrictDataclassError
+        from transformers import AutoConfig
+
     (folder / HANDLE).stat()
     try:
         with quiet():
@@ -114,14 +119,18 @@ def read_config(folder: Path) -> PretrainedConfig:
 
 
 def open_model(
-    folder: Path, config: PretrainedConfig, dtype: torch.dtype
-) -> tuple[PreTrainedModel, list[str]]:
+    folder: Path, config: "PretrainedConfig", dtype: torch.dtype
+) -> tuple["PreTrainedModel", list[str]]:
     """The model of a folder, and what its safetensors hold beside the model's weights.
 
     Raises:
         ValueError: when they lack a weight, or have one in another shape. (transformers itself
             would draw it at random, and say so in a warning.)
     """
+    with importing():
+        import transformers.modeling_utils  # noqa: F401  what from_pretrained would import
+        from transformers import AutoModelForCausalLM
+
     model: PreTrainedModel
     info: dict[str, Any]
     with quiet():
@@ -149,7 +158,7 @@ def named_few(names: list[str]) -> str:
     return ", ".join(names[:3]) + rest
 
 
-def block_length(model: PreTrainedModel, asked: int | None, folder: Path) -> int:
+def block_length(model: "PreTrainedModel", asked: int | None, folder: Path) -> int:
     """Tokens of the blocks that a model reads: what the study asks, or its longest input.
 
     Raises:
@@ -168,14 +177,14 @@ def block_length(model: PreTrainedModel, asked: int | None, folder: Path) -> int
     return asked or longest  # type: ignore[return-value]
 
 
-def longest_input(config: PretrainedConfig) -> int | None:
+def longest_input(config: "PretrainedConfig") -> int | None:
     """The most tokens that a model was made for; None where its config does not say."""
     text = config.get_text_config()
     found = (getattr(text, name, None) for name in ("max_position_embeddings", "max_seq_len"))
     return next((length for length in found if length), None)
 
 
-def vocabulary(model: PreTrainedModel) -> int:
+def vocabulary(model: "PreTrainedModel") -> int:
     """Rows of the input embeddings: every token id lies below it."""
     return len(model.get_input_embeddings().weight)  # type: ignore[arg-type]
 
@@ -183,6 +192,9 @@ def vocabulary(model: PreTrainedModel) -> int:
 @contextmanager
 def quiet() -> Iterator[None]:
     """transformers without its bars and its notes on every file."""
+    with importing():
+        from transformers.utils import logging
+
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -6,13 +6,14 @@ from tokenizers import Tokenizer
 from transformers import MistralConfig, MistralForCausalLM
 
 from featflow.core.artifacts import save_table
-from featflow.core.checkpoints import Checkpoints
 from featflow.core.config.models import Architecture
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log
 from featflow.core.slices import TrainSlice
 from featflow.core.torch_runtime import seeded
+from featflow.core.torchrun import rank
 from featflow.data.tokenizer import document_token, load
+from featflow.models import parallel
 from featflow.models.blocks import even_blocks
 from featflow.models.folder import HANDLE, save_model, save_tokenizer, written_folder
 from featflow.models.training import train
@@ -33,14 +34,19 @@ def run(cfg: TrainSlice, *, tokens: list[Path], tokenizer: Path, output: Path) -
     seeded(cfg.seed)
     model = build(cfg.architecture, load(tokenizer))
     blocks = even_blocks(tokens, cfg.architecture.context, model.config.vocab_size)
-    log.info("%s parameters, %s tokens", f"{model.num_parameters():,}", f"{blocks.size:,}")
-    with Checkpoints(f"{output.name}-{provenance.id()}") as checkpoints:
+    log.info(
+        "%s parameters, %s tokens",
+        f"{model.num_parameters():,}",
+        f"{blocks.tokens:,}",
+    )
+    with parallel.checkpoints(f"{output.name}-{provenance.id()}") as checkpoints:
         table = train(model, blocks, cfg.training, cfg.seed, checkpoints)
-        with written_folder(output) as folder:
-            save_tokenizer(tokenizer, folder)
-            save_table(folder / "training.parquet", table, provenance)
-            save_model(model, folder, provenance)
-        checkpoints.clear(output / HANDLE)
+        if rank() == 0:
+            with written_folder(output) as folder:
+                save_tokenizer(tokenizer, folder)
+                save_table(folder / "training.parquet", table, provenance)
+                save_model(model, folder, provenance)
+            checkpoints.clear(output / HANDLE)
 
 
 def build(architecture: Architecture, tokenizer: Tokenizer) -> MistralForCausalLM:

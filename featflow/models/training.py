@@ -6,7 +6,7 @@ gives the bytes of an uninterrupted one (on the CPU, with the same number of thr
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -21,12 +21,17 @@ from featflow.core.config.errors import FeatflowError
 from featflow.core.config.models import Training
 from featflow.core.runtime import log, progress
 from featflow.core.torch_runtime import autocast, device, product_dtype
-from featflow.models.blocks import Batches
+from featflow.core.torchrun import rank, world
+from featflow.models.blocks import Batches, Blocks
 from featflow.models.losses import linear_cross_entropy
+from featflow.models.parallel import share, summed, synchronised
 from featflow.models.readout import multiplies, parts, token_losses
 
 ROWS = 500
 """Rows of training.parquet, at most."""
+
+FLASH_FROM = 512
+"""Tokens of a block from which on a CPU's flash kernel is as fast as plain products."""
 
 
 class TrainingError(FeatflowError):
@@ -35,12 +40,12 @@ class TrainingError(FeatflowError):
 
 def train(
     model: PreTrainedModel,
-    blocks: np.ndarray,
+    blocks: Blocks,
     settings: Training,
     seed: int,
     checkpoints: Checkpoints,
 ) -> pd.DataFrame:
-    """Train a model in place on blocks (B, L) of token ids.
+    """Train a model in place on blocks of token ids.
 
     Returns:
         A row every few steps: step, tokens (seen so far), loss (the mean since the row before, in
@@ -51,16 +56,16 @@ def train(
         Stop: when a signal came, after saving a checkpoint.
     """
     batches = Batches(len(blocks), settings.batch, settings.epochs, seed)
-    run = _Run(model, settings, len(batches), blocks.shape[1])
+    run = _Run(model, settings, len(batches), blocks.context)
     if found := checkpoints.latest():
         run.restore(found)
     elif bad := run.not_finite():
         raise TrainingError(f"{bad} is not finite before the first step: train the parent again")
-    with _attention(run.where):
+    with attention(run.where, blocks.context):
         for step in progress(range(run.step, len(batches)), "steps", done=run.step):
-            ids = torch.from_numpy(blocks[batches[step]].astype(np.int64))
-            torch.manual_seed(seed * 1_000_003 + step)  # for the dropout of models that have it
-            run.advance(ids.to(run.where, non_blocking=True))
+            own = (rank() << 40) + seed * 1_000_003 + step
+            torch.manual_seed(own)  # for the dropout of models that have it
+            run.advance(blocks[batches[step]])
             if len(run.losses) == run.every or run.step == len(batches):
                 run.record(checkpoints)
             if checkpoints.due():
@@ -81,23 +86,25 @@ class _Run:
         self.warmup = warmup(settings.warmup_steps, steps)
         self.every = math.ceil(steps / ROWS)
         self.optimizer = optimizer(model, settings)
+        self.loss = synchronised(_Loss(model, self.dtype))
         self.step = self.tokens = 0
         self.losses: list[Tensor] = []
         self.rows: list[list[float]] = []
 
-    def advance(self, ids: Tensor) -> None:
-        """One step on ids (B, L)."""
+    def advance(self, batch: np.ndarray) -> None:
+        """One step on a batch (B, L) of token ids, of which each process has a share."""
+        own, part = share(batch)
         rate = self.settings.learning_rate * schedule(self.step, self.steps, self.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = next_token_loss(self.model, ids, self.dtype)
+        loss = self.loss(on(self.where, own)) * part
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss * world()).backward()  # what follows is the mean over the processes
         if self.settings.gradient_clip is not None:
             clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
         self.optimizer.step()
-        self.losses.append(loss.detach())
-        self.tokens += ids.numel()
+        self.losses.append(summed(loss.detach()))
+        self.tokens += batch.size
         self.step += 1
 
     def record(self, checkpoints: Checkpoints) -> None:
@@ -161,6 +168,25 @@ class _Run:
         )
 
 
+def on(where: torch.device, block: np.ndarray) -> Tensor:
+    """Token ids (B, L) on a device. A GPU copies them, from pinned memory, while it still works on
+    the step before: nothing in a step waits for it, so that this is always ahead."""
+    ids = torch.from_numpy(block.astype(np.int64))
+    return ids.pin_memory().to(where, non_blocking=True) if where.type == "cuda" else ids.to(where)
+
+
+class _Loss(torch.nn.Module):
+    """The loss as a module, as torch's data-parallel training wants it."""
+
+    def __init__(self, model: PreTrainedModel, dtype: torch.dtype):
+        super().__init__()
+        self.model, self.dtype = model, dtype
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Mean next-token loss of ids (B, L)."""
+        return next_token_loss(self.model, ids, self.dtype)
+
+
 def next_token_loss(model: PreTrainedModel, ids: Tensor, dtype: torch.dtype) -> Tensor:
     """Mean cross-entropy (nats) of ids (B, L), every position but the last predicting the next."""
     if not multiplies(model):
@@ -203,7 +229,17 @@ def schedule(step: int, steps: int, warmup: int) -> float:
 
 
 @contextmanager
-def _attention(where: torch.device) -> Iterator[None]:
-    """On the CPU plain products: its flash kernel has a slow backward pass at these lengths."""
-    with sdpa_kernel(SDPBackend.MATH) if where.type == "cpu" else nullcontext():
+def attention(where: torch.device, context: int) -> Iterator[None]:
+    """On the CPU plain products in blocks of up to FLASH_FROM tokens: its flash kernel has a slow
+    backward pass. They are made in the dtype of the other products. A GPU decides by itself.
+    """
+    if where.type != "cpu" or context >= FLASH_FROM:
         yield
+        return
+    before = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
+    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)  # the CPU's, too
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(before)

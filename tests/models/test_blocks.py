@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from featflow.core.config.errors import FeatflowError
-from featflow.models.blocks import Batches, even_blocks, read_blocks
+from featflow.models.blocks import Batches, Blocks, even_blocks, read_blocks
 from tests.models.conftest import write_tokens
 
 
@@ -21,8 +23,29 @@ def test_each_corpus_gives_as_many_blocks_as_the_shortest(tmp_path):
         for i, (name, size) in enumerate(sizes.items())
     ]
     blocks = even_blocks(paths, 10, 3)
-    assert blocks.shape == (27, 10)
-    assert np.bincount(blocks[:, 0]).tolist() == [9, 9, 9]
+    assert len(blocks) == 27
+    assert np.bincount(blocks[np.arange(27)][:, 0]).tolist() == [9, 9, 9]
+
+
+@given(
+    st.integers(1, 4),
+    st.integers(1, 9),
+    st.integers(1, 6),
+    st.lists(st.integers(0, 999), max_size=9),
+)
+def test_rows_are_those_of_the_streams_one_after_the_other(streams, each, context, rows):
+    ids = np.arange(streams * each * context).reshape(streams, each, context)
+    blocks = Blocks(list(ids))
+    asked = np.array(rows, dtype=np.int64) % len(blocks)
+    np.testing.assert_array_equal(blocks[asked], np.concatenate(ids)[asked])
+
+
+def test_even_blocks_stay_in_their_files(tmp_path):
+    paths = [write_tokens(tmp_path / f"{i}.safetensors", np.zeros(100, int)) for i in range(2)]
+    for stream in even_blocks(paths, 10, 3).streams:
+        while isinstance(stream, np.ndarray) and not isinstance(stream, np.memmap):
+            stream = stream.base
+        assert isinstance(stream, np.memmap)
 
 
 def test_too_short_or_foreign_streams_are_named(tmp_path):

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from torch.nn import functional as F
 from transformers import get_cosine_schedule_with_warmup
 
 from featflow.core.artifacts import load_tensors
@@ -199,11 +200,70 @@ def test_the_loss_and_its_gradients_are_those_of_transformers(base, corpora):
     ids = torch.from_numpy(load_tensors(corpora["two"])["input_ids"][:640].reshape(20, 32)).long()
     expected = model(input_ids=ids, labels=ids).loss
     wanted = torch.autograd.grad(expected, list(model.parameters()))
-    with training._attention(torch.device("cpu")):
+    with training.attention(torch.device("cpu"), 32):
         loss = training.next_token_loss(model, ids, torch.float32)
         found = torch.autograd.grad(loss, list(model.parameters()))
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+def reference_steps(model, batches, settings, steps):
+    """The same steps in float64: transformers' loss, AdamW and clipping as their papers say."""
+    model = model.double()
+    named = dict(model.named_parameters())
+    moments = {name: [torch.zeros_like(p), torch.zeros_like(p)] for name, p in named.items()}
+    found = []
+    for step, ids in enumerate(batches):
+        loss = model(input_ids=ids, labels=ids).loss
+        gradients = torch.autograd.grad(loss, list(named.values()))
+        norm = torch.stack([g.square().sum() for g in gradients]).sum().sqrt()
+        found.append(loss.item())
+        rate = settings.learning_rate * 0.5 * (1 + np.cos(np.pi * step / steps))
+        for (name, p), gradient in zip(named.items(), gradients, strict=True):
+            gradient = gradient * min(1, settings.gradient_clip / norm)
+            with torch.no_grad():
+                for moment, beta, value in zip(
+                    moments[name], settings.betas, (gradient, gradient**2), strict=True
+                ):
+                    moment.mul_(beta).add_((1 - beta) * value)
+                first, second = (
+                    moment / (1 - beta ** (step + 1))
+                    for moment, beta in zip(moments[name], settings.betas, strict=True)
+                )
+                p.mul_(1 - rate * settings.weight_decay * (p.ndim == 2))
+                p.sub_(rate * first / (second.sqrt() + 1e-8))
+    return found, named
+
+
+@pytest.mark.parametrize("clip", [0.1, 100.0])
+def test_whole_steps_are_those_of_float64(base, corpora, clip):
+    settings = Training(gradient_clip=clip, learning_rate=1e-3, precision="float32")
+    ids = torch.from_numpy(load_tensors(corpora["two"])["input_ids"][:1920].reshape(3, 20, 32))
+    wanted, weights = reference_steps(load_model(base), ids.long(), settings, steps=3)
+    model = load_model(base)
+    run = training._Run(model, settings, steps=3, context=32)
+    with training.attention(torch.device("cpu"), 32):
+        for batch in ids:
+            run.advance(batch.numpy())
+    assert [float(loss) for loss in run.losses] == pytest.approx(wanted, rel=1e-5)
+    for name, value in model.named_parameters():
+        torch.testing.assert_close(value.double(), weights[name], rtol=1e-4, atol=2e-6, msg=name)
+
+
+@pytest.mark.parametrize("context", [64, 1024])
+def test_attention_of_a_cpu_is_that_of_float64(context):
+    """Whichever kernel the length of a block calls for; bfloat16 as far as that goes."""
+    rng = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(1, 2, context, 8, generator=rng) for _ in range(3))
+    scores = (q @ k.transpose(2, 3)).double() / 8**0.5
+    hidden = torch.ones(context, context, dtype=torch.bool).triu(1)
+    expected = scores.masked_fill(hidden, -torch.inf).softmax(-1) @ v.double()
+    for dtype, close in ((torch.float32, 1e-5), (torch.bfloat16, 0.03)):
+        with training.attention(torch.device("cpu"), context):
+            found = F.scaled_dot_product_attention(
+                *(x.to(dtype) for x in (q, k, v)), is_causal=True
+            )
+        torch.testing.assert_close(found.double(), expected, rtol=0, atol=close)
 
 
 def test_bfloat16_learns_as_float32_does(base, corpora, tokenizer_file, tmp_path):

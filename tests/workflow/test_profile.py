@@ -73,6 +73,7 @@ def test_polling_never_misses_a_finished_job(monkeypatch, age, first):
     [
         (["--set-resources", "trian:gpu=1"], "no rule named 'trian'; did you mean 'train'?"),
         (["--set-resources", "train:mem_gb=1"], "no resource named 'mem_gb'"),
+        (["--set-resources", "train:gpu=many"], "set-resources: train: gpu is 'many'"),
         (["--set-threads", "fetures=3"], "did you mean 'features'?"),
     ],
 )
