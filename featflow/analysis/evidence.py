@@ -12,11 +12,14 @@ P(s) is that of the whole probe, the same for every model. A feature that fires 
 an LLR just below the cap −ln P(s), however few of the s it fires on: the LLR alone cannot rank.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
+
+AT_ONCE = 2**20
+"""Entries that are in memory at once."""
 
 
 class Counts(NamedTuple):
@@ -105,17 +108,31 @@ def count(matrices: Iterable[csr_array], rows: Iterable[np.ndarray]) -> Counts:
 
 
 def _count(matrix: csr_array, inside: np.ndarray) -> Counts:
-    """The counts on one corpus; `bincount` adds up in float64."""
-    width, there = matrix.shape[1], np.repeat(inside, np.diff(matrix.indptr))
-    features, on_s = matrix.indices, matrix.indices[there]
-    return Counts(
-        np.bincount(features, minlength=width),
-        np.bincount(on_s, minlength=width),
-        np.bincount(features, weights=matrix.data, minlength=width),
-        np.bincount(on_s, weights=matrix.data[there], minlength=width),
-        n_s=int(inside.sum()),
-        n=len(inside),
-    )
+    """The counts on one corpus, some rows at a time: a dump may be larger than the memory."""
+    width = matrix.shape[1]
+    fired, marked = np.zeros((2, width), np.int64)
+    total, on_s = np.zeros((2, width))
+    for rows, entries in parts_of(matrix):
+        features, values = matrix.indices[entries], matrix.data[entries].astype(np.float64)
+        there = np.repeat(inside[rows], np.diff(matrix.indptr[rows.start : rows.stop + 1]))
+        fired += np.bincount(features, minlength=width)
+        marked += np.bincount(features[there], minlength=width)
+        np.add.at(total, features, values)  # in order, so that the parts change no bit
+        np.add.at(on_s, features[there], values[there])
+    return Counts(fired, marked, total, on_s, n_s=int(inside.sum()), n=len(inside))
+
+
+def parts_of(matrix: csr_array) -> Iterator[tuple[slice, slice]]:
+    """Rows one after another, as slices of some AT_ONCE entries, and the slices of their entries.
+
+    (A row is never cut.)
+    """
+    start, rows = 0, matrix.shape[0]
+    while start < rows:
+        most = int(matrix.indptr[start]) + AT_ONCE
+        stop = max(start + 1, int(np.searchsorted(matrix.indptr, most, side="right")) - 1)
+        yield slice(start, stop), slice(int(matrix.indptr[start]), int(matrix.indptr[stop]))
+        start = stop
 
 
 def count_one(values: np.ndarray, rows: np.ndarray) -> Counts:

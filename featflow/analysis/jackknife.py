@@ -16,7 +16,7 @@ freedom of Welch & Satterthwaite, K − 1 a side, cut to [0, 1].
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 LEVEL = 0.95
 """Of all intervals: how often it should hold what it is about."""
@@ -56,7 +56,7 @@ def jackknife(shares: np.ndarray) -> Interval:
     if total == 0:
         return Interval(mean, mean, mean)
     freedom = total**2 / sum(part**2 / freedom for part, freedom in parts)
-    half = float(student.ppf((1 + LEVEL) / 2, freedom)) * total**0.5
+    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * total**0.5
     return Interval(mean, max(mean - half, 0.0), min(mean + half, 1.0))
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
+from featflow.analysis.evidence import parts_of
 from featflow.core.artifacts import ArtifactError
 from featflow.core.names import parsed
 from featflow.core.reading import named, rebuild
@@ -94,10 +95,11 @@ def _of_one_width(dumps: list[Dump]) -> list[csr_array]:
 
 def column(matrices: Sequence[csr_array], feature: int) -> np.ndarray:
     """A feature's activation at each row of the probe: (T,) float32."""
-    parts = []
-    for matrix in matrices:
-        entries = np.flatnonzero(matrix.indices == feature)
-        values = np.zeros(matrix.shape[0], np.float32)
-        values[np.searchsorted(matrix.indptr, entries, side="right") - 1] = matrix.data[entries]
-        parts.append(values)
-    return np.concatenate(parts)
+    starts = np.cumsum([0, *(matrix.shape[0] for matrix in matrices)])
+    values = np.zeros(starts[-1], np.float32)
+    for matrix, first in zip(matrices, starts, strict=False):
+        for _, some in parts_of(matrix):
+            entries = some.start + np.flatnonzero(matrix.indices[some] == feature)
+            rows = np.searchsorted(matrix.indptr, entries, side="right") - 1
+            values[first + rows] = matrix.data[entries]
+    return values

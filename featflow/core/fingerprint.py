@@ -8,7 +8,7 @@ Nothing is imported for it.
 
 import ast
 import hashlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -19,7 +19,7 @@ LEFT_OUT = tuple(
 
 def fingerprint(module: str) -> str:
     """Twelve hex digits over the code of `module` and of what it imports from featflow."""
-    parts = [f"{name}\n{_code(_file(name))[0]}" for name in sorted(closure(module))]
+    parts = [f"{name}\n{_code(name)[0]}" for name in sorted(closure(module))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
@@ -32,7 +32,7 @@ def closure(module: str) -> set[str]:
         if name in found or name.startswith(LEFT_OUT):
             continue
         found.add(name)
-        waiting += [n for n in _code(_file(name))[1] if _file(n).exists()]
+        waiting += _code(name)[1]
     return found
 
 
@@ -41,10 +41,10 @@ def _file(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-@lru_cache
-def _code(path: Path) -> tuple[str, tuple[str, ...]]:
-    """The code without docstrings, as its syntax tree, and the featflow names it imports."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def _code(module: str) -> tuple[str, tuple[str, ...]]:
+    """The code without docstrings, as its syntax tree, and the featflow modules it imports."""
+    tree = ast.parse(_file(module).read_text(encoding="utf-8"))
     imported: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -54,7 +54,8 @@ def _code(path: Path) -> tuple[str, tuple[str, ...]]:
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [s for s in body if not _is_text(s)]  # type: ignore[attr-defined]
-    return ast.dump(tree), tuple(n for n in imported if n.split(".")[0] == "featflow")
+    own = (name for name in imported if name.split(".")[0] == "featflow")
+    return ast.dump(tree), tuple(name for name in own if _file(name).exists())
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from featflow.analysis.evidence import parts_of
 from featflow.analysis.probe import ANY
 from featflow.features import dump
 from featflow.features.dump import Dump
@@ -90,7 +91,11 @@ def read(dumps: Sequence[Path], tokens: Sequence[Path]) -> tuple[Probe, list[Dum
 def firing_counts(dumps: Sequence[Dump]) -> np.ndarray:
     """On how many rows each feature fires: (m,) int64; m is the last one that does, plus one."""
     width = _width(dumps)
-    return np.sum([np.bincount(d.activations.indices, minlength=width) for d in dumps], axis=0)
+    counts = np.zeros(width, np.int64)
+    for each in dumps:
+        for _, some in parts_of(each.activations):
+            counts += np.bincount(each.activations.indices[some], minlength=width)
+    return counts
 
 
 def firings(dumps: Sequence[Dump], features: Sequence[int]) -> dict[int, Firings]:
@@ -100,9 +105,10 @@ def firings(dumps: Sequence[Dump], features: Sequence[int]) -> dict[int, Firings
     parts, offset = [], 0
     for each in dumps:
         matrix = each.activations
-        entries = np.flatnonzero(place[matrix.indices] >= 0)
-        rows = np.searchsorted(matrix.indptr, entries, side="right") - 1
-        parts.append((place[matrix.indices[entries]], rows + offset, matrix.data[entries]))
+        for _, some in parts_of(matrix):
+            entries = some.start + np.flatnonzero(place[matrix.indices[some]] >= 0)
+            rows = np.searchsorted(matrix.indptr, entries, side="right") - 1
+            parts.append((place[matrix.indices[entries]], rows + offset, matrix.data[entries]))
         offset += matrix.shape[0]
     at, rows, values = (np.concatenate(part) for part in zip(*parts, strict=True))
     order = np.argsort(at, kind="stable")  # rows ascend within a feature

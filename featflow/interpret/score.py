@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
+import pandas as pd
 
 from featflow.interpret.providers import Marked, Record
 
@@ -43,7 +43,12 @@ def simulation(records: Sequence[Record], predicted: Sequence[Sequence[float]]) 
     if not pairs:
         return Correlation(None, None)
     truth, guess = np.array(pairs, dtype=np.float64).T
-    return Correlation(pearson(truth, guess), pearson(rankdata(truth), rankdata(guess)))
+    return Correlation(pearson(truth, guess), pearson(ranks(truth), ranks(guess)))
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """The ranks (n,) of some numbers, from 1; equal ones have their mean rank."""
+    return pd.Series(values).rank().to_numpy()
 
 
 def pearson(x: np.ndarray, y: np.ndarray) -> float | None:

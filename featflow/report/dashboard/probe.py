@@ -15,7 +15,7 @@ from featflow.core.reading import named, rebuild
 from featflow.data.tokens import Tokens
 from featflow.data.tokens import read as read_tokens
 from featflow.features import dump
-from featflow.features.columns import Columns, by_blocks, columns
+from featflow.features.columns import Columns, by_blocks, columns, in_ranges
 from featflow.features.scope import Piece, Rows, Source, source_of, stack, stack_sources
 
 ANY = np.iinfo(np.int32).max
@@ -133,10 +133,17 @@ def restricted(columns: Columns, place: np.ndarray) -> Columns:
     sizes = np.zeros(count + 1, np.int64)
     by_blocks(lambda first, stop: _count(columns, first, stop, place, sizes), count)
     edges = np.cumsum(sizes)
-    rows, values = np.empty(edges[-1], columns.rows.dtype), np.empty(edges[-1], np.float32)
-    made = Columns(edges[:-1], edges[1:], rows, values)
-    by_blocks(lambda first, stop: _copy(columns, first, stop, place, made), count)
-    return made
+
+    def fill(low: int, high: int, rows: np.ndarray, values: np.ndarray) -> None:
+        starts = edges - edges[low]
+        by_blocks(
+            lambda first, stop: _copy(
+                columns, low + first, low + stop, place, starts, rows, values
+            ),
+            high - low,
+        )
+
+    return in_ranges(edges, (columns.rows.dtype, np.float32), fill)
 
 
 def check_models(groups: Mapping[str, Sequence[Path]]) -> None:
@@ -178,12 +185,11 @@ def _count(columns, first, stop, place, sizes):
 
 
 @njit(cache=True, nogil=True)
-def _copy(columns, first, stop, place, made):
+def _copy(columns, first, stop, place, starts, rows, values):
     for i in range(first, stop):
-        at = made.starts[i]
+        at = starts[i]
         for k in range(columns.starts[i], columns.stops[i]):
             row = place[columns.rows[k]]
             if row >= 0:
-                made.rows[at] = row
-                made.values[at] = columns.values[k]
+                rows[at], values[at] = row, columns.values[k]
                 at += 1
