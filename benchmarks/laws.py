@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchmarks.inputs import Size
-from benchmarks.stages import TEXT_BYTES
+from benchmarks.making import TEXT_BYTES
 
 Term = Callable[[Size], float]
 
@@ -25,7 +25,7 @@ class Law:
     axes: Mapping[str, tuple[int, int]]
     """A field of `Size` and its middle and large value; the base has the small one."""
     more: Mapping[str, Any] = field(default_factory=dict)
-    """Further arguments of the function that makes the inputs (benchmarks/stages.py)."""
+    """Further arguments of the function that makes the inputs."""
 
     def points(self) -> dict[tuple[str, int], Size]:
         """All sizes that are measured: ("", 0) the base, (axis, 1 or 2) the others."""
@@ -172,7 +172,7 @@ LAWS: dict[str, Law] = {
     "correlation": Law(
         {"T L0²": pairs, "m²": lambda s: s.features**2, "T L0": firings},
         PROBE,
-        {"tokens": (200_000, 400_000), "features": (4096, 8192), "firing": (45, 60)},
+        {"tokens": (200_000, 400_000), "features": (4096, 8192), "firing": (60, 90)},
     ),
     "shares": Law(
         {
@@ -204,7 +204,10 @@ LAWS: dict[str, Law] = {
         {"features": (4096, 8192), "models": (24, 48)},
     ),
     "case": Law(
-        {"models × T L0": lambda s: s.models * firings(s), "T": rows},
+        {
+            "models × T L0": lambda s: s.models * firings(s),
+            "models × T": lambda s: s.models * rows(s),
+        },
         replace(PROBE, tokens=200_000),
         {"tokens": (400_000, 800_000), "models": (4, 6)},
     ),

@@ -36,15 +36,15 @@ SETTINGS = {
     "FEATFLOW_LOG_LEVEL": "WARNING",
 }
 
-STEADY = {
-    **{"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"},
-    # freed memory goes back to the kernel at once, and to one arena
+HEAP = {
     **{"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "262144"},
     **{"MALLOC_TRIM_THRESHOLD_": "262144", "ARROW_DEFAULT_MEMORY_POOL": "system"},
 }
-"""One thread, and a heap that keeps little of what is freed: memory without the threads' noise."""
+"""A heap that gives back to the kernel what is freed: peaks that can be compared."""
 
-SCRATCH = {"FEATFLOW_SCRATCH_BYTES": str(2**20)}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
+
+SCRATCH = {"FEATFLOW_SCRATCH_BYTES": str(2**22)}
 """Small arrays go where large ones would, into files (featflow/core/scratch.py)."""
 
 PERIOD = 0.003

@@ -12,17 +12,14 @@ clock starts with the stage. --write puts the tables into docs/scaling.md, with 
 import argparse
 import json
 import os
-import platform
-import re
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import nnls
 
-from benchmarks import processes
+from benchmarks import machine, processes
 from benchmarks.laws import LAWS, Law
 from benchmarks.stages import STAGES
 
@@ -34,6 +31,8 @@ UNITS = {"tokens": "token", "features": "feature", "models": "model", "points": 
 """Along which memory and disk are told, a unit."""
 LEAST = 25e6
 """Bytes by which memory must differ to be told: less is the allocator's, or a batch not full."""
+
+CLOCKS = {"seconds": "seconds on the clock", "cpu": "CPU seconds of all threads together"}
 
 Point = tuple[str, int]
 
@@ -164,16 +163,6 @@ def _size(value: float) -> str:
     return f"{value:.3g} B"
 
 
-def machine() -> str:
-    """The processor, its cores, and the libraries that decide the speed."""
-    info = Path("/proc/cpuinfo").read_text()
-    name = re.search(r"model name\s*: (.*)", info)
-    libraries = ", ".join(f"{p} {version(p)}" for p in ("torch", "numba", "numpy"))
-    features = [f for f in ("avx512f", "amx_bf16") if f in info]
-    cpu = name[1] if name else platform.machine()
-    return f"{cpu} ({', '.join(features)}), {os.cpu_count()} cores; {libraries}"
-
-
 def written(page: str, parts: dict[str, str]) -> str:
     """A page with the parts between their markers put in anew.
 
@@ -189,23 +178,37 @@ def written(page: str, parts: dict[str, str]) -> str:
     return page
 
 
+def tables(
+    costs: dict[str, dict[Point, Cost]], fits: dict[str, Fit], clock: str, rounds: int
+) -> dict[str, str]:
+    """All that is written into the page, by the name of its mark."""
+    from benchmarks import predictions
+
+    cores = (os.cpu_count() or 1) if clock == "seconds" else 1
+    best = "one run" if rounds == 1 else f"the fastest of {rounds} runs"
+    return {
+        "machine": f"{machine.described()}; {CLOCKS[clock]}, {best} of each size.",
+        "time": time_table(fits),
+        "memory": memory_table(costs),
+        **predictions.tables(fits, cores),
+    }
+
+
 def main() -> None:
     """Measure, print, and with --write put the tables into the page."""
-    from benchmarks import predictions
-    # P
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--stages", nargs="+", choices=list(LAWS), default=list(LAWS))
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of each size ({ROUNDS})")
-    parser.add_argument("--clock", choices=("seconds", "cpu"), default="seconds", help="to fit")
+    parser.add_argument("--clock", choices=list(CLOCKS), default="seconds", help="to fit")
     parser.add_argument("--json", type=Path, help="write what was measured to this file")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE}")
     given = parser.parse_args()
     if given.write and len(given.stages) < len(LAWS):
         parser.error("--write needs all stages")
-    processes.prepare(processes.SCRATCH)
+    processes.prepare()
     costs, fits = {}, {}
     for stage in given.stages:
         costs[stage] = measure(stage, LAWS[stage], given.rounds)
@@ -216,13 +219,7 @@ def main() -> None:
         plain = {s: {f"{a}.{i}": vars(c) for (a, i), c in own.items()} for s, own in costs.items()}
         given.json.write_text(json.dumps(plain, indent=1) + "\n")
     if given.write:
-        parts = {
-            "machine": machine(),
-            "time": time_table(fits),
-            "memory": memory_table(costs),
-            **predictions.tables(fits, os.cpu_count() or 1),
-        }
-        PAGE.write_text(written(PAGE.read_text(), parts))
+        PAGE.write_text(written(PAGE.read_text(), tables(costs, fits, given.clock, given.rounds)))
 
 
 if __name__ == "__main__":

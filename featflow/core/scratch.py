@@ -7,7 +7,7 @@ there (default 2²⁸, 256 MiB); results do not depend on it.
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import IO, Self
 
 import numpy as np
@@ -85,6 +85,28 @@ def _mapped(file: IO[bytes], dtype: DTypeLike, size: int) -> np.ndarray:
     if not size:
         return np.empty(0, dtype)
     return np.asarray(np.memmap(file, dtype, "r+", shape=(size,)))
+
+
+def gathered(pieces: Iterable[np.ndarray], dtype: DTypeLike) -> np.ndarray:
+    """Arrays (n,) one after another, as they come: into a file once they are many.
+
+    Raises:
+        WriteError: when the disk is full.
+    """
+    held: list[np.ndarray] = []
+    coming = iter(pieces)
+    for piece in coming:
+        held.append(np.ascontiguousarray(piece, dtype))
+        if sum(part.nbytes for part in held) >= limit():
+            break
+    else:
+        return np.concatenate([np.empty(0, dtype), *held])
+    with Writer() as writer:
+        while held:
+            writer.add(held.pop(0))
+        for piece in coming:
+            writer.add(np.ascontiguousarray(piece, dtype))
+        return writer.array(dtype)
 
 
 def joined(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from tokenizers import Tokenizer
 
-from featflow.core.artifacts import load_tensors, readable, save_tensors
+from featflow.core import scratch
+from featflow.core.artifacts import load_tensors, readable, written
 from featflow.core.config.errors import FeatflowError
+from featflow.core.layout import Array, header
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log, progress
 from featflow.core.slices import TokensSlice
@@ -47,8 +49,7 @@ def run(cfg: TokensSlice, *, documents: Path, tokenizer: Path, output: Path) -> 
             "uses these",
             *(cfg.study, cfg.corpus, f"{cfg.tokens:,}", f"{len(tokens.ids):,}"),
         )
-    arrays = {"input_ids": tokens.ids, "document_starts": tokens.document_starts}
-    save_tensors(output, arrays, provenance)
+    write(output, tokens, provenance)
     counts = f"{len(tokens.ids):,} tokens of {len(tokens.document_starts):,} documents"
     log.info("%s %s: %s", cfg.corpus, cfg.split, counts)
 
@@ -61,31 +62,44 @@ def encode(texts: Iterable[list[str]], tokenizer: Tokenizer, limit: int | None =
         tokenizer: adds no token of its own.
         limit: of tokens, those that begin documents included.
     """
-    _, start = document_token(tokenizer)
-    chunks: list[np.ndarray] = []
     sizes: list[np.ndarray] = []
-    total = 0
-    for ids, lengths in _encoded(texts, tokenizer, start):
-        chunks.append(ids)
-        sizes.append(lengths)
-        total += len(ids)
-        if limit is not None and total >= limit:
-            break
-    lengths = np.concatenate([np.zeros(1, np.int64), *sizes])
-    starts = np.cumsum(lengths)[:-1]
-    ids = np.concatenate([np.zeros(0, np.int32), *chunks])[:limit]
+    pieces = _encoded(texts, tokenizer, document_token(tokenizer)[1], sizes)
+    ids = scratch.gathered(pieces if limit is None else _first(pieces, limit), np.int32)
+    starts = np.cumsum(np.concatenate([np.zeros(1, np.int64), *sizes]))[:-1]
     return Tokens(ids, starts[starts < len(ids)])
 
 
+def _first(pieces: Iterator[np.ndarray], limit: int) -> Iterator[np.ndarray]:
+    """The first `limit` numbers; no more pieces are asked for than they need."""
+    while limit > 0 and (piece := next(pieces, None)) is not None:
+        yield piece[:limit]
+        limit -= len(piece)
+
+
 def _encoded(
-    texts: Iterable[list[str]], tokenizer: Tokenizer, start: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Of each batch: the ids of its documents end to end, and their lengths."""
+    texts: Iterable[list[str]], tokenizer: Tokenizer, start: int, sizes: list[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Of each batch the ids of its documents end to end; their lengths are added to `sizes`."""
     for batch in texts:
         documents = [e.ids for e in tokenizer.encode_batch_fast(batch, add_special_tokens=False)]
         lengths = np.array([len(ids) + 1 for ids in documents], dtype=np.int64)
         stream = chain.from_iterable(chain((start,), ids) for ids in documents)
-        yield np.fromiter(stream, dtype=np.int32, count=int(lengths.sum())), lengths
+        sizes.append(lengths)
+        yield np.fromiter(stream, dtype=np.int32, count=int(lengths.sum()))
+
+
+def write(path: Path, tokens: Tokens, provenance: Provenance) -> None:
+    """Write tokens with the bytes of `save_tensors`, which would hold them twice.
+
+    Raises:
+        WriteError: when the disk is full.
+    """
+    arrays = {"input_ids": tokens.ids, "document_starts": tokens.document_starts}
+    begin, names = header({n: Array(str(a.dtype), a.shape) for n, a in arrays.items()}, provenance)
+    with written(path) as temporary, open(temporary, "wb") as file:
+        file.write(begin)
+        for name in names:
+            file.write(arrays[name].data)
 
 
 def read(path: Path) -> Tokens:

@@ -57,6 +57,15 @@ def test_what_is_written_piece_by_piece_is_read_as_one(folder):
     assert scratch.joined([found]) is found
 
 
+@pytest.mark.parametrize("count", [0, 1, 9, 1000])
+def test_what_comes_in_pieces_is_one_array_in_memory_or_in_a_file(folder, count):
+    pieces = [np.arange(n, dtype=np.int32) for n in [3] * count]
+    found = scratch.gathered(iter(pieces), np.int32)
+    np.testing.assert_array_equal(found, np.tile(np.arange(3), count))
+    assert found.dtype == np.int32
+    assert isinstance(found.base, np.memmap) == (12 * count >= scratch.limit())
+
+
 def test_nothing_is_left_after_a_kill(folder):
     code = (
         "import os, signal, numpy as np; from featflow.core import scratch;"

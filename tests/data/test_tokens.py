@@ -7,8 +7,9 @@ import pytest
 from safetensors import safe_open
 from tokenizers import Tokenizer
 
-from featflow.core.artifacts import ArtifactError
+from featflow.core.artifacts import ArtifactError, save_tensors
 from featflow.core.config.errors import FeatflowError
+from featflow.core.provenance import Provenance
 from featflow.core.runtime import log
 from featflow.core.slices import TokensSlice
 from featflow.data import documents, tokens
@@ -86,6 +87,20 @@ def test_every_limit_cuts_the_same_stream(write, tmp_path, tokenizer_file, monke
         found = tokens.encode(documents.batches(tmp_path / "all.parquet"), tokenizer, limit)
         assert found.ids.tolist() == ids[:limit]
         assert found.document_starts.tolist() == [start for start in starts if start < limit]
+
+
+@pytest.mark.parametrize("scratch_bytes", ["1", "1000000"])
+def test_the_file_is_that_of_safetensors(tmp_path, monkeypatch, tokenizer_file, scratch_bytes):
+    monkeypatch.setenv("FEATFLOW_SCRATCH_BYTES", scratch_bytes)
+    monkeypatch.chdir(tmp_path)
+    found = tokens.encode([TEXTS, TEXTS], load(tokenizer_file))
+    provenance = Provenance("tokens", TokensSlice(study="x", corpus="c", split="train"))
+    tokens.write(tmp_path / "own.safetensors", found, provenance)
+    arrays = {"input_ids": found.ids, "document_starts": found.document_starts}
+    save_tensors(tmp_path / "theirs.safetensors", arrays, provenance)
+    own, theirs = (tmp_path / f"{name}.safetensors" for name in ("own", "theirs"))
+    assert own.read_bytes() == theirs.read_bytes()
+    assert found.ids.tolist() == by_hand([*TEXTS, *TEXTS], tokenizer_file)[0]
 
 
 def test_a_limit_ends_the_reading(tokenizer_file):

@@ -15,6 +15,7 @@ from featflow.core.config.errors import FeatflowError
 from featflow.core.config.models import Architecture, FinetuneTraining, Training
 from featflow.core.config.saes import Activations, Relu, Sparsity
 from featflow.core.slices import (
+    ActivationsSlice,
     FeaturesSlice,
     FinetuneSlice,
     RandomSlice,
@@ -29,6 +30,7 @@ from featflow.features.scope import document_of
 from featflow.models import finetune, random, train
 from featflow.models.hooked import HookedModel, batches
 from featflow.saes import sae, saelens
+from featflow.saes.activations import run as dump_activations
 
 HOOK = "blocks.0.mlp.hook_post"
 WINDOWS = Windows(window=8, context="full", context_length=32)
@@ -91,12 +93,18 @@ def family(tmp_path_factory, tokenizer_file) -> Family:
                 kind="relu", hook=HOOK, expansion=2, tokens=150_000, batch=16, learning_rate=3e-3,
                 sparsity=Sparsity(l0=8), decay=0.2,
             )  # fmt: skip
-            data = Activations(tokens=4000, shard_tokens=4000, keep=False)
+            shard = ActivationsSlice(
+                study="s", model=name, hook=HOOK, corpora=list(CORPORA), windows=WINDOWS, seed=5,
+                shard=0, shard_tokens=4000, tokens=4000,
+            )  # fmt: skip
+            data = root / "activations" / f"{name}.safetensors"
+            dump_activations(shard, model=models[name], tokens=train_on, output=data)
             slice_ = SaeSlice(
                 study="s", model=name, name="main", seed=4, activations_seed=5, settings=asked,
-                activations=data, windows=WINDOWS, corpora=list(CORPORA),
+                activations=Activations(tokens=4000, shard_tokens=4000),
+                windows=WINDOWS, corpora=list(CORPORA),
             )  # fmt: skip
-            sae.run(slice_, model=models[name], tokens=train_on, output=folder)
+            sae.run(slice_, model=models[name], shards=[data], output=folder)
     return Family(models, saes, tokens)
 
 
