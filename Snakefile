@@ -21,7 +21,7 @@ include: "rules/common.smk"
 rule all:
     default_target: True
     input:
-        leaves(PLAN.workflow.study),
+        everything(),
 
 
 include: "rules/fetch.smk"

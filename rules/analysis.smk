@@ -4,8 +4,8 @@
 
 rule flow:
     input:
-        matches=lambda w: of_pairs(w, paths.MATCHES),
-        matrices=lambda w: of_pairs(w, paths.MATRIX),
+        matches=lambda w: inputs.of_pairs(w, paths.MATCHES),
+        matrices=lambda w: inputs.of_pairs(w, paths.MATRIX),
     output:
         features=paths.FLOW_FEATURES,
         counts=paths.FLOW_COUNTS,
@@ -31,11 +31,11 @@ rule flow:
 # out: the feature in every model, with the passages that figures show
 rule case:
     input:
-        dumps=lambda w: case_dumps(w),
-        tokens=lambda w: tokens_of(w, of(w).case(w.case).corpora, "validation"),
+        dumps=lambda w: inputs.case_dumps(w),
+        tokens=lambda w: inputs.tokens(w, of(w).case(w.case).corpora, "validation"),
         tokenizer=paths.TOKENIZER,
-        flow=lambda w: case_flow(w),
-        shares=lambda w: case_shares(w),
+        flow=lambda w: inputs.case_flow(w),
+        shares=lambda w: inputs.case_shares(w),
     output:
         report(
             paths.CASE,

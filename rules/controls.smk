@@ -4,11 +4,11 @@
 
 rule shares:
     input:
-        a=lambda w: seed_dumps(w, "a"),
-        b=lambda w: seed_dumps(w, "b"),
-        saes_a=lambda w: seed_saes(w, "a"),
-        saes_b=lambda w: seed_saes(w, "b"),
-        tokens=lambda w: tokens_of(
+        a=lambda w: inputs.seed_dumps(w, "a"),
+        b=lambda w: inputs.seed_dumps(w, "b"),
+        saes_a=lambda w: inputs.seed_saes(w, "a"),
+        saes_b=lambda w: inputs.seed_saes(w, "b"),
+        tokens=lambda w: inputs.tokens(
             w, of(w).shares(w.sae, w.parent, w.child).corpora, "validation"
         ),
     output:
@@ -38,11 +38,11 @@ rule shares:
 
 rule transfer:
     input:
-        parent=lambda w: models_of(w, [w.parent]),
-        child=lambda w: models_of(w, [w.child]),
-        parent_sae=lambda w: sae_of(w, f"{w.parent}.{w.sae}"),
-        child_sae=lambda w: sae_of(w, f"{w.child}.{w.sae}"),
-        tokens=lambda w: tokens_of(
+        parent=lambda w: inputs.models(w, [w.parent]),
+        child=lambda w: inputs.models(w, [w.child]),
+        parent_sae=lambda w: inputs.sae(w, f"{w.parent}.{w.sae}"),
+        child_sae=lambda w: inputs.sae(w, f"{w.child}.{w.sae}"),
+        tokens=lambda w: inputs.tokens(
             w, of(w).transfer(w.sae, w.parent, w.child).corpora, "validation"
         ),
     output:
@@ -75,9 +75,9 @@ rule transfer:
 
 rule controls:
     input:
-        shares=lambda w: of_compared(w, paths.SHARES),
-        bootstraps=lambda w: of_compared(w, paths.BOOTSTRAP),
-        frozen=lambda w: of_transfers(w, paths.FROZEN),
+        shares=lambda w: inputs.of_compared(w, paths.SHARES),
+        bootstraps=lambda w: inputs.of_compared(w, paths.BOOTSTRAP),
+        frozen=lambda w: inputs.of_transfers(w, paths.FROZEN),
     output:
         paths.FLOW_CONTROLS,
     log:
@@ -99,7 +99,7 @@ rule controls:
 
 rule domains:
     input:
-        lambda w: of_compared(w, paths.SHARES),
+        lambda w: inputs.of_compared(w, paths.SHARES),
     output:
         paths.FLOW_DOMAINS,
     log:

@@ -37,7 +37,7 @@ ruleorder: corpus_hub > corpus
 
 rule tokenizer:
     input:
-        tokenizer_sources,
+        inputs.tokenizer_sources,
     output:
         paths.TOKENIZER,
     log:
@@ -52,7 +52,7 @@ rule tokenizer:
     params:
         cfg=lambda w: of(w).tokenizer().dumps(),
         code=code("tokenizer"),
-        corpora=lambda w, input: documents_among(input),
+        corpora=lambda w, input: documents(input),
     shell:
         "RAYON_NUM_THREADS={threads} python -m featflow tokenizer --log {log:q} --cfg {params.cfg:q}"
         " --corpora {params.corpora} --output {output}"

@@ -46,11 +46,13 @@ for study, slices in PLAN.studies.items():
 
 rule correlation:
     input:
-        a=lambda w: dumps_of(w, w.a),
-        b=lambda w: dumps_of(w, w.b),
-        sae_a=lambda w: sae_of(w, w.a),
-        sae_b=lambda w: sae_of(w, w.b),
-        tokens=lambda w: tokens_of(w, of(w).correlation(w.a, w.b).corpora, "validation"),
+        a=lambda w: inputs.pair_dumps(w, w.a),
+        b=lambda w: inputs.pair_dumps(w, w.b),
+        sae_a=lambda w: inputs.sae(w, w.a),
+        sae_b=lambda w: inputs.sae(w, w.b),
+        tokens=lambda w: inputs.tokens(
+            w, of(w).correlation(w.a, w.b).corpora, "validation"
+        ),
     output:
         matrix=paths.MATRIX,
         matches=paths.MATCHES,

@@ -7,7 +7,7 @@
 
 rule fetch:
     input:
-        from_the_hub(PLAN.workflow.study),
+        from_the_hub(*default_study()),
     localrule: True
     message:
-        words_on_fetching(PLAN.workflow.study)
+        words_on_fetching(*default_study())

@@ -13,11 +13,11 @@ rule interpret:
             paths.FEATURES.at(study=w.study, model=w.model, sae=w.sae, corpus=c)
             for c in of(w).interpret(w.model, w.sae).corpora
         ],
-        tokens=lambda w: tokens_of(
+        tokens=lambda w: inputs.tokens(
             w, of(w).interpret(w.model, w.sae).corpora, "validation"
         ),
         tokenizer=paths.TOKENIZER,
-        flow=lambda w: flow_features(w),
+        flow=lambda w: inputs.flow_features(w),
     output:
         paths.INTERPRET,
     log:
@@ -45,8 +45,8 @@ rule categories:
             paths.INTERPRET.at(study=w.study, model=m, sae=w.sae)
             for m in of(w).categories(w.sae).interpreted
         ],
-        flow=lambda w: flow_features(w),
-        chains=lambda w: flow_chains(w),
+        flow=lambda w: inputs.flow_features(w),
+        chains=lambda w: inputs.flow_chains(w),
     output:
         paths.CATEGORIES,
     log:

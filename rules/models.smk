@@ -4,7 +4,7 @@
 
 rule train:
     input:
-        tokens=lambda w: tokens_of(w, of(w).train(w.model).corpora, "train"),
+        tokens=lambda w: inputs.tokens(w, of(w).train(w.model).corpora, "train"),
         tokenizer=paths.TOKENIZER,
     output:
         config=paths.MODEL,
@@ -35,7 +35,7 @@ rule train:
 # The model's files come from the hub: on a login node, not on compute nodes without a network.
 rule pretrained:
     input:
-        sources=lambda w: model_files(w),
+        sources=lambda w: inputs.model_files(w),
         tokenizer=paths.TOKENIZER,
     output:
         config=paths.MODEL,
@@ -62,7 +62,7 @@ rule pretrained:
 
 rule random:
     input:
-        like=lambda w: folder_of_pretrained(w),
+        like=lambda w: inputs.like(w),
         tokenizer=paths.TOKENIZER,
     output:
         config=paths.MODEL,
@@ -89,8 +89,8 @@ rule random:
 
 rule finetune:
     input:
-        parent=lambda w: models_of(w, of(w).lineage.parents(w.model)),
-        tokens=lambda w: tokens_of(w, of(w).finetune(w.model).corpora, "train"),
+        parent=lambda w: inputs.models(w, of(w).lineage.parents(w.model)),
+        tokens=lambda w: inputs.tokens(w, of(w).finetune(w.model).corpora, "train"),
     output:
         config=paths.MODEL,
         weights=paths.WEIGHTS,
@@ -120,8 +120,8 @@ rule finetune:
 
 rule sweep:
     input:
-        parents=lambda w: models_of(w, of(w).lineage.parents(w.model)),
-        tokens=lambda w: tokens_of(w, sweep_corpora(w), "selection"),
+        parents=lambda w: inputs.models(w, of(w).lineage.parents(w.model)),
+        tokens=lambda w: inputs.tokens(w, inputs.sweep_corpora(w), "selection"),
     output:
         paths.SWEEP,
     log:
@@ -146,9 +146,9 @@ rule sweep:
 
 rule merge:
     input:
-        parents=lambda w: models_of(w, of(w).lineage.parents(w.model)),
-        choice=lambda w: list(choice_of_t(w).values()),
-        base=lambda w: base_of_merge(w),
+        parents=lambda w: inputs.models(w, of(w).lineage.parents(w.model)),
+        choice=lambda w: list(inputs.choice_of_t(w).values()),
+        base=lambda w: inputs.merge_base(w),
     output:
         config=paths.MODEL,
         weights=paths.WEIGHTS,
@@ -168,7 +168,9 @@ rule merge:
         code=code("merge"),
         folder=lambda w, output: folder(output.config),
         parents=lambda w, input: folders(input.parents),
-        choice=lambda w: [word for pair in choice_of_t(w).items() for word in pair],
+        choice=lambda w: [
+            word for pair in inputs.choice_of_t(w).items() for word in pair
+        ],
         base=lambda w, input: [f"--base {folder(handle)}" for handle in input.base],
     shell:
         "python -m featflow merge --log {log:q} --cfg {params.cfg:q}"
@@ -178,7 +180,7 @@ rule merge:
 rule evaluate:
     input:
         model=paths.MODEL,
-        tokens=lambda w: tokens_of(w, of(w).evaluate(w.model).corpora, "validation"),
+        tokens=lambda w: inputs.tokens(w, of(w).evaluate(w.model).corpora, "validation"),
     output:
         report(
             paths.EVALUATE,

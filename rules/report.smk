@@ -32,15 +32,15 @@ rule dashboards:
         model=paths.MODEL,
         weights=paths.WEIGHTS,
         sae=paths.SAE,
-        dumps=lambda w: dashboard_dumps(w),
-        tokens=lambda w: tokens_of(
+        dumps=lambda w: inputs.dashboard_dumps(w),
+        tokens=lambda w: inputs.tokens(
             w, of(w).dashboards(w.model, w.sae).corpora, "validation"
         ),
         tokenizer=paths.TOKENIZER,
         summary=paths.SUMMARY,
-        flow=lambda w: flow_features(w),
-        chains=lambda w: flow_chains(w),
-        scores=lambda w: dashboard_scores(w),
+        flow=lambda w: inputs.flow_features(w),
+        chains=lambda w: inputs.flow_chains(w),
+        scores=lambda w: inputs.dashboard_scores(w),
     output:
         paths.DASHBOARDS,
     log:

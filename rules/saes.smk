@@ -5,7 +5,7 @@
 rule activations:
     input:
         model=paths.MODEL,
-        tokens=lambda w: tokens_of(
+        tokens=lambda w: inputs.tokens(
             w, of(w).lineage.activation_corpora(w.model), "train"
         ),
     output:
@@ -33,7 +33,7 @@ rule activations:
 rule sae:
     input:
         model=paths.MODEL,
-        data=lambda w: [path for files in sae_data(w).values() for path in files],
+        data=lambda w: [path for files in inputs.sae_data(w).values() for path in files],
     output:
         cfg=paths.SAE,
         weights=paths.SAE_WEIGHTS,
@@ -55,7 +55,9 @@ rule sae:
         folder=lambda w, output: folder(output.cfg),
         model=lambda w, input: folder(input.model),
         data=lambda w: [
-            word for flag, files in sae_data(w).items() for word in (flag, *files)
+            word
+            for flag, files in inputs.sae_data(w).items()
+            for word in (flag, *files)
         ],
     shell:
         "OMP_NUM_THREADS={threads} python -m featflow sae --log {log:q} --cfg {params.cfg:q}"
@@ -66,7 +68,7 @@ rule metrics:
     input:
         model=paths.MODEL,
         sae=paths.SAE,
-        tokens=lambda w: tokens_of(
+        tokens=lambda w: inputs.tokens(
             w, of(w).metrics(w.model, w.sae).corpora, "validation"
         ),
     output:
