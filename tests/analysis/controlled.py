@@ -18,12 +18,17 @@ from .conftest import Counts, Known, write_shares
 
 NAME = "controlled"
 
-SETTINGS = {
+TEXTS = {
     "corpora": {
         "prose": {"kind": "generated", "language": "english", "documents": 10},
         "code": {"kind": "generated", "language": "lua", "documents": 10},
     },
     "tokenizer": {"kind": "bpe", "corpora": ["prose", "code"]},
+}
+"""What two planted studies begin with; nothing is read of it."""
+
+SETTINGS = {
+    **TEXTS,
     "models": {
         "base": {"kind": "base", "corpora": ["prose"]},
         "lua": {"kind": "finetune", "parent": "base", "corpora": ["code"]},

@@ -21,16 +21,14 @@ from featflow.core.provenance import Provenance
 from featflow.core.slicer import Slices
 from featflow.features import correlation, dump, shares
 
+from .controlled import TEXTS
+
 NAME = "planted"
 TOKENS, PER_DOCUMENT = 4000, 20
 CORPORA = ("code", "prose")
 
 SETTINGS = {
-    "corpora": {
-        "prose": {"kind": "generated", "language": "english", "documents": 10},
-        "code": {"kind": "generated", "language": "lua", "documents": 10},
-    },
-    "tokenizer": {"kind": "bpe", "corpora": ["prose", "code"]},
+    **TEXTS,
     "models": {
         "base": {"kind": "base", "corpora": ["prose"]},
         "lua": {"kind": "finetune", "parent": "base", "corpora": ["code"]},

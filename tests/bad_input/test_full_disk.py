@@ -1,6 +1,5 @@
 """A full disk: every writer says so, leaves nothing behind, and succeeds once there is room."""
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from featflow.core.provenance import Provenance
 from featflow.core.slices import TokensSlice
 from featflow.core.writing import WriteError, writable
 from tests.bad_input.conftest import AT, HOOK, A, B, call, files_of, slices, state
+from tests.disks import grow, small_disk
 
 SLICE = TokensSlice(study="tiny", corpus="lua", split="train")
 NOISE = np.random.default_rng(0).random(250_000)
@@ -22,21 +22,8 @@ NOISE = np.random.default_rng(0).random(250_000)
 @pytest.fixture
 def disk(tmp_path):
     """A disk of 1 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command")
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def grow(disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        yield disk
 
 
 def tensors(folder: Path) -> None:
@@ -127,7 +114,7 @@ def test_a_writer_says_so_leaves_nothing_and_succeeds_with_room(disk, write: Cal
     assert f"no space is left in {disk}" in said and "bytes are free" in said
     assert "free some, or move results/" in said and "run the same command again" in said
     assert ".tmp" not in said and not list(disk.iterdir())
-    grow(disk)
+    grow(disk, "64m")
     write(disk)
     assert len(list(disk.iterdir())) == 1
 
@@ -151,7 +138,7 @@ def test_the_corpus_stage_writes_all_splits_or_none(disk, tmp_path, capsys):
     assert end.value.code == 1 and not list(disk.iterdir())
     said = capsys.readouterr().err
     assert f"no space is left in {disk}" in said and "fault of featflow" not in said
-    grow(disk)
+    grow(disk, "64m")
     call("corpus", cfg, **files)
     assert set(state(disk)) == {file.name for file in files.values()}
 
@@ -163,7 +150,7 @@ def test_a_figure(disk, capsys):
     assert end.value.code == 1 and not list(disk.iterdir())
     said = capsys.readouterr().err
     assert f"{disk}/lineage.html: no space is left" in said and "fault of featflow" not in said
-    grow(disk)
+    grow(disk, "64m")
     call("figure", cfg, inputs=[], output=disk / "lineage.html")
 
 
@@ -179,7 +166,7 @@ def test_a_checkpoint_leaves_the_one_before(disk, monkeypatch):
             checkpoints.save(2, {"x": torch.zeros(500_000)}, {})
         assert checkpoints.latest().step == 1
         assert not list(disk.rglob("*.tmp"))
-        grow(disk)
+        grow(disk, "64m")
         checkpoints.save(2, {"x": torch.zeros(500_000)}, {})
         assert checkpoints.latest().step == 2
 
@@ -260,6 +247,6 @@ def test_a_stage(disk, miniature, verb, capsys):
     assert end.value.code == 1 and "no space is left" in said, said
     assert "fault of featflow" not in said and list(disk.iterdir()) == [filler]
     filler.unlink()
-    grow(disk)
+    grow(disk, "64m")
     call(verb, cfg, **files)
     assert list(disk.iterdir())

@@ -6,13 +6,13 @@ repository has one branch, `main`, and one commit. It keeps a list of the reques
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests import servers
 
 KINDS = ("datasets", "models")
 INVALID = "hf_invalid"
@@ -61,18 +61,16 @@ def etag(path: Path) -> str:
     return hashlib.sha1(path.read_bytes()).hexdigest()
 
 
-class HubServer(ThreadingHTTPServer):
+class HubServer(servers.Server):
     """The server; `endpoint` goes into HF_ENDPOINT."""
-
-    daemon_threads = True
 
     def __init__(self, root: Path, gated: Mapping[str, str] | None = None):
         """Args: root: the folder served; gated: the token that each gated repository asks for."""
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.root = root
         self.gated = dict(gated or {})
         self.requests: list[Request] = []
-        self.endpoint = f"http://127.0.0.1:{self.server_address[1]}"
+        self.endpoint = self.address
 
     def repository(self, kind: str, name: str) -> Repository:
         """Raises Refusal as the hub does, which never tells a missing one from a private one."""
@@ -89,24 +87,16 @@ class HubServer(ThreadingHTTPServer):
             raise Refusal(status, "GatedRepo", f"Access to {repository.name} is restricted.")
 
 
-@contextmanager
-def serving(root: Path, gated: Mapping[str, str] | None = None) -> Iterator[HubServer]:
+def serving(
+    root: Path, gated: Mapping[str, str] | None = None
+) -> AbstractContextManager[HubServer]:
     """A running server, shut down when the block ends."""
-    server = HubServer(root, gated)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return servers.running(HubServer(root, gated))
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(servers.Handler):
     """One request: find the repository, then answer what is asked of it."""
 
-    protocol_version = "HTTP/1.1"
     server: HubServer
 
     def do_GET(self) -> None:
@@ -117,9 +107,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self._answer()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the requests are kept."""
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -10,12 +10,13 @@ import re
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any
+
+from tests import servers
 
 EXPLANATION = "words that come after a comma"
 
@@ -106,15 +107,12 @@ def answer(call: Call) -> Reply:
     return completion(EXPLANATION)
 
 
-class ChatServer(ThreadingHTTPServer):
+class ChatServer(servers.Server):
     """The server; `url` goes into base_url. `fault` may answer a call in place of `answer`."""
 
-    daemon_threads = True
-    request_queue_size = 128
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/v1"
+        super().__init__(Handler)
+        self.url = f"{self.address}/v1"
         self.fault: Callable[[Call], Reply | None] = lambda call: None
         self.calls: list[Call] = []
         self.most_at_once = 0
@@ -143,10 +141,9 @@ class ChatServer(ThreadingHTTPServer):
         """Clients that hang up are part of the tests."""
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(servers.Handler):
     """One connection."""
 
-    protocol_version = "HTTP/1.1"
     server: ChatServer
 
     def do_POST(self) -> None:
@@ -178,19 +175,7 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
 
-    def log_message(self, *args: Any) -> None:
-        """Be quiet."""
 
-
-@contextmanager
-def serving() -> Iterator[ChatServer]:
+def serving() -> AbstractContextManager[ChatServer]:
     """A running server, shut down when the block ends."""
-    server = ChatServer()
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return servers.running(ChatServer())

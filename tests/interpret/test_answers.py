@@ -13,6 +13,7 @@ from featflow.core.writing import WriteError
 from featflow.interpret.answers import Answers
 from featflow.interpret.client import Client
 from featflow.interpret.questions import Answer, Failure, Question, Tokens
+from tests.disks import grow, small_disk
 from tests.interpret.server import Reply, completion, serving
 
 TEXT = "naïve ⟦mark⟧ \u202e \U0001f600 \ud800 \x00 " * 3
@@ -101,35 +102,23 @@ def test_foreign_lines_are_passed_over_and_kept(tmp_path, caplog):
 
 
 def test_a_full_disk_ends_the_run_and_leaves_whole_lines(tmp_path, monkeypatch):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command")
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted: {done.stderr.strip()}")
-    try:
-        with serving() as server:
-            monkeypatch.setenv("OPENAI_API_KEY", "key-of-a-test")
-            server.fault = lambda call: Reply(200, completion("x" * 5000).body)
-            settings = Openai(kind="openai", base_url=server.url, explainer="m", concurrency=2)
-            client = Client(settings, disk / "answers.jsonl")
-            with pytest.raises(WriteError, match="no space is left"):
-                client.ask([question(i) for i in range(40)], "test")
-            assert len(server.calls) < 16
-            text = (disk / "answers.jsonl").read_text()
-            lines = [json.loads(line) for line in text.splitlines()]
-            kept = sum("answer" in line for line in lines)
-            assert kept >= 8
-            subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
-            server.calls.clear()
-            replies = client.ask([question(i) for i in range(40)], "test")
-            assert all(isinstance(reply, Answer) for reply in replies)
-            assert len(server.calls) == 40 - kept
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    with small_disk(tmp_path / "disk", "64k") as disk, serving() as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "key-of-a-test")
+        server.fault = lambda call: Reply(200, completion("x" * 5000).body)
+        settings = Openai(kind="openai", base_url=server.url, explainer="m", concurrency=2)
+        client = Client(settings, disk / "answers.jsonl")
+        with pytest.raises(WriteError, match="no space is left"):
+            client.ask([question(i) for i in range(40)], "test")
+        assert len(server.calls) < 16
+        text = (disk / "answers.jsonl").read_text()
+        lines = [json.loads(line) for line in text.splitlines()]
+        kept = sum("answer" in line for line in lines)
+        assert kept >= 8
+        grow(disk, "4m")
+        server.calls.clear()
+        replies = client.ask([question(i) for i in range(40)], "test")
+        assert all(isinstance(reply, Answer) for reply in replies)
+        assert len(server.calls) == 40 - kept
 
 
 def test_another_process_waits(tmp_path):

@@ -1,20 +1,17 @@
 """A small explorer with known features, and a browser that walks through it."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
-from featflow.figures.chromium import chromium
 from featflow.report.explorer import write_page
 from featflow.report.scripts import PER_SHARD, write_dictionary
 
 from . import big_explorer as big
-from .test_browser import Tab
+from .browser import Tab, in_tabs
 
 FEATURES = 150
 HOSTILE = [
@@ -213,24 +210,13 @@ def looks(site: Site, work: Work, address: str = "#/", views=(("light", 1360),))
 
     Args: views: the reader's colour scheme, the width of the window, perhaps an address.
     """
-    import choreographer
 
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium")
+    async def visit(tab: Any, view: Any) -> Any:
+        reader = Reader(tab, site)
+        await reader.open(site.url(*view[2:] or [address]), *view[:2])
+        return await work(reader)
 
-    async def session():
-        async with choreographer.Browser(
-            path=program, headless=True, enable_sandbox=False
-        ) as browser:
-            found = []
-            for view in views:
-                reader = Reader(await browser.create_tab("about:blank"), site)
-                await reader.open(site.url(*view[2:] or [address]), *view[:2])
-                found.append(await work(reader))
-            return found
-
-    return asyncio.run(asyncio.wait_for(session(), 100))
+    return in_tabs(visit, views)
 
 
 __all__ = ["EVIL", "FEATURES", "HOSTILE", "PER_SHARD", "Reader", "Site", "looks", "reads"]

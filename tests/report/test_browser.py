@@ -1,13 +1,13 @@
 """The page in a real Chromium: it draws, sorts and filters, says nothing, and loads nothing."""
 
-import asyncio
 import base64
 import json
 
 import pytest
 
-from featflow.figures.chromium import chromium
 from featflow.figures.style import INK
+
+from .browser import Tab, in_tabs
 
 pytestmark = pytest.mark.browser
 
@@ -30,49 +30,8 @@ FILTER = """(words, stage) => {
   find.dispatchEvent(new Event('input')); by.dispatchEvent(new Event('change')); }"""
 
 
-class Tab:
-    """A tab of a browser, and all that it said and asked for."""
-
-    def __init__(self, tab):
-        self.tab, self.said, self.asked = tab, [], []
-
-    async def command(self, name: str, **parameters):
-        reply = await self.tab.send_command(name, parameters)
-        assert "error" not in reply, reply
-        return reply["result"]
-
-    async def open(self, url: str, scheme: str, width: int) -> None:
-        async def speaks(message):
-            self.said.append(message["params"])
-
-        async def asks(message):
-            self.asked.append(message["params"]["request"]["url"])
-
-        for event in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"):
-            self.tab.subscribe(event, speaks)
-        self.tab.subscribe("Network.requestWillBeSent", asks)
-        for domain in ("Runtime", "Log", "Network", "Page"):
-            await self.command(f"{domain}.enable")
-        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
-        await self.command("Emulation.setDeviceMetricsOverride", **size)
-        media = [{"name": "prefers-color-scheme", "value": scheme}]
-        await self.command("Emulation.setEmulatedMedia", features=media)
-        await self.command("Page.navigate", url=url)
-        await self.until("document.readyState === 'complete'")
-
-    async def run(self, code: str):
-        reply = await self.command(
-            "Runtime.evaluate", expression=code, returnByValue=True, awaitPromise=True
-        )
-        assert "exceptionDetails" not in reply, reply
-        return reply["result"].get("value")
-
-    async def until(self, code: str) -> None:
-        for _ in range(200):
-            if await self.run(code):
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"never true: {code}")
+class Page(Tab):
+    """The report in a tab."""
 
     async def column(self, table: str, at: int) -> list[str]:
         return json.loads(await self.run(f"({COLUMN})('{table}', {at})"))
@@ -86,30 +45,20 @@ class Tab:
 
 
 def in_a_browser(report, work, views=(("light", 1360),)):
-    """Run `work(tab)` on the page in each view, and check that it said and asked for nothing.
+    """Run `work(page)` on the report in each view, and check that it said and asked for nothing.
 
     Args: views: the reader's colour scheme, and the width of the window.
     """
-    import choreographer
 
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium")
+    async def visit(tab, view):
+        page = Page(tab)
+        await page.open(report.as_uri(), *view)
+        found = await work(page)
+        assert page.said == []
+        assert page.asked == [report.as_uri()]
+        return found
 
-    async def session():
-        async with choreographer.Browser(
-            path=program, headless=True, enable_sandbox=False
-        ) as browser:
-            found = []
-            for view in views:
-                tab = Tab(await browser.create_tab("about:blank"))
-                await tab.open(report.as_uri(), *view)
-                found.append(await work(tab))
-                assert tab.said == []
-                assert tab.asked == [report.as_uri()]
-            return found
-
-    return asyncio.run(asyncio.wait_for(session(), 100))
+    return in_tabs(visit, views)
 
 
 def test_it_draws_in_the_readers_colours_without_a_word(report):

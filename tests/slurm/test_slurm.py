@@ -1,4 +1,4 @@
-"""On a real SLURM: the tiny study, and what is left when something dies.
+"""On a real SLURM: a small study, and what is left when something dies.
 
 One module, since there can be one cluster. All runs go on at the same time, in one fixture.
 """
@@ -64,14 +64,14 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory):
-    """A checkout with the tiny study, and the jobs that a dry run promises."""
-    folder = copy_checkout(tmp_path_factory.mktemp("tiny"), ROOT / "tests/workflow/tiny.yaml")
+    """A checkout with the small study, and the jobs that a dry run promises."""
+    folder = copy_checkout(tmp_path_factory.mktemp("small"), ROOT / "tests/slurm/small.yaml")
     return folder, dry_run(folder, "--profile", "slurm")
 
 
 @pytest.fixture(scope="module")
 def runs(cluster, prepared, begun):
-    """All runs, to their end: the two-job target, each struck by something else, and `tiny`."""
+    """All runs, to their end: the two-job target, each struck by something else, and `small`."""
     folder, _ = prepared
     arguments = (TARGET, "--set-threads", *THREADS)
     runs = {"node": Run(copy(folder, folder.parent / "node"), *arguments)}
@@ -88,7 +88,7 @@ def runs(cluster, prepared, begun):
         config = runs["edited"].folder / "workflow_config.yaml"
         config.write_text(config.read_text().replace("epochs: 4", "epochs: 1"))
         command("scontrol", "update", "partitionname=gpu", "state=up")
-        runs["tiny"] = Run(begun[0])
+        runs["small"] = Run(begun[0])
 
         strikes = {
             "killed": lambda trainer: trainer.kill(),
@@ -126,7 +126,7 @@ def strike_all(runs: dict[str, Run], strikes: dict[str, Callable]) -> dict[str, 
     return struck
 
 
-# ---- the tiny study
+# ---- the small study
 
 
 def of_job(job: dict[str, str]) -> Job:
@@ -136,23 +136,24 @@ def of_job(job: dict[str, str]) -> Job:
 
 
 @pytest.fixture
-def tiny(cluster, runs) -> list[dict[str, str]]:
-    """The SLURM jobs of the tiny study."""
-    assert runs["tiny"].process.returncode == 0, runs["tiny"].output
-    return [job for job in cluster.jobs() if job["WorkDir"] == str(runs["tiny"].folder)]
+def small(cluster, runs) -> list[dict[str, str]]:
+    """The SLURM jobs of the small study."""
+    assert runs["small"].process.returncode == 0, runs["small"].output
+    return [job for job in cluster.jobs() if job["WorkDir"] == str(runs["small"].folder)]
 
 
-def test_every_job_of_the_tiny_study_was_a_slurm_job(tiny, begun):
+def test_every_job_of_the_small_study_was_a_slurm_job(small, begun, planned):
     _, promised = begun
+    assert {job.rule for job in promised} == set(planned), "every rule has a job"
     values = {Job(j.rule, "_".join(re.findall(r"=([^,]+)", j.wildcards))) for j in promised}
-    assert {of_job(job) for job in tiny} == values
-    assert len(tiny) == len(promised)
-    assert {job["JobState"] for job in tiny} == {"COMPLETED"}
-    assert {job["Restarts"] for job in tiny} == {"0"}
+    assert {of_job(job) for job in small} == values
+    assert len(small) == len(promised)
+    assert {job["JobState"] for job in small} == {"COMPLETED"}
+    assert {job["Restarts"] for job in small} == {"0"}
 
 
-def test_every_job_had_the_resources_of_the_profile(tiny, planned):
-    for job in tiny:
+def test_every_job_had_the_resources_of_the_profile(small, planned):
+    for job in small:
         asked = planned.get(of_job(job).rule)
         minutes = asked["runtime"]
         assert job["TimeLimit"] == f"{minutes // 60:02}:{minutes % 60:02}:00", job
@@ -163,7 +164,7 @@ def test_every_job_had_the_resources_of_the_profile(tiny, planned):
         assert job["JobName"].startswith("featflow_")
 
 
-def test_the_tiny_study_is_whole_and_nothing_else_is_left(tiny, begun):
+def test_the_small_study_is_whole_and_nothing_else_is_left(small, begun):
     folder, _ = begun
     assert dry_run(folder, "--profile", "slurm") == set()
     assert left_over(folder) == []

@@ -1,5 +1,6 @@
 """A copy of the checkout in which the tiny study is built once, and dry runs are read."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -67,9 +68,24 @@ def counts(jobs: set[Job]) -> Counter[str]:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory) -> Path:
-    """A checkout in which the tiny study has been built to its last leaf."""
-    folder = copy_checkout(tmp_path_factory.mktemp("tiny"), ROOT / "tests/workflow/tiny.yaml")
-    result = snakemake(folder, "--profile", "local")
-    assert result.returncode == 0, result.stdout + result.stderr
+def built(tmp_path_factory) -> Path:
+    """A checkout in which the tiny study has been built to its last leaf: one for all workers."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder, done = root / "built", root / "built.done"
+    with open(root / "built.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            copy_checkout(folder, ROOT / "tests/workflow/tiny.yaml")
+            result = snakemake(folder, "--profile", "local")
+            assert result.returncode == 0, result.stdout + result.stderr
+            done.touch()
     return folder
+
+
+@pytest.fixture(scope="module")
+def tiny(built, tmp_path_factory) -> Path:
+    """A copy of it that a module's tests may edit."""
+    return shutil.copytree(built, tmp_path_factory.mktemp("tiny") / "copy", symlinks=True)

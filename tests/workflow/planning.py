@@ -3,6 +3,7 @@
 Most of a dry run's seconds are imports, which a fork saves.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -101,6 +102,8 @@ def serve(folder: str | None = None) -> None:
             importlib.import_module(f"featflow.{module}")
         for stage in sys.modules["featflow.core.plan"].STAGES:
             sys.modules["featflow.core.plan"].code(stage)  # reads the code, once
+    gc.freeze()
+    gc.disable()  # what a dry run throws away is gone with its process
     for line in sys.stdin:
         request = json.loads(line)
         if not (child := os.fork()):
