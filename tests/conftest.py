@@ -11,7 +11,7 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 SLOW = (
-    *("slurm/", "workflow/test_rebuilds", "workflow/test_tiny", "workflow/test_integrity"),
+    *("slurm/", "workflow/test_tiny", "workflow/test_rebuilds", "workflow/test_integrity"),
     *("memory/", "workflow/", "commands/", "features/test_transfer", "models/", "saes/"),
 )
 """Whole files are dealt to the workers in this order, then the rest: no core is idle at the end."""
