@@ -61,7 +61,7 @@ def train(
         run.restore(found)
     elif bad := run.not_finite():
         raise TrainingError(f"{bad} is not finite before the first step: train the parent again")
-    with attention(run.where, blocks.context):
+    with attention(run.where, blocks.context, run.dtype):
         for step in progress(range(run.step, len(batches)), "steps", done=run.step):
             own = (rank() << 40) + seed * 1_000_003 + step
             torch.manual_seed(own)  # for the dropout of models that have it
@@ -229,11 +229,11 @@ def schedule(step: int, steps: int, warmup: int) -> float:
 
 
 @contextmanager
-def attention(where: torch.device, context: int) -> Iterator[None]:
-    """On the CPU plain products in blocks of up to FLASH_FROM tokens: its flash kernel has a slow
-    backward pass. They are made in the dtype of the other products. A GPU decides by itself.
+def attention(where: torch.device, context: int, dtype: torch.dtype) -> Iterator[None]:
+    """On the CPU, in bfloat16, plain products in blocks of up to FLASH_FROM tokens: its flash
+    kernel has a slow backward pass there. A GPU decides by itself.
     """
-    if where.type != "cpu" or context >= FLASH_FROM:
+    if where.type != "cpu" or dtype == torch.float32 or context >= FLASH_FROM:
         yield
         return
     before = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()

@@ -200,7 +200,7 @@ def test_the_loss_and_its_gradients_are_those_of_transformers(base, corpora):
     ids = torch.from_numpy(load_tensors(corpora["two"])["input_ids"][:640].reshape(20, 32)).long()
     expected = model(input_ids=ids, labels=ids).loss
     wanted = torch.autograd.grad(expected, list(model.parameters()))
-    with training.attention(torch.device("cpu"), 32):
+    with training.attention(torch.device("cpu"), 32, torch.float32):
         loss = training.next_token_loss(model, ids, torch.float32)
         found = torch.autograd.grad(loss, list(model.parameters()))
     torch.testing.assert_close(loss, expected)
@@ -242,7 +242,7 @@ def test_whole_steps_are_those_of_float64(base, corpora, clip):
     wanted, weights = reference_steps(load_model(base), ids.long(), settings, steps=3)
     model = load_model(base)
     run = training._Run(model, settings, steps=3, context=32)
-    with training.attention(torch.device("cpu"), 32):
+    with training.attention(torch.device("cpu"), 32, torch.float32):
         for batch in ids:
             run.advance(batch.numpy())
     assert [float(loss) for loss in run.losses] == pytest.approx(wanted, rel=1e-5)
@@ -259,7 +259,7 @@ def test_attention_of_a_cpu_is_that_of_float64(context):
     hidden = torch.ones(context, context, dtype=torch.bool).triu(1)
     expected = scores.masked_fill(hidden, -torch.inf).softmax(-1) @ v.double()
     for dtype, close in ((torch.float32, 1e-5), (torch.bfloat16, 0.03)):
-        with training.attention(torch.device("cpu"), context):
+        with training.attention(torch.device("cpu"), context, dtype):
             found = F.scaled_dot_product_attention(
                 *(x.to(dtype) for x in (q, k, v)), is_causal=True
             )
