@@ -7,6 +7,7 @@ import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from featflow.core.artifacts import readable
 from featflow.core.config.errors import FeatflowError, did_you_mean
 from featflow.core.provenance import named
 from featflow.core.runtime import importing
+from featflow.models.attention import use_own
 from featflow.models.folder import load_model, quiet
 from featflow.models.losses import CHUNK_BYTES
 
@@ -26,6 +28,10 @@ Replace = Callable[[Tensor], Tensor]
 
 TOKENS_A_BATCH = 4096
 """Tokens of a forward pass; fixed, so that the same block always gives the same bits."""
+
+
+SAMPLED = 16
+"""Tokens of a block that two ways to compute attention are compared on."""
 
 
 class HookError(FeatflowError):
@@ -39,8 +45,14 @@ class _Stop(Exception):
 class HookedModel:
     """A causal language model in float32 that never needs a gradient."""
 
-    def __init__(self, bridge: Any, hook: str, name: str):
-        """Args: a TransformerBridge, a TransformerLens hook name, the model's name for messages.
+    def __init__(self, bridge: Any, hook: str, name: str, attention: str = "eager"):
+        """Open a TransformerBridge at a hook.
+
+        Args:
+            bridge: the model.
+            hook: a TransformerLens hook name.
+            name: the model's, for messages.
+            attention: the implementation that transformers had chosen for the model.
 
         Raises:
             HookError: when there is no such hook, or it carries no (B, L, n) tensor.
@@ -51,6 +63,7 @@ class HookedModel:
         if hook not in carried:
             raise HookError(_no_such_hook(name, hook, carried))
         self.width = carried[hook]
+        use_own(bridge, attention, self._sample)
 
     @classmethod
     def load(cls, folder: Path, hook: str, device: torch.device | str = "cpu") -> "HookedModel":
@@ -67,6 +80,7 @@ class HookedModel:
         logging.getLogger("transformer_lens").setLevel(logging.WARNING)
         folder = Path(folder)
         model = load_model(folder)
+        attention = model.config._attn_implementation
         with readable(folder / "tokenizer.json"), quiet():
             (folder / "tokenizer.json").stat()
             tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
@@ -84,7 +98,7 @@ class HookedModel:
                 f"{named(folder)}: TransformerLens cannot open a {type(model).__name__}: {reason}; "
                 "without its hooks a model can be evaluated, fine-tuned and merged, but have no SAE"
             ) from error
-        return cls(bridge.eval().requires_grad_(False), hook, named(folder))
+        return cls(bridge.eval().requires_grad_(False), hook, named(folder), attention)
 
     @property
     def device(self) -> torch.device:
@@ -93,17 +107,21 @@ class HookedModel:
 
     def activations(self, ids: Tensor) -> Tensor:
         """What the hook carries for ids (B, L): (B, L, n). Nothing behind it is computed."""
+        found = self._passed(ids)
+        if found is None:
+            raise HookError(f"{self.hook}: the forward pass never came by this hook")
+        return found
+
+    def _passed(self, ids: Tensor) -> Tensor | None:
         found: list[Tensor] = []
 
         def stop(value: Tensor, hook: object) -> None:
             found.append(value)
             raise _Stop
 
-        try:
+        with suppress(_Stop):
             self._logits(ids, stop)
-        except _Stop:
-            return found[0]
-        raise HookError(f"{self.hook}: the forward pass never came by this hook")
+        return found[0] if found else None
 
     def losses(
         self, ids: Tensor, replace: Replace | None = None, kept: slice = slice(None)
@@ -122,6 +140,11 @@ class HookedModel:
         size = max(1, CHUNK_BYTES.get(logits.device.type, 2**28) // a_block)
         parts = zip(logits[:, :-1][:, kept].split(size), targets.split(size), strict=True)
         return torch.cat([_losses(*part) for part in parts])
+
+    def _sample(self) -> Tensor | None:
+        """The activations on a few tokens; None where the forward pass misses the hook."""
+        ids = torch.arange(1, 1 + 2 * SAMPLED).view(2, SAMPLED)
+        return self._passed(ids % self._bridge.cfg.d_vocab)
 
     @torch.inference_mode()
     def _logits(self, ids: Tensor, hook: Callable | None) -> Tensor:
