@@ -5,10 +5,15 @@ thousand imported modules: half of the CPU time of a stage that only imports tra
 """
 
 import atexit
+import ctypes
 import gc
 import importlib
 import os
 import sys
+from contextlib import suppress
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Of glibc's <malloc.h>."""
 
 
 def run() -> None:
@@ -18,6 +23,7 @@ def run() -> None:
     And nobody needs the modules to be taken apart at the end: files are closed, exit handlers run.
     """
     gc.disable()
+    keep_memory()
     try:
         importlib.import_module("featflow.cli").main()
         status = 0
@@ -29,6 +35,18 @@ def run() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+def keep_memory() -> None:
+    """Let glibc use freed blocks of up to 1 GiB again, instead of handing them to the kernel.
+
+    It would get them back page by page, cleared: a fifth of the time of stages that compute a
+    model, since each batch frees what the next one needs. Peaks grow by up to 4 %.
+    """
+    with suppress(OSError, AttributeError, TypeError):  # another C library
+        malloc_option = ctypes.CDLL(None).mallopt
+        malloc_option(M_MMAP_THRESHOLD, 2**30)
+        malloc_option(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 run()

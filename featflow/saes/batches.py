@@ -15,6 +15,7 @@ from torch import Tensor
 
 from featflow.core.artifacts import readable
 from featflow.core.config.saes import Activations
+from featflow.core.provenance import named
 from featflow.models.hooked import HookedModel
 from featflow.saes.activations import Blocks, read_shard, shard_range
 
@@ -33,20 +34,20 @@ class Shards(Protocol):
 class StoredShards:
     """Shards on the disk, mapped into memory."""
 
-    def __init__(self, paths: list[Path], width: int | None = None):
-        """Args: the files, in order; n of the model's hook (None: that of the first file).
+    def __init__(self, paths: list[Path]):
+        """Args: the files, in order.
 
         Raises:
-            ArtifactError: when a file is missing, truncated, or of another width.
+            ArtifactError: when a file is missing, truncated, or of another width than the first.
         """
         self._shards = [read_shard(path) for path in paths]
-        expected = (self._shards[0].shape[1], width or self._shards[0].shape[2])
+        expected = tuple(self._shards[0].shape[1:])
         for path, shard in zip(paths, self._shards, strict=True):
             with readable(path):
                 if (found := tuple(shard.shape[1:])) != expected:
                     raise ValueError(
-                        f"its windows have {found} numbers; the model's hook and the other shards "
-                        f"have {expected}"
+                        f"its windows have {found} numbers; those of {named(paths[0])} have "
+                        f"{expected}"
                     )
         self.counts = [len(shard) for shard in self._shards]
 

@@ -38,12 +38,11 @@ def run(
     Raises:
         Diverged: when the loss is no longer a number.
         Shortage: when the corpora hold too few tokens.
-        HookError: when the model has no such hook.
+        HookError: when a model that makes its own activations has no such hook.
     """
     provenance = Provenance("sae", cfg, [model, *shards, *tokens])
     seeded(cfg.seed)
-    hooked = HookedModel.load(model, cfg.settings.hook, device())
-    data = _data(cfg, hooked, list(shards), list(tokens))
+    data = _data(cfg, model, list(shards), list(tokens))
     with Checkpoints(f"sae-{cfg.model}-{cfg.name}-{provenance.id()}") as checkpoints:
         unit = cfg.activations.scale == "unit"
         trained = Training(cfg.settings, data, cfg.seed, unit, device()).run(checkpoints)
@@ -51,16 +50,18 @@ def run(
         checkpoints.clear(output / saelens.CFG)
 
 
-def _data(cfg: SaeSlice, model: HookedModel, shards: list[Path], tokens: list[Path]) -> Shards:
+def _data(cfg: SaeSlice, model: Path, shards: list[Path], tokens: list[Path]) -> Shards:
+    """The activations. The model is opened only where it has to make them."""
     if cfg.activations.keep == bool(tokens) or bool(shards) == bool(tokens):
         kept = cfg.activations.keep
         what = "is trained on shards" if kept else "makes its own activations"
         key = "--shards" if kept else "--tokens"
         raise FeatflowError(f"{cfg.model}/{cfg.name}: this SAE {what}; give {key}, alone")
     if shards:
-        return StoredShards(shards, model.width)
+        return StoredShards(shards)
+    hooked = HookedModel.load(model, cfg.settings.hook, device())
     sequence = load_blocks(cfg.corpora, tokens, cfg.windows, cfg.activations_seed)
-    return FreshShards(sequence, model, cfg.activations, cfg.settings.tokens)
+    return FreshShards(sequence, hooked, cfg.activations, cfg.settings.tokens)
 
 
 def _write(cfg: SaeSlice, trained: Trained, output: Path, provenance: Provenance) -> None:

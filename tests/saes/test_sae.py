@@ -96,4 +96,4 @@ def test_no_checkpoint_is_left(stage, tmp_path):
 
 def test_an_unknown_hook_is_named(stage):
     with pytest.raises(FeatflowError, match=r"blocks\.9"):
-        stage("main", hook="blocks.9.mlp.hook_post")
+        stage("main", keep=False, hook="blocks.9.mlp.hook_post")
