@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from featflow.core import scratch
+from featflow.core.ahead import ahead
 from featflow.core.artifacts import load_tensors, readable, written
 from featflow.core.config.errors import FeatflowError
 from featflow.core.layout import Array, header
@@ -58,7 +60,7 @@ def encode(texts: Iterable[list[str]], tokenizer: Tokenizer, limit: int | None =
     """The stream of all texts, or its first `limit` tokens (the last document may be cut).
 
     Args:
-        texts: documents in batches; no more of them are read than the limit needs.
+        texts: documents in batches; at most one more of them is read than the limit needs.
         tokenizer: adds no token of its own.
         limit: of tokens, those that begin documents included.
     """
@@ -79,13 +81,18 @@ def _first(pieces: Iterator[np.ndarray], limit: int) -> Iterator[np.ndarray]:
 def _encoded(
     texts: Iterable[list[str]], tokenizer: Tokenizer, start: int, sizes: list[np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """Of each batch the ids of its documents end to end; their lengths are added to `sizes`."""
-    for batch in texts:
-        documents = [e.ids for e in tokenizer.encode_batch_fast(batch, add_special_tokens=False)]
-        lengths = np.array([len(ids) + 1 for ids in documents], dtype=np.int64)
-        stream = chain.from_iterable(chain((start,), ids) for ids in documents)
-        sizes.append(lengths)
-        yield np.fromiter(stream, dtype=np.int32, count=int(lengths.sum()))
+    """Of each batch the ids of its documents end to end; their lengths are added to `sizes`.
+
+    The next batch is read and encoded meanwhile, by threads that need no interpreter.
+    """
+    encoded = (tokenizer.encode_batch_fast(batch, add_special_tokens=False) for batch in texts)
+    with closing(ahead(encoded, depth=1)) as coming:
+        for batch in coming:
+            documents = [encoding.ids for encoding in batch]
+            lengths = np.array([len(ids) + 1 for ids in documents], dtype=np.int64)
+            stream = chain.from_iterable(chain((start,), ids) for ids in documents)
+            sizes.append(lengths)
+            yield np.fromiter(stream, dtype=np.int32, count=int(lengths.sum()))
 
 
 def write(path: Path, tokens: Tokens, provenance: Provenance) -> None:

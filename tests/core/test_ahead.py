@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from featflow.saes.ahead import ahead
+from featflow.core.ahead import ahead
 
 
 def threads():
