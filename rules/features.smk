@@ -27,6 +27,7 @@ for study, slices in PLAN.studies.items():
             f"logs/{study}/features/{{model}}/{{sae}}.tsv"
         conda:
             ENVIRONMENT
+        priority: 10
         threads: share_of_cores(2)
         resources:
             gpu=1,

@@ -16,9 +16,10 @@ rule train:
         "logs/{study}/train/{model}.tsv"
     wildcard_constraints:
         study=studies_with("base"),
+    priority: 40
     conda:
         ENVIRONMENT
-    threads: share_of_cores(1)
+    threads: share_of_cores(2)
     resources:
         gpu=1,
         mem_mb=16000,
@@ -101,6 +102,7 @@ rule finetune:
         "logs/{study}/finetune/{model}.tsv"
     wildcard_constraints:
         study=studies_with("finetune"),
+    priority: 40
     conda:
         ENVIRONMENT
     threads: share_of_cores(2)
@@ -128,6 +130,7 @@ rule sweep:
         "logs/{study}/sweep/{model}.log",
     benchmark:
         "logs/{study}/sweep/{model}.tsv"
+    priority: 40
     conda:
         ENVIRONMENT
     threads: share_of_cores(2)
@@ -159,6 +162,7 @@ rule merge:
         "logs/{study}/merge/{model}.tsv"
     wildcard_constraints:
         study=studies_with("merge"),
+    priority: 40
     conda:
         ENVIRONMENT
     resources:

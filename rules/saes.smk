@@ -14,6 +14,7 @@ rule activations:
         "logs/{study}/activations/{model}/{hook}/{shard}.log",
     benchmark:
         "logs/{study}/activations/{model}/{hook}/{shard}.tsv"
+    priority: 30
     conda:
         ENVIRONMENT
     threads: share_of_cores(2)
@@ -42,6 +43,7 @@ rule sae:
         "logs/{study}/sae/{model}/{sae}.log",
     benchmark:
         "logs/{study}/sae/{model}/{sae}.tsv"
+    priority: 20
     conda:
         ENVIRONMENT
     threads: share_of_cores(2)
