@@ -25,14 +25,14 @@ from benchmarks.programs import ROOT
 from benchmarks.rows import Row, show
 
 SECONDS = {
-    "sae_step": 150,
-    "feature_dump": 40,
-    "correlation": 120,
-    "lm_training": 110,
-    "merging": 60,
-    "tokens": 40,
-    "dry_runs": 40,
-    "memory": 120,
+    "sae_step": 90,
+    "feature_dump": 30,
+    "correlation": 60,
+    "lm_training": 70,
+    "merging": 40,
+    "tokens": 30,
+    "dry_runs": 30,
+    "memory": 300,
     "demo": 10,
 }
 """What each is given. It may take longer: inputs are made, and all contestants warm up."""

@@ -25,9 +25,9 @@ for study, slices in PLAN.studies.items():
             f"logs/{study}/features/{{model}}/{{sae}}.log",
         benchmark:
             f"logs/{study}/features/{{model}}/{{sae}}.tsv"
+        priority: 10
         conda:
             ENVIRONMENT
-        priority: 10
         threads: share_of_cores(2)
         resources:
             gpu=1,

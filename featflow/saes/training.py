@@ -12,11 +12,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from featflow.core.ahead import ahead
 from featflow.core.checkpoints import Checkpoints
 from featflow.core.config.errors import FeatflowError
 from featflow.core.config.saes import Sae
 from featflow.core.runtime import log, progress
-from featflow.core.ahead import ahead
 from featflow.saes.architectures import Autoencoder, Step, autoencoder
 from featflow.saes.batches import Shards, batches, sample
 from featflow.saes.penalty import Penalty, starting_penalty

@@ -32,7 +32,10 @@ def own(model: HookedModel) -> bool:
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_activations_and_losses_are_those_of_the_steps(model_folder, ids, hook, monkeypatch):
-    expected, found = stepwise(model_folder, hook, monkeypatch), HookedModel.load(model_folder, hook)
+    expected, found = (
+        stepwise(model_folder, hook, monkeypatch),
+        HookedModel.load(model_folder, hook),
+    )
     assert own(found) and not own(expected)
     torch.testing.assert_close(found.activations(ids), expected.activations(ids))
     for replace in (None, torch.sin):

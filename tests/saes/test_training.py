@@ -5,9 +5,9 @@ import threading
 import pytest
 import torch
 
+from featflow.core.ahead import ahead
 from featflow.core.checkpoints import Checkpoints, Stop
 from featflow.core.config.saes import Relu, Resampling, Sparsity
-from featflow.core.ahead import ahead
 from featflow.saes.architectures.relu import Autoencoder
 from featflow.saes.training import Diverged, Training, learning_rate
 from tests.saes.conftest import Planted
