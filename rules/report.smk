@@ -32,7 +32,8 @@ rule dashboards:
         model=paths.MODEL,
         weights=paths.WEIGHTS,
         sae=paths.SAE,
-        dumps=lambda w: inputs.dashboard_dumps(w),
+        # Each stands for the dumps that it was made with: of 100 models those are 400 files a job.
+        summaries=lambda w: inputs.dashboard_summaries(w),
         tokens=lambda w: inputs.tokens(
             w, of(w).dashboards(w.model, w.sae).corpora, "validation"
         ),
@@ -59,13 +60,14 @@ rule dashboards:
         model=lambda w, input: folder(input.model),
         sae=lambda w, input: folder(input.sae),
         folder=lambda w, output: folder(output[0]),
+        dumps=lambda w: inputs.dashboard_dumps(w),
         optional=lambda w, input: flags(
             {"--flow": input.flow, "--chains": input.chains, "--scores": input.scores}
         ),
     shell:
         "NUMBA_NUM_THREADS={threads} OMP_NUM_THREADS={threads} python -m featflow dashboards"
         " --log {log:q} --cfg {params.cfg:q} --model {params.model} --sae {params.sae}"
-        " --dumps {input.dumps} --tokens {input.tokens} --tokenizer {input.tokenizer}"
+        " --dumps {params.dumps} --tokens {input.tokens} --tokenizer {input.tokenizer}"
         " --summary {input.summary} --output {params.folder} {params.optional}"
 
 

@@ -8,6 +8,10 @@ Nothing is imported for it.
 
 import ast
 import hashlib
+import json
+import os
+import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +19,9 @@ PACKAGE = Path(__file__).parents[1]
 LEFT_OUT = tuple(
     f"featflow.core.{name}" for name in ("config", "paths", "slicer", "slices", "stages")
 )
+
+
+MEMORY = Path(".snakemake/featflow/syntax")
 
 
 def fingerprint(module: str) -> str:
@@ -43,8 +50,32 @@ def _file(module: str) -> Path:
 
 @cache
 def _code(module: str) -> tuple[str, tuple[str, ...]]:
-    """The code without docstrings, as its syntax tree, and the featflow modules it imports."""
-    tree = ast.parse(_file(module).read_text(encoding="utf-8"))
+    """A digest of the code without docstrings, and the featflow modules that it imports."""
+    digest, imported = _remembered(_file(module).read_bytes())
+    return digest, tuple(name for name in imported if _file(name).exists())
+
+
+def _remembered(source: bytes) -> tuple[str, list[str]]:
+    """What `_read` says of a source. Parsing all takes longer than all else that the Snakefile
+    does, so it is kept beside Snakemake's own notes, under the digest of source and Python."""
+    key = hashlib.sha256(sys.version.encode() + source).hexdigest()[:32]
+    path = MEMORY / f"{key}.json"
+    with suppress(OSError, ValueError):
+        digest, imported = json.loads(path.read_text(encoding="utf-8"))
+        return digest, imported
+    found = _read(source)
+    if MEMORY.parents[1].is_dir():
+        with suppress(OSError):  # of others, or full: the next run parses again
+            MEMORY.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(f".{os.getpid()}.tmp")
+            temporary.write_text(json.dumps(found), encoding="utf-8")
+            os.replace(temporary, path)
+    return found
+
+
+def _read(source: bytes) -> tuple[str, list[str]]:
+    """A digest of the syntax tree without docstrings, and the names under featflow it imports."""
+    tree = ast.parse(source)
     imported: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -54,8 +85,8 @@ def _code(module: str) -> tuple[str, tuple[str, ...]]:
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [s for s in body if not _is_text(s)]  # type: ignore[attr-defined]
-    own = (name for name in imported if name.split(".")[0] == "featflow")
-    return ast.dump(tree), tuple(name for name in own if _file(name).exists())
+    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return digest, [name for name in imported if name.split(".")[0] == "featflow"]
 
 
 def _is_text(statement: ast.stmt) -> bool:

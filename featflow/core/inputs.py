@@ -176,6 +176,12 @@ class Inputs:
         cfg = self._of(w).dashboards(w.model, w.sae)
         return self.dumps(w, cfg.models, [cfg.sae], cfg.corpora)
 
+    def dashboard_summaries(self, w: Wildcards) -> list[str]:
+        """The summary beside the dumps of each of these models: written last, so it says that they
+        are whole."""
+        models = self._of(w).dashboards(w.model, w.sae).models
+        return [paths.SUMMARY.at(study=w.study, model=m, sae=w.sae) for m in models]
+
     def dashboard_scores(self, w: Wildcards) -> list[str]:
         """The explanations of a dictionary's features, if there are any."""
         interpreted = self._of(w).dashboards(w.model, w.sae).interpreted

@@ -69,6 +69,7 @@ class Lineage:
         self._flow_edges = cache(self._find_flow_edges)
         self._arms = cache(self._find_arms)
         self._trained_on = cache(lambda model: sorted(trained_on(study, model)))
+        self._flowing = [name for name in self._order if not is_control(study.models[name])]
         self._having = {s: [m for m in self._order if has(study, m, s)] for s in study.saes}
 
     def parents(self, model: str) -> list[str]:
@@ -95,7 +96,7 @@ class Lineage:
 
     def models(self) -> list[str]:
         """The models whose features flow: all but controls."""
-        return [name for name in self.order() if not is_control(self.study.models[name])]
+        return list(self._flowing)
 
     def order(self) -> list[str]:
         """All models, parents before children."""

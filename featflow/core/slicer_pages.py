@@ -1,5 +1,7 @@
 """The slices of what people look at: cases, interpretation, figures, pages."""
 
+from functools import cached_property
+
 from featflow.core.config.checks import edges
 from featflow.core.config.controlling import is_control
 from featflow.core.config.errors import ConfigError
@@ -47,7 +49,7 @@ class PageSlices(AnalysisSlices):
             settings=settings,
             sae=sae,
             model=model,
-            models={m: node for m, node in self._nodes().items() if m in having},
+            models={m: node for m, node in self._nodes.items() if m in having},
             corpora=self.study.probe_corpora,
             flow=self.judging,
             windows=self.windows(sae),
@@ -91,7 +93,7 @@ class PageSlices(AnalysisSlices):
             study=self.name,
             sae=sae,
             settings=settings,
-            models={m: node for m, node in self._nodes().items() if m in models},
+            models={m: node for m, node in self._nodes.items() if m in models},
             interpreted=models,
         )
 
@@ -120,7 +122,7 @@ class PageSlices(AnalysisSlices):
             model=model,
             sae=sae,
             settings=self.study.explorer.model_copy(update={"saes": None}),
-            models={m: node for m, node in self._nodes().items() if m in explored[sae]},
+            models={m: node for m, node in self._nodes.items() if m in explored[sae]},
             scopes={m: s or self.study.probe_corpora for m, s in shared.items() if m != model},
             corpora=self.study.probe_corpora,
             flow=self.judging,
@@ -134,7 +136,7 @@ class PageSlices(AnalysisSlices):
         return ExplorerSlice(
             study=self.name,
             saes=explored,
-            models={m: n for m, n in self._nodes().items() if m in shown},
+            models={m: n for m, n in self._nodes.items() if m in shown},
             edges=[e for e in self.lineage.edges() if set(e) <= shown],
             flow=self.judging,
             cases=sorted(self.study.cases),
@@ -147,7 +149,7 @@ class PageSlices(AnalysisSlices):
             study=self.name,
             figure=figure,
             settings=settings,
-            models={name: node for name, node in self._nodes().items() if name in shown},
+            models={name: node for name, node in self._nodes.items() if name in shown},
             corpora=self._kinds() if isinstance(settings, LineageFigure) else {},
         )
 
@@ -175,7 +177,7 @@ class PageSlices(AnalysisSlices):
         compared = paper is not None and paper != study
         return ReportSlice(
             study=self.name,
-            models=self._nodes(),
+            models=self._nodes,
             corpora=self._kinds(),
             saes={n: s.model_copy(update={"models": None}) for n, s in study.saes.items()},
             controls={n: s.control_of for n, s in study.saes.items() if s.control_of},
@@ -186,6 +188,7 @@ class PageSlices(AnalysisSlices):
             explorer=bool(self.explored()),
         )
 
+    @cached_property
     def _nodes(self) -> dict[str, Node]:
         return {
             name: Node(

@@ -54,3 +54,28 @@ def test_closure_of_a_real_stage():
     assert not [
         name for name in found if name.startswith(("featflow.core.config", "featflow.models"))
     ]
+
+
+def test_a_source_is_parsed_once(package, tmp_path, monkeypatch):
+    root, now = package
+    monkeypatch.chdir(tmp_path)
+    first = now()
+    assert not list(tmp_path.rglob("*.json")), "kept where Snakemake has never run"
+    (tmp_path / ".snakemake").mkdir()
+    assert now() == first
+    monkeypatch.setattr(module.ast, "parse", None)
+    assert now() == first
+    (root / "b.py").write_text("x = 3\n")
+    with pytest.raises(TypeError):
+        now()
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '["a"]'])
+def test_a_damaged_note_is_made_anew(package, tmp_path, monkeypatch, damage):
+    _, now = package
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".snakemake").mkdir()
+    first = now()
+    for note in tmp_path.rglob("*.json"):
+        note.write_text(damage)
+    assert now() == first
