@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from featflow.core import paths
+from featflow.core.provenance import KEY
 from featflow.core.slices import Windows
 from featflow.data.windows import layout, positions
 
@@ -305,7 +306,8 @@ def shard(model_name: str, index: int, size: Size) -> Path:
     entry = {"dtype": "BF16", "shape": shape, "data_offsets": [0, 2 * int(np.prod(shape))]}
     rng = np.random.default_rng([index, 4])
     with open(path, "wb") as file:
-        _header(file, {"activations": entry})
+        origin = json.dumps({"config": {"model": model_name, "hook": HOOK}})  # which an SAE checks
+        _header(file, {"__metadata__": {KEY: origin}, "activations": entry})
         for first in range(0, count, 1000):
             some = (min(1000, count - first), size.window, size.width)
             part = rng.standard_normal(some, np.float32)

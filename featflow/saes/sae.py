@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from featflow.core.artifacts import save_table
+from featflow.core.artifacts import load_provenance, readable, save_table
 from featflow.core.checkpoints import Checkpoints
 from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import Provenance
@@ -58,10 +58,28 @@ def _data(cfg: SaeSlice, model: Path, shards: list[Path], tokens: list[Path]) ->
         key = "--shards" if kept else "--tokens"
         raise FeatflowError(f"{cfg.model}/{cfg.name}: this SAE {what}; give {key}, alone")
     if shards:
-        return StoredShards(shards)
+        stored = StoredShards(shards)
+        for path in shards:
+            _check_origin(path, cfg)
+        return stored
     hooked = HookedModel.load(model, cfg.settings.hook, device())
     sequence = load_blocks(cfg.corpora, tokens, cfg.windows, cfg.activations_seed)
     return FreshShards(sequence, hooked, cfg.activations, cfg.settings.tokens)
+
+
+def _check_origin(path: Path, cfg: SaeSlice) -> None:
+    """Check that a shard is of this SAE's model and hook.
+
+    Raises:
+        ArtifactError: when it is not, or is no file of the stage `activations`.
+    """
+    made = (load_provenance(path) or {}).get("config", {})
+    with readable(path):
+        if (made.get("model"), made.get("hook")) != (cfg.model, cfg.settings.hook):
+            raise ValueError(
+                f"it says activations of {made.get('model')} at {made.get('hook')}, not of "
+                f"{cfg.model} at {cfg.settings.hook}"
+            )
 
 
 def _write(cfg: SaeSlice, trained: Trained, output: Path, provenance: Provenance) -> None:

@@ -95,7 +95,7 @@ def test_tokens_of_another_form(miniature, refused, verb, changes, words):
 @pytest.mark.parametrize(
     ("shard", "words"),
     [
-        (torch.zeros(20, 24, 32, dtype=torch.bfloat16), "have (24, 32)"),
+        (torch.zeros(20, 24, 32, dtype=torch.bfloat16), "not of base at blocks.0.mlp.hook_post"),
         (torch.zeros(480, 48, dtype=torch.bfloat16), "(480, 48), not bfloat16 (W, L, n)"),
         (torch.zeros(20, 24, 48), "its activations are torch.float32"),
         (torch.zeros(0, 24, 48, dtype=torch.bfloat16), "(0, 24, 48)"),

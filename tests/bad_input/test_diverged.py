@@ -153,12 +153,14 @@ def test_weights_that_are_bad_from_the_start_name_the_parent(miniature, refused,
 
 
 def test_activations_that_are_no_numbers_are_not_blamed_on_the_learning_rate(miniature, refused):
+    from safetensors import safe_open
     from safetensors.torch import save_file
 
     shard = miniature / paths.ACTIVATIONS.at(**AT, hook=HOOK, shard=0)
-    values = load_file(shard)["activations"]
+    with safe_open(shard, "pt") as file:
+        values, made = file.get_tensor("activations"), file.metadata()
     values[7] = math.nan
-    save_file({"activations": values}, shard)
+    save_file({"activations": values}, shard, made)
     said = refused("sae", sae(), **files_of(miniature, "sae"))
     assert "activations hold numbers that are not finite" in said and "learning_rate" not in said
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
+from featflow.core.artifacts import ArtifactError
 from featflow.core.config.errors import FeatflowError
 from featflow.core.config.saes import Activations, Relu, Sparsity
 from featflow.core.slices import ActivationsSlice, SaeSlice
@@ -97,3 +98,11 @@ def test_no_checkpoint_is_left(stage, tmp_path):
 def test_an_unknown_hook_is_named(stage):
     with pytest.raises(FeatflowError, match=r"blocks\.9"):
         stage("main", keep=False, hook="blocks.9.mlp.hook_post")
+
+
+def test_shards_of_another_model_are_refused(stage, tmp_path):
+    stage("main")
+    cfg = json.loads((tmp_path / "main" / "cfg.json").read_text())["metadata"]["featflow"]["config"]
+    other = SaeSlice.model_validate({**cfg, "model": "n"})
+    with pytest.raises(ArtifactError, match=r"0\.safetensors.* of m at .*, not of n at"):
+        run(other, model=tmp_path, output=tmp_path / "n", shards=[tmp_path / "0.safetensors"])
