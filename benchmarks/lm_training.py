@@ -91,7 +91,7 @@ def sizes() -> list[Size]:
     """Both models."""
     gpu = device().type == "cuda"
     return [
-        Size("paper's 35 M model", 32000, 512, 1024, 16, 8, 256, *((64, 40) if gpu else (16, 2))),
+        Size("paper's 35 M model", 32000, 512, 1024, 16, 8, 256, *((64, 40) if gpu else (16, 1))),
         Size("demo's model", 2048, 128, 256, 4, 2, 128, 32, 200 if gpu else 10),
     ]
 

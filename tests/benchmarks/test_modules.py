@@ -45,8 +45,8 @@ def test_what_fails_is_told_and_the_rest_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench, "_said", said)
     assert bench.main(["--only", "tokens", "sae_step", "--seconds-factor", "0.5"]) == 1
     assert [(name, seconds) for name, seconds, _ in asked] == [
-        ("benchmarks.sae_step", 75),
-        ("benchmarks.tokens", 20),
+        ("benchmarks.sae_step", bench.SECONDS["sae_step"] / 2),
+        ("benchmarks.tokens", bench.SECONDS["tokens"] / 2),
     ]
     found = page.loads((tmp_path / "b.json").read_text())[machine.column()]
     assert found["sae_step"].failed == "ValueError: no such thing"

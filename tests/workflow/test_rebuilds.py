@@ -167,7 +167,7 @@ CODE = [
     Trial("a rule's command", {MODELS: replaced("featflow evaluate", "featflow  evaluate")},
           ("evaluate *",)),
     Trial("a rule's resources", {MODELS: replaced("runtime=720", "runtime=9")}, ()),
-    Trial("a rule's threads", {MODELS: replaced("threads: share_of_cores(1)", "threads: 3")}, ()),
+    Trial("a rule's threads", {MODELS: replaced("threads: share_of_cores(2)", "threads: 3")}, ()),
 ]  # fmt: skip
 
 
