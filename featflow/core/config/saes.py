@@ -82,7 +82,7 @@ class Relu(Config):
     """shared: every model's SAE starts from the same numbers (the authors' code)."""
     resampling: Resampling | None = Resampling()
     precision: Precision = "auto"
-    """auto: bfloat16 products with float32 master weights where the hardware has them."""
+    """auto: bfloat16 products with float32 master weights where they are faster."""
     corpora: list[Name] | None = None
     """What it is trained on (null: as `activations.data` says)."""
     context: Literal["full", "truncated"] | None = None
