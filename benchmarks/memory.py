@@ -109,10 +109,10 @@ def measure(seconds: float) -> list[Row]:
         return row(stage, TRIALS[stage]) if time.perf_counter() < end else None
 
     with ThreadPoolExecutor(2) as pool:
-        rows = dict(zip(TRIALS, pool.map(in_time, TRIALS), strict=True))
-    if left := [stage for stage, found in rows.items() if found is None]:
+        found = dict(zip(TRIALS, pool.map(in_time, TRIALS), strict=True))
+    if left := [stage for stage, its_row in found.items() if its_row is None]:
         print(f"no time for {', '.join(left)}: --seconds gives more")
-    return [found for found in rows.values() if found is not None]
+    return [its_row for its_row in found.values() if its_row is not None]
 
 
 def row(stage: str, trial: Trial) -> Row:

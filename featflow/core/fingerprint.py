@@ -9,19 +9,19 @@ Nothing is imported for it.
 import ast
 import hashlib
 import json
-import os
 import sys
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from featflow.core.writing import replace_text
+
 PACKAGE = Path(__file__).parents[1]
 LEFT_OUT = tuple(
     f"featflow.core.{name}" for name in ("config", "paths", "slicer", "slices", "stages")
 )
-
-
 MEMORY = Path(".snakemake/featflow/syntax")
+"""Where what was read of a source is kept."""
 
 
 def fingerprint(module: str) -> str:
@@ -66,10 +66,7 @@ def _remembered(source: bytes) -> tuple[str, list[str]]:
     found = _read(source)
     if MEMORY.parents[1].is_dir():
         with suppress(OSError):  # of others, or full: the next run parses again
-            MEMORY.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(f".{os.getpid()}.tmp")
-            temporary.write_text(json.dumps(found), encoding="utf-8")
-            os.replace(temporary, path)
+            replace_text(path, json.dumps(found))
     return found
 
 

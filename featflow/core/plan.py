@@ -17,6 +17,7 @@ from featflow.core.config.load import Workflow, load
 from featflow.core.fingerprint import fingerprint
 from featflow.core.slicer import Slices
 from featflow.core.stages import STAGES
+from featflow.core.writing import replace_text
 
 VARIABLE = "FEATFLOW_PLAN"
 
@@ -53,10 +54,7 @@ def plan(config: dict[str, Any]) -> Plan:
     text = json.dumps(config, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     snapshot = Path(".snakemake/featflow", f"{digest}.json").absolute()
-    snapshot.parent.mkdir(parents=True, exist_ok=True)
-    temporary = snapshot.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, snapshot)
+    replace_text(snapshot, text)
     os.environ[VARIABLE] = str(snapshot)
     return planned
 

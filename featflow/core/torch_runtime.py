@@ -32,7 +32,7 @@ def bf16_is_faster(capabilities: Mapping[str, object]) -> bool:
     """Whether a CPU multiplies bfloat16 matrices faster than float32 ones.
 
     Intel's AVX512_BF16 alone, where a virtual machine hides AMX, has half of float32's rate
-    (measured on Emerald Rapids: 86 GFLOP/s a core beside 166); AMD's has twice its rate.
+    (measured on Emerald Rapids: 86 GFLOP/s a core beside 166); AMD's is the faster one.
 
     Args:
         capabilities: as `torch.cpu.get_capabilities` names them.

@@ -53,6 +53,18 @@ def writable(path: Path, remedy: str = FREE_SOME) -> Iterator[None]:
         raise
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Write a small file of featflow's own notes: whole or not at all, its folder too.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
 def _number(error: BaseException | None) -> int | None:
     """The operating system's number of an error: Rust's libraries give it in their text only."""
     while error is not None:
