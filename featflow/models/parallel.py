@@ -6,6 +6,7 @@ listens for signals and writes the outputs; the others follow it.
 """
 
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -24,6 +25,9 @@ from featflow.core.torchrun import rank, world
 PATIENCE = timedelta(days=30)
 """The first process may wait for another job's lock; torchrun notices who dies."""
 
+NOTICED = 3.0
+"""Seconds in which torchrun has surely seen that another process died (it looks every 0.1 s)."""
+
 
 @contextmanager
 def checkpoints(identity: str) -> Iterator[Checkpoints]:
@@ -32,6 +36,17 @@ def checkpoints(identity: str) -> Iterator[Checkpoints]:
         with Checkpoints(identity) as own:
             yield own
         return
+    try:
+        with _shared(identity) as own:
+            yield own
+    except RuntimeError:  # as it is raised where another process is gone
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(NOTICED)  # then torchrun ends this one, which has nothing to report
+        raise
+
+
+@contextmanager
+def _shared(identity: str) -> Iterator[Checkpoints]:
     distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if device().type == "cuda" else "gloo", timeout=PATIENCE
     )

@@ -77,7 +77,9 @@ TRIALS = {
         more={**LETTERS, "sample": 100_000},
     ),
     "tokens": Trial(
-        *(Size(tokens=n) for n in (MILLION, 4 * MILLION)), held=(STREAMS,), limit=20 * MILLION,
+        *(Size(tokens=n) for n in (5 * MILLION // 2, 9 * MILLION)),  # two batches are full
+        held=(STREAMS,),
+        limit=20 * MILLION,
         more=LETTERS,
     ),
     "train": trained(),

@@ -104,6 +104,7 @@ def test_a_process_that_fails_is_named_and_ends_the_others(base, corpora, tmp_pa
     )
     assert found.returncode == 1 and not (tmp_path / "m").exists()
     assert "finetune: process 2 of 2 failed first, with exit code 7" in found.stderr
+    assert "fault of featflow" not in found.stderr  # the other one has lost it, and is silent
 
 
 @given(st.integers(1, 9), st.integers(1, 6))
