@@ -13,13 +13,12 @@ it is of an older version, or was brought from elsewhere.
 """
 
 import hashlib
-import os
 import re
-from contextlib import suppress
 from pathlib import Path
 
 from featflow.core.names import TEMPLATES
 from featflow.core.reading import readable
+from featflow.core.writing import replace_text
 
 FOLDER, ENDING = ".sha256", ".sha256"
 DIFFERS = "it is not what its stage wrote (SHA-256 differs)"
@@ -65,14 +64,7 @@ def record(path: Path, content: Path) -> None:
         return
     study = place.parts.index(FOLDER) - 1
     name = "/".join(artifact_of(place).parts[study - 1 :])
-    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        temporary.write_text(f"{sha256(content)}  {name}\n", encoding="utf-8")
-        os.replace(temporary, place)
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    replace_text(place, f"{sha256(content)}  {name}\n")
 
 
 def recorded(path: Path) -> str | None:

@@ -98,31 +98,46 @@ def _total(bands: Sequence[Band], end: int, name: str) -> int:
     return sum(band.features for band in bands if band[end] == name)
 
 
-def _tops(
-    bands: Sequence[Band], boxes: dict[str, Box], scale: float
-) -> dict[tuple[Band, int], float]:
-    """The upper side of each band where it leaves (0) and where it enters (1) a node.
+Tops = dict[tuple[Band, int], float]
 
-    Each side of a node is sorted by where its bands' other ends lie: first by those nodes' middles,
-    then by the bands' own places there.
-    """
-    tops: dict[tuple[Band, int], float] = {}
+
+def _tops(bands: Sequence[Band], boxes: dict[str, Box], scale: float) -> Tops:
+    """The upper side of each band where it leaves (0) and where it enters (1) a node."""
+    tops: Tops = {}
     for end in (0, 1, 0):
         for name, box in boxes.items():
-
-            def other(band: Band, end: int = end, middle: float = box.middle) -> float:
-                there = band[1 - end]
-                if not isinstance(there, str):  # a stub
-                    return middle
-                if (band, 1 - end) in tops:
-                    return tops[band, 1 - end] + band.features * scale / 2
-                return boxes[there].middle
-
             y = box.top
-            for band in sorted((band for band in bands if band[end] == name), key=other):
+            own = [band for band in bands if band[end] == name]
+            for band in _in_order(own, end, box, boxes, tops, scale):
                 tops[band, end] = y
                 y += band.features * scale
     return tops
+
+
+def _in_order(
+    own: list[Band], end: int, box: Box, boxes: dict[str, Box], tops: Tops, scale: float
+) -> list[Band]:
+    """The bands of a side of a node, by where their other ends lie.
+
+    Bands to the same node stay together, so that no stub comes between them.
+    """
+
+    def there(band: Band) -> str | None:
+        return band.source if end else band.target
+
+    def other(band: Band) -> float:
+        name = there(band)
+        if name is None:  # a stub
+            return box.middle
+        if (band, 1 - end) in tops:
+            return tops[band, 1 - end] + band.features * scale / 2
+        return boxes[name].middle
+
+    ways: dict[str | None, list[float]] = {}
+    for band in own:
+        ways.setdefault(there(band), []).append(other(band))
+    centres = {name: sum(places) / len(places) for name, places in ways.items()}
+    return sorted(own, key=lambda b: (centres[there(b)], there(b) or "", other(b)))
 
 
 def outline(start: Point, end: Point, thickness: float) -> tuple[list[float], list[float]]:

@@ -50,7 +50,7 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     from plotly import graph_objects as go
 
     from featflow.core.artifacts import load_json
-    from featflow.figures.style import BLUE, GREEN, GREY, PURPLE
+    from featflow.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY
 
     scores = {m: load_json(f) for m, f in matching(files, paths.EVALUATE, "model").items()}
     chosen = {m: load_json(f).get("t") for m, f in matching(files, paths.MERGE, "model").items()}
@@ -58,6 +58,8 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     groups = {
         "corpus": (GREY, "square", [place for place in places if place.is_corpus]),
         "base": (BLUE, "circle", _of_kind(cfg.models, "base")),
+        "pretrained": (SKY, "circle", _of_kind(cfg.models, "pretrained")),
+        "random weights": (ORANGE, "circle", _of_kind(cfg.models, "random")),
         "fine-tune": (GREEN, "circle", _of_kind(cfg.models, "finetune")),
         "merge": (PURPLE, "circle", _of_kind(cfg.models, "merge")),
     }

@@ -3,8 +3,11 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from featflow.core import paths
+from featflow.figures.bands import Band, place
 from featflow.figures.flow_words import label, standing_beside
 
 
@@ -67,6 +70,30 @@ def test_heights_are_to_one_scale_and_bands_do_not_overlap_at_a_node(drawn):
                 assert top >= bottom - 1e-6
     low, high = drawn.layout.yaxis.range[1], drawn.layout.yaxis.range[0]
     assert all(low <= y <= high for trace in drawn.data for y in trace.y)
+
+
+FEATURES = st.integers(1, 1000)
+
+
+@given(st.lists(st.tuples(FEATURES, FEATURES, FEATURES, FEATURES), min_size=4, max_size=4))
+def test_no_stub_lies_between_two_bands_of_an_edge(counts):
+    edges = [("base", "left"), ("base", "right"), ("left", "last"), ("right", "last")]
+    found = []
+    for (parent, child), (derived, later, gone, new) in zip(edges, counts, strict=True):
+        edge = f"{parent}-{child}"
+        found += [
+            Band(parent, child, "derived", derived, edge),
+            Band(parent, child, "later", later, edge),
+            Band(parent, None, "disappearing", gone, edge),
+            Band(None, child, "emerging", new, child),
+        ]
+    places = place([["base"], ["left", "right"], ["last"]], found, 600)
+    for end in (0, 1):
+        for name in places.boxes:
+            own = [band for band in found if band[end] == name]
+            own.sort(key=lambda band: places.bands[band][end][1])
+            ways = [band[1 - end] for band in own]
+            assert len(list(itertools.groupby(ways))) == len(set(ways))
 
 
 def test_a_share_stands_beside_its_ceiling(drawn, tables):

@@ -2,7 +2,7 @@ import itertools
 
 from featflow.core.slices import Node
 from featflow.figures.graph import depths, ordered, own_corpora
-from featflow.figures.lineage import Item, _places
+from featflow.figures.lineage import Item, _places, draw
 
 from .conftest import accuracy
 
@@ -79,6 +79,16 @@ def test_labels_and_hover_say_what_was_measured(planted):
     (hover,) = next(trace.hovertext for trace in figure.data if trace.name == "merge")
     for corpus in planted.study.corpora:
         assert f"{corpus}: loss 3.000, accuracy {accuracy('both', corpus):.3f}" in hover
+
+
+def test_every_kind_of_model_has_a_mark(planted):
+    cfg = planted.slices.figure("lineage")
+    roots = {"far": Node(kind="pretrained"), "noise": Node(kind="random")}
+    figure = draw(cfg.model_copy(update={"models": {**cfg.models, **roots}}), [])
+    drawn = {name: trace.name for trace in figure.data for name in trace.ids}
+    assert drawn.keys() == cfg.models.keys() | cfg.corpora.keys() | roots.keys()
+    assert (drawn["far"], drawn["noise"]) == ("pretrained", "random weights")
+    assert [text for _, text in figure.layout.meta["legend"]] == [t.name for t in figure.data]
 
 
 def test_generations_and_corpora():
