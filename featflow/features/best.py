@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from featflow.features.columns import Columns
-from featflow.features.moments import Room, Scope, Use, r_by_blocks
+from featflow.features.moments import Own, Room, Scope, Use, r_by_blocks
 from featflow.features.stacked import Activations
 
 
@@ -53,6 +53,12 @@ def nothing(*_: object) -> None:
     """For what is dropped."""
 
 
+def passing(width: int) -> Room:
+    """For blocks of r (n, width) of which nobody keeps a view: each thread's are in one place."""
+    own = Own()
+    return lambda _, first, stop: own.array("r", (stop - first, width), np.float32)
+
+
 class Keep(NamedTuple):
     """What becomes of each block of r: the arguments of `moments.r_by_blocks`."""
 
@@ -81,7 +87,7 @@ def best_on_sets(
     of_a = [_nobody(len(parts[0].starts), question.of_a) for question in questions]
     of_b = [_nobody(b.shape[1], question.of_b) for question in questions]
     locks = [Lock() for _ in questions]
-    made = keep or Keep(lambda _, first, stop: np.empty((stop - first, b.shape[1]), np.float32))
+    made = keep or Keep(passing(b.shape[1]))
 
     def use(number: int, first: int, r: np.ndarray) -> Any:
         question, mine, theirs = questions[number], of_a[number], of_b[number]

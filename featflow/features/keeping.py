@@ -8,7 +8,7 @@ from numba import njit
 from scipy.sparse import csr_array
 
 from featflow.core import scratch
-from featflow.features.best import Keep
+from featflow.features.best import Keep, passing
 
 
 class Everything:
@@ -41,9 +41,8 @@ class FromFloor:
 
     def keep(self) -> Keep:
         """For `best_on_sets`."""
-        width = self.shape[1]
         return Keep(
-            lambda scope, first, stop: np.empty((stop - first, width), np.float32),
+            passing(self.shape[1]),
             lambda scope, first, r: _from(r, self.floor),
             self._add,
         )

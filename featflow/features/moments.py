@@ -11,10 +11,12 @@ float64 and in a fixed order.
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from threading import local
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import DTypeLike
 
 from featflow.features.columns import Columns, by_blocks, columns, sums, within
 from featflow.features.prefetch import LINE, prefetch
@@ -48,6 +50,17 @@ Use = Callable[[int, int, np.ndarray], Any]
 """(scope, first, r (n, m_b)) → what is made of the r of features first … first + n − 1 of a."""
 Room = Callable[[int, int, int], np.ndarray]
 """(scope, first, stop) → where to write r of features first … stop − 1 of a, float32."""
+
+
+class Own(local):
+    """Arrays that a thread uses again for every block: new ones would cost more than they hold."""
+
+    def array(self, name: str, shape: tuple[int, int], dtype: DTypeLike = np.float64) -> np.ndarray:
+        """An array (n, m) whose numbers are yet to be written; n is at most the first block's."""
+        held = vars(self)
+        if name not in held:
+            held[name] = np.empty(shape, dtype)
+        return held[name][: shape[0]]
 
 
 def pearson(
@@ -111,14 +124,19 @@ def r_by_blocks(
     """
     needed = sorted({s for scope in scopes for s in scope.stretches})
     shared = {s: meetings(parts[s], b) for s in needed}
+    own = Own()
 
     def work(first: int, stop: int) -> list[Any]:
-        moments = {s: cross_moments(found, b.shape[1], first, stop) for s, found in shared.items()}
+        shape = stop - first, b.shape[1]
+        moments = {s: own.array(f"moments {s}", shape) for s in needed}
+        for stretch, found in shared.items():
+            cross_moments(found, first, moments[stretch])
         made = []
         for number, scope in enumerate(scopes):
-            one, *others = (moments[s] for s in scope.stretches)
-            total = one.copy() if others else one
-            for other in others:
+            total, *others = (moments[s] for s in scope.stretches)
+            if others:
+                total = np.add(total, others[0], out=own.array("total", shape))
+            for other in others[1:]:
                 total += other
             r = room(number, first, stop)
             (mean, scale), of_b = scope.a, scope.b
@@ -148,18 +166,17 @@ def meetings(a: Columns, b: Activations) -> list[Meeting]:
     return found
 
 
-def cross_moments(found: Sequence[Meeting], features: int, first: int, stop: int) -> np.ndarray:
-    """Σ_t a_ti b_tj for features i = first … stop − 1 of a: (stop − first, m_b), float64.
+def cross_moments(found: Sequence[Meeting], first: int, moments: np.ndarray) -> None:
+    """Σ_t a_ti b_tj for features i = first … first + n − 1 of a.
 
     Args:
         found: where a fires on b's rows, in their order.
-        features: m_b.
-        first, stop: features of a.
+        first: feature of a.
+        moments: (n, m_b) float64, to write to.
     """
-    moments = np.zeros((stop - first, features))
+    moments.fill(0)
     for a, b, row in found:
-        _add_cross(a, first, stop, row, b.indptr, b.indices, b.values, moments)
-    return moments
+        _add_cross(a, first, first + len(moments), row, b.indptr, b.indices, b.values, moments)
 
 
 def standardised(columns: Columns, rows: int) -> tuple[np.ndarray, np.ndarray]:
