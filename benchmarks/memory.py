@@ -94,7 +94,7 @@ TRIALS = {
         10_000_000, 30_000_000, CORPUS, {"vocabulary": 4096}, {"words": False, "sample": 10**5}
     ),
     "merge": Trial(0, 0, 0),
-    "flow": Trial(5_000, 5_000, 5_000, {"models": 4}),
+    "flow": Trial(5_000, 5_000, 5_000, {"models": 3}),
     "controls": Trial(5_000, 5_000, 5_000, {"models": 4}),
 }
 """The heaviest first."""

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from featflow.commands.examples import EXAMPLES
+from featflow.commands.meanings import meanings
 from featflow.commands.words import link, title_of, type_of
 from featflow.core.config.errors import models_in
 from featflow.core.config.load import FAMILIES
@@ -103,7 +104,8 @@ def _section(model: type[BaseModel], level: int) -> str:
     if example := EXAMPLES.get(title):
         parts.append(f"```yaml{example}```")
     if model.model_fields:
-        rows = [_row(title, key, field) for key, field in _ordered(model)]
+        said = meanings(model)
+        rows = [_row(title, key, field, said.get(key, "")) for key, field in _ordered(model)]
         head = ["| key | what it holds | default | meaning |", "|---|---|---|---|"]
         parts.append("\n".join([*head, *rows]))
     return "\n\n".join(parts) + "\n"
@@ -117,10 +119,10 @@ def _ordered(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
     yield from ((key, fields[key]) for key in dict.fromkeys(order))
 
 
-def _row(title: str, key: str, field: FieldInfo) -> str:
+def _row(title: str, key: str, field: FieldInfo, said: str) -> str:
     classes = models_in(field.annotation)
     plain = PLAIN.get(f"{title}.{key}", PLAIN.get(key, ""))
-    text = field.description or plain or (classes[0].__doc__ if len(classes) == 1 else "") or ""
+    text = said or plain or (classes[0].__doc__ if len(classes) == 1 else "") or ""
     meaning = " ".join(text.split())
     cells = [f"`{key}`", type_of(field), _default(field), meaning]
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

@@ -3,6 +3,10 @@
 import json
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core.core_schema import ModelSchema
+
+from featflow.commands.meanings import meanings
 from featflow.core.config.load import FAMILIES, Workflow
 
 
@@ -17,7 +21,18 @@ def schema(*, markdown: bool = False) -> None:
 
         print(reference(), end="")
     else:
-        print(json.dumps(_for_the_file(Workflow.model_json_schema()), indent=2))
+        whole = Workflow.model_json_schema(schema_generator=_Described)
+        print(json.dumps(_for_the_file(whole), indent=2))
+
+
+class _Described(GenerateJsonSchema):
+    """Says of each key what stands below it in its class."""
+
+    def model_schema(self, schema: ModelSchema) -> dict[str, Any]:
+        found = super().model_schema(schema)
+        for key, said in meanings(schema["cls"]).items():
+            found["properties"][key].setdefault("description", said)
+        return found
 
 
 def _for_the_file(schema: dict[str, Any]) -> dict[str, Any]:

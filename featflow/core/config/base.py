@@ -9,6 +9,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$")]
 
 
 class Config(BaseModel):
-    """A frozen part of the config: an unknown key is an error, not a silent no-op."""
+    """A frozen part of the config: an unknown key is an error, not a silent no-op.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    What stands below a key is for `featflow schema` (commands/meanings.py). With pydantic's
+    use_attribute_docstrings every job and dry run would parse all classes' sources for it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
