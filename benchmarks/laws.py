@@ -113,19 +113,19 @@ LAWS: dict[str, Law] = {
     "train": Law(
         {
             "3 F T": lambda s: 3 * forward(s) * tokens(s),
-            "T h": lambda s: tokens(s) * s.hidden,
+            "T V": lambda s: tokens(s) * s.vocabulary,
         },
         replace(LM, tokens=50_000),
-        {"tokens": (100_000, 200_000), "hidden": (256, 384)},
+        {"tokens": (100_000, 200_000), "hidden": (384, 768)},
         {"batch": 32},
     ),
     "finetune": Law(
         {
             "3 F T": lambda s: 3 * forward(s) * tokens(s),
-            "T h": lambda s: tokens(s) * s.hidden,
+            "T V": lambda s: tokens(s) * s.vocabulary,
         },
         replace(LM, tokens=50_000),
-        {"tokens": (100_000, 200_000), "hidden": (256, 384)},
+        {"tokens": (100_000, 200_000), "hidden": (384, 768)},
         {"batch": 32},
     ),
     "sweep": Law(
@@ -139,14 +139,14 @@ LAWS: dict[str, Law] = {
         {"hidden": (768, 1024), "models": (4, 6)},
     ),
     "evaluate": Law(
-        {"F T": lambda s: forward(s) * tokens(s), "T h": lambda s: tokens(s) * s.hidden},
+        {"F T": lambda s: forward(s) * tokens(s), "T V": lambda s: tokens(s) * s.vocabulary},
         replace(LM, tokens=50_000),
-        {"tokens": (100_000, 200_000), "hidden": (256, 384)},
+        {"tokens": (100_000, 200_000), "hidden": (384, 768)},
     ),
     "activations": Law(
         {"F T": lambda s: forward(s, head=False) * read(s), "T n": lambda s: rows(s) * s.width},
         replace(LM, tokens=100_000),
-        {"tokens": (200_000, 400_000), "hidden": (256, 512)},
+        {"tokens": (200_000, 400_000), "hidden": (384, 768)},
     ),
     "sae": Law(
         {"10 n m T": lambda s: 10 * encoder(s) * tokens(s), "T n": lambda s: tokens(s) * s.width},
@@ -157,17 +157,19 @@ LAWS: dict[str, Law] = {
         {
             "3 F T": lambda s: 3 * forward(s) * read(s),
             "4 n m T": lambda s: 4 * encoder(s) * rows(s),
+            "T V": lambda s: rows(s) * s.vocabulary,
         },
-        replace(SAE, tokens=20_000),
-        {"tokens": (40_000, 80_000), "features": (4096, 8192)},
+        replace(SAE, tokens=20_000, features=4096),
+        {"tokens": (40_000, 80_000), "features": (8192, 16384), "hidden": (384, 768)},
     ),
     "features": Law(
         {
             "F T": lambda s: forward(s, head=False) * read(s),
             "2 n m T": lambda s: 2 * encoder(s) * rows(s),
+            "m": lambda s: s.features,
         },
-        replace(SAE, tokens=40_000),
-        {"tokens": (80_000, 160_000), "features": (4096, 8192)},
+        replace(SAE, tokens=20_000, features=4096),
+        {"tokens": (40_000, 80_000), "features": (8192, 16384), "hidden": (384, 768)},
     ),
     "correlation": Law(
         {"T L0²": pairs, "m²": lambda s: s.features**2, "T L0": firings},
@@ -186,9 +188,10 @@ LAWS: dict[str, Law] = {
         {
             "2 F T": lambda s: 2 * forward(s, head=False) * read(s),
             "8 n m T": lambda s: 8 * encoder(s) * rows(s),
+            "T n": lambda s: rows(s) * s.width,
         },
-        replace(SAE, tokens=20_000),
-        {"tokens": (40_000, 80_000), "features": (2048, 4096)},
+        replace(SAE, tokens=20_000, features=4096),
+        {"tokens": (40_000, 80_000), "features": (8192, 16384), "hidden": (384, 768)},
     ),
     "flow": Law(
         {
