@@ -8,6 +8,7 @@ it starts find their number in the environment. What they do together is in mode
 import os
 import signal
 from collections.abc import Mapping
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
@@ -97,7 +98,9 @@ def spread(stage: str, arguments: list[str], count: int) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, once)
     try:
-        run.run(run.parse_args([*options, "-m", "--", "featflow", stage, *arguments]))
+        with TemporaryDirectory(prefix="featflow-") as logs:  # its own would stay there, empty
+            options.append(f"--log-dir={logs}")
+            run.run(run.parse_args([*options, "-m", "--", "featflow", stage, *arguments]))
     except ChildFailedError as error:
         number, failure = error.get_first_failure()
         raise FeatflowError(

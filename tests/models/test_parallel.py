@@ -99,11 +99,12 @@ def test_a_process_that_fails_is_named_and_ends_the_others(base, corpora, tmp_pa
         "    np.divmod = divmod\n"
     )
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    found = subprocess.run(
-        arguments, env=environment(PYTHONPATH=path), capture_output=True, text=True, timeout=90
-    )
+    own = environment(PYTHONPATH=path, TMPDIR=str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    found = subprocess.run(arguments, env=own, capture_output=True, text=True, timeout=90)
     assert found.returncode == 1 and not (tmp_path / "m").exists()
     assert "finetune: process 2 of 2 failed first, with exit code 7" in found.stderr
+    assert not list((tmp_path / "tmp").iterdir())
     assert "fault of featflow" not in found.stderr  # the other one has lost it, and is silent
 
 
