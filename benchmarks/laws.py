@@ -95,6 +95,15 @@ def encoder(size: Size) -> float:
 LM = Size(hidden=128, width=256, context=128, vocabulary=4096)
 SAE = Size(hidden=128, width=256, features=1024, firing=30, vocabulary=2048)
 PROBE = replace(SAE, corpora=2, tokens=50_000, features=2048)
+TRAINED = Law(
+    {
+        "3 F T": lambda s: 3 * forward(s) * tokens(s),
+        "T V": lambda s: tokens(s) * s.vocabulary,
+    },
+    replace(LM, tokens=50_000),
+    {"tokens": (100_000, 200_000), "hidden": (384, 768)},
+    {"batch": 32},
+)
 LAWS: dict[str, Law] = {
     "corpus": Law(
         {"byte of text": text}, Size(tokens=4_000_000), {"tokens": (12_000_000, 24_000_000)}
@@ -110,24 +119,8 @@ LAWS: dict[str, Law] = {
         Size(tokens=500_000, vocabulary=4096),
         {"tokens": (2_000_000, 4_000_000)},
     ),
-    "train": Law(
-        {
-            "3 F T": lambda s: 3 * forward(s) * tokens(s),
-            "T V": lambda s: tokens(s) * s.vocabulary,
-        },
-        replace(LM, tokens=50_000),
-        {"tokens": (100_000, 200_000), "hidden": (384, 768)},
-        {"batch": 32},
-    ),
-    "finetune": Law(
-        {
-            "3 F T": lambda s: 3 * forward(s) * tokens(s),
-            "T V": lambda s: tokens(s) * s.vocabulary,
-        },
-        replace(LM, tokens=50_000),
-        {"tokens": (100_000, 200_000), "hidden": (384, 768)},
-        {"batch": 32},
-    ),
+    "train": TRAINED,
+    "finetune": TRAINED,
     "sweep": Law(
         {"t × F T": lambda s: s.points * forward(s) * tokens(s), "t": lambda s: s.points},
         replace(LM, tokens=20_000),

@@ -36,6 +36,10 @@ class Band(NamedTuple):
     """The edge that it belongs to; of what emerges, the child."""
 
 
+Tops = dict[tuple[Band, int], float]
+"""The upper side of each band at its source (0) and at its target (1)."""
+
+
 class Box(NamedTuple):
     """A node."""
 
@@ -81,9 +85,7 @@ def place(columns: Columns, bands: Sequence[Band], height: float) -> Places:
     return Places(boxes, {band: _ends(band, boxes, tops, STUB * step) for band in bands}, scale)
 
 
-def _ends(
-    band: Band, boxes: dict[str, Box], tops: dict[tuple[Band, int], float], reach: float
-) -> tuple[Point, Point]:
+def _ends(band: Band, boxes: dict[str, Box], tops: Tops, reach: float) -> tuple[Point, Point]:
     if band.source is None and band.target is not None:
         x, y = boxes[band.target].left, tops[band, 1]
         return (x - reach, y), (x, y)
@@ -96,9 +98,6 @@ def _ends(
 
 def _total(bands: Sequence[Band], end: int, name: str) -> int:
     return sum(band.features for band in bands if band[end] == name)
-
-
-Tops = dict[tuple[Band, int], float]
 
 
 def _tops(bands: Sequence[Band], boxes: dict[str, Box], scale: float) -> Tops:
