@@ -53,7 +53,7 @@ def few(small: int, large: int, *held: str, **of: Any) -> Trial:
 def dumped(**more: Any) -> Trial:
     """A stage that reads dumps."""
     sizes = (replace(SMALL, tokens=n, corpora=2, firing=64) for n in (25_000, 65_000))
-    return Trial(*sizes, held=(DUMPS,), more=more)
+    return Trial(*sizes, held=(DUMPS,), limit=25 * MILLION // 2, more=more)
 
 
 def trained() -> Trial:
