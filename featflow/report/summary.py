@@ -24,6 +24,7 @@ def _models(cfg: ReportSlice, files: list[Path]) -> str:
     kinds = Counter(KINDS.get(node.kind, node.kind) for node in cfg.models.values())
     order = ("base", "pretrained", "fine-tune", "merge")
     parts = [f"{kinds[kind]} {kind}" + _s(kinds[kind], kind) for kind in order if kinds[kind]]
+    parts += [f"{kinds['random']} with random weights"] if kinds["random"] else []
     found = sorted({parameters(f) for f in among(files, paths.WEIGHTS, "model").values()})
     each = " each" if len(cfg.models) > 1 and len(found) == 1 else ""
     size = " to ".join(f"{n:,}" for n in dict.fromkeys((found[0], found[-1])))

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from featflow.core.artifacts import ArtifactError, load_provenance
+from featflow.core.slices import Node
 from featflow.report import flow
 from featflow.report import inputs as inputs_module
 from featflow.report import report as stage
 from featflow.report.findings import finding
 from featflow.report.saes import explained_loss
+from featflow.report.summary import summary
 from featflow.report.tables import curve, percent
 
 from .conftest import EVIL, NAME, SETTINGS, Page, plant
@@ -23,6 +25,13 @@ SHARE = "{}\u202f%".format
 
 def words(page: Page) -> str:
     return re.sub(r"[ \n]+", " ", page.text)
+
+
+def test_no_model_is_left_out_of_the_head(planted):
+    models = {**planted.cfg.models, "far": Node(kind="pretrained"), "noise": Node(kind="random")}
+    text = summary(planted.cfg.model_copy(update={"models": models}), planted.files)
+    kinds = "1 base, 1 pretrained, 2 fine-tunes, 1 merge and 1 with random weights."
+    assert text.startswith("6 language models of ") and kinds in text
 
 
 def test_the_head_says_what_came_out_beside_its_ceiling(page):
