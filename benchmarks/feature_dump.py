@@ -28,12 +28,12 @@ from benchmarks.rows import Row
 from featflow.core.provenance import Provenance
 from featflow.core.slices import FeaturesSlice
 from featflow.core.torch_runtime import device
-from featflow.data.windows import layout
+from featflow.data.windows import Rows, layout
 from featflow.features import dump
 from featflow.features.features import encode
 from featflow.features.spool import Spool
 from featflow.models.folder import load_model
-from featflow.models.hooked import HookedModel, batches
+from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
 from featflow.saes import saelens
 from featflow.saes.sparse import Codes
 
@@ -62,24 +62,26 @@ class Work:
         self.plain = load_model(folder).to(self.where).eval()  # type: ignore[arg-type]
         rng = np.random.default_rng(0)
         shape = tokens // size.context, size.context
-        self.blocks = rng.integers(3, size.vocabulary, shape, np.int32)
+        ids = rng.integers(3, size.vocabulary, shape, np.int32).ravel()
+        self.blocks = Rows(ids, np.arange(shape[0]), size.windows, np.zeros(0, np.int64))
 
     @property
     def rows(self) -> int:
         """Rows of the dump."""
-        return len(self.blocks) * layout(self.size.windows).windows * self.size.window
+        return int(self.blocks.counts().sum())
 
     def featflow(self) -> Spool:
         """The rows of a dump, in files."""
         spool = Spool(Path(), "bench", self.size.features)
-        encode(self.hooked, self.sae, self.blocks, self.size.windows, spool)
+        encode(self.hooked, self.sae, self.blocks, spool)
         return spool
 
     def bound(self) -> None:
         """The LM and one product."""
         kept = layout(self.size.windows).kept(self.size.window)
         with torch.inference_mode(), self._until_the_hook() as activations:
-            for ids in batches(self.blocks):
+            for some in self.blocks.batches(TOKENS_A_BATCH):
+                ids = torch.from_numpy(self.blocks.ids(some.start, some.stop).astype(np.int64))
                 x = activations(ids.to(self.where))
                 torch.mm(x[:, kept].flatten(0, 1), self.sae.W_enc, out=self._product(len(ids)))
 

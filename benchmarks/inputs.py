@@ -14,7 +14,7 @@ import numpy as np
 from featflow.core import paths
 from featflow.core.provenance import KEY
 from featflow.core.slices import Windows
-from featflow.data.windows import layout, positions
+from featflow.data.windows import Rows, layout
 
 STUDY, HOOK = "scaled", "blocks.0.mlp.hook_post"
 SPECIAL = ("<unk>", "<s>", "</s>")
@@ -276,7 +276,9 @@ def dump(model_name: str, sae_name: str, corpus: str, size: Size, seed: int) -> 
     with open(path, "wb") as file:
         _header(file, header)
         (np.arange(rows + 1) * k).tofile(file)
-        positions(size.blocks, size.windows).tofile(file)
+        ids = np.zeros(size.blocks * layout(size.windows).block, np.int32)
+        rows = Rows(ids, np.arange(size.blocks), size.windows, np.zeros(0, np.int64))
+        rows.positions(0, size.blocks).tofile(file)
         for first in range(0, rows, 50_000):
             shared, own = (np.random.default_rng([s, first]) for s in (len(corpus), seed + 100))
             drawn = np.concatenate(
@@ -303,14 +305,22 @@ def shard(model_name: str, index: int, size: Size) -> Path:
     path = at(paths.ACTIVATIONS, model=model_name, hook=HOOK, shard=index)
     count = size.tokens // size.window
     shape = [count, size.window, size.width]
-    entry = {"dtype": "BF16", "shape": shape, "data_offsets": [0, 2 * int(np.prod(shape))]}
+    tokens, end = count * size.window, (4 + 2 * size.width) * count * size.window
+    entries = {
+        "norms": {"dtype": "F32", "shape": shape[:2], "data_offsets": [0, 4 * tokens]},
+        "activations": {"dtype": "BF16", "shape": shape, "data_offsets": [4 * tokens, end]},
+        "rows": {"dtype": "BOOL", "shape": shape[:2], "data_offsets": [end, end + tokens]},
+    }
     rng = np.random.default_rng([index, 4])
     with open(path, "wb") as file:
         origin = json.dumps({"config": {"model": model_name, "hook": HOOK}})  # which an SAE checks
-        _header(file, {"__metadata__": {KEY: origin}, "activations": entry})
+        _header(file, {"__metadata__": {KEY: origin}, **entries})
+        for first in range(0, count, 1000):
+            np.ones((min(1000, count - first), size.window), np.float32).tofile(file)
         for first in range(0, count, 1000):
             some = (min(1000, count - first), size.window, size.width)
             part = rng.standard_normal(some, np.float32)
             part *= 0.1 + (rng.random(some, np.float32) < 0.1)
             torch.from_numpy(part).bfloat16().view(torch.int16).numpy().tofile(file)
+        np.ones(tokens, bool).tofile(file)
     return path

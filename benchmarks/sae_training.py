@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
 
 from benchmarks.rows import Row, medians
 from benchmarks.sae_contestants import PENALTY, RATE, bound, place, settings, times
 from featflow.core.checkpoints import Checkpoints
+from featflow.core.config.saes import Activations
 from featflow.core.torch_runtime import device, product_dtype
+from featflow.saes.activations import Shard, whole
 from featflow.saes.training import Training
 
 WINDOW = 24
@@ -32,10 +33,10 @@ class Planted:
         sizes *= torch.rand(shape, generator=generator) < active / features
         x = sizes @ directions
         x += 0.05 * torch.randn(x.shape, generator=generator)
-        self._shard = x.view(windows, WINDOW, width).bfloat16()
+        self._shard = whole(x.view(windows, WINDOW, width).bfloat16())
         self.counts = [windows]
 
-    def shard(self, index: int) -> Tensor:
+    def shard(self, index: int) -> Shard:
         """The one shard."""
         return self._shard
 
@@ -57,7 +58,7 @@ def training(shards: Planted, width: int, features: int, batch: int, **more: obj
     """A run of the demo's kind on these shards."""
     fixed = {"batch": batch, "betas": (0.9, 0.999), "decay": 0.2, "precision": "auto"}
     kind = settings(width, features, **{**fixed, **more})  # type: ignore[arg-type]
-    return Training(kind, shards, 0, True, device())
+    return Training(kind, shards, 0, Activations(), device())
 
 
 def loop(seconds: float) -> Row:
@@ -100,7 +101,7 @@ def ends(seconds: float) -> list[Row]:
     """What a short training comes to with either kind of products, held against one another."""
     width, features, windows = DEMO
     shards = Planted(4_000, width, 2 * width, 6.0)
-    x = shards.shard(0)[:500].float().flatten(0, 1).to(device())
+    x = shards.shard(0).activations[:500].float().flatten(0, 1).to(device())
     count = max(300, round(60 * seconds))
     fixed = {"tokens": count * windows * WINDOW, "learning_rate": 3e-3, "sparsity": {"l1": 0.007}}
     found = {}

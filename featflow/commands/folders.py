@@ -16,8 +16,9 @@ import yaml
 
 from featflow.core.config import FeatflowError
 from featflow.core.config.corpora import Files
+from featflow.core.slices import CorpusSlice
 from featflow.data.corpora import files
-from featflow.data.corpus import select
+from featflow.data.corpus import shuffled
 from featflow.data.readers import COMPRESSIONS, Unsuitable, texts
 from featflow.data.sources import keyed
 
@@ -94,14 +95,15 @@ def look(folder: str) -> Found:
 
 
 def read(found: Found, limit: int = LIMIT) -> Sample:
-    """The documents that a corpus of these globs takes, up to a limit in bytes.
+    """Documents that a corpus of these globs takes, drawn from all, up to a limit in bytes.
 
     Raises:
         FeatflowError: when a file is corrupt, or a record lacks the field.
     """
     source = Files(kind="files", paths=found.paths, text=found.text, bytes=limit)
     with keyed("--folders"):
-        kept = select(files.documents(source, seed=0), source, Counter())
+        cfg = CorpusSlice(study="init", corpus="sample", seed=0, source=source)
+        kept = shuffled(files.documents(source, seed=0), cfg, Counter())
         return Sample(found, [each.document.text for each in kept])
 
 

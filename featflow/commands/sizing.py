@@ -20,6 +20,7 @@ from featflow.core.provenance import Provenance
 from featflow.core.runtime import log
 from featflow.core.slices import CorpusSlice, Windows
 from featflow.data.corpus import split
+from featflow.data.sources import Document
 from featflow.data.windows import layout
 
 WINDOW = 24
@@ -135,7 +136,7 @@ def _write(sample: Sample, writer) -> int:
     in_order = sorted(zip(sample.digests, sample.texts, strict=True))
     with writer as file:
         for _, text in in_order:
-            file.add((text, ""), len(text.encode()))
+            file.add(Document(text, "", ""), len(text.encode()), 0)
             total += len(text.encode())
             if total >= TOKENIZED:
                 break
@@ -159,8 +160,9 @@ def _held_out(sample: Sample, token_bytes: float, context: int, swept: bool) -> 
 
     def held(name: str, validation: float, selection: float) -> tuple[int, int]:
         """Documents and tokens of a split."""
-        shares = Files(kind="files", paths=["*"], validation=validation, selection=selection)
-        inside = [n for d, n in zip(digests, lengths, strict=True) if split(d, shares) == name]
+        source = Files(kind="files", paths=["*"], validation=validation, selection=selection)
+        cfg = CorpusSlice(study="x", corpus="x", seed=0, source=source)
+        inside = [n for d, n in zip(digests, lengths, strict=True) if split(d, cfg) == name]
         return len(inside), int(SURE * sum(inside) / token_bytes)
 
     def enough(name: str, documents: int, tokens: int, shares: Sequence[float]) -> float:

@@ -8,6 +8,7 @@ there (default 2²⁸, 256 MiB); results do not depend on it.
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import IO, Self
 
 import numpy as np
@@ -33,8 +34,8 @@ def empty(size: int, dtype: DTypeLike) -> np.ndarray:
     wanted = size * np.dtype(dtype).itemsize
     if wanted < limit() or not wanted:
         return np.empty(size, dtype)
-    with _nameless() as file:
-        with writable(checkpoints_root() / "scratch", REMEDY):
+    with nameless() as file:
+        with writing():
             os.posix_fallocate(file.fileno(), 0, wanted)  # a full disk is met here, not by a signal
         return _mapped(file, dtype, size)
 
@@ -44,7 +45,7 @@ class Writer:
 
     def __init__(self) -> None:
         """Raises WriteError when the folder of the checkpoints may not be written."""
-        self._file, self._bytes = _nameless(), 0
+        self._file, self._bytes = nameless(), 0
 
     def __enter__(self) -> Self:
         return self
@@ -62,20 +63,26 @@ class Writer:
         Raises:
             WriteError: when the disk is full.
         """
-        with writable(checkpoints_root() / "scratch", REMEDY):
+        with writing():
             self._file.write(piece.data)
         self._bytes += piece.nbytes
 
     def array(self, dtype: DTypeLike) -> np.ndarray:
         """All that was written, as an array (n,); it outlives the writer."""
-        with writable(checkpoints_root() / "scratch", REMEDY):
+        with writing():
             self._file.flush()
         return _mapped(self._file, dtype, self._bytes // np.dtype(dtype).itemsize)
 
 
-def _nameless() -> IO[bytes]:
+def writing() -> AbstractContextManager[None]:
+    """Around what is written to such a file: a full disk is told with its remedy."""
+    return writable(checkpoints_root() / "scratch", REMEDY)
+
+
+def nameless() -> IO[bytes]:
+    """A file without a name, to write and to read; it ends with the process."""
     root = checkpoints_root()
-    with writable(root / "scratch", REMEDY):
+    with writing():
         root.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryFile(dir=root)
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection
 from functools import cached_property
 
 from featflow.core.config.checks import root_of
-from featflow.core.config.corpora import Files, Hub
 from featflow.core.config.errors import ConfigError, did_you_mean
 from featflow.core.config.merging import TaskVectors
 from featflow.core.config.models import Base, Finetune, Merge, Pretrained, Random
@@ -82,11 +81,15 @@ class Slices(PageSlices):
         return [str(dictionary) for dictionary in self.lineage.dictionaries()]
 
     def corpus(self, corpus: str) -> CorpusSlice:
-        source = self.study.corpora[corpus].model_copy(update={"tokens": None})
-        # Nothing is drawn from what is read whole: another seed of the study makes the same corpus.
-        whole = isinstance(source, Files) or (isinstance(source, Hub) and source.sample is None)
-        seed = 0 if whole else self._seed("corpus", corpus)
-        return CorpusSlice(study=self.name, corpus=corpus, seed=seed, source=source)
+        corpora = self.study.corpora
+        return CorpusSlice(
+            study=self.name,
+            corpus=corpus,
+            seed=self._seed("corpus", corpus),
+            source=corpora[corpus].model_copy(update={"tokens": None}),
+            validation=max(source.validation for source in corpora.values()),
+            selection=max(source.selection for source in corpora.values()),
+        )
 
     def tokenizer(self) -> TokenizerSlice:
         return TokenizerSlice(study=self.name, tokenizer=self.study.tokenizer)
@@ -106,6 +109,7 @@ class Slices(PageSlices):
             study=self.name,
             model=model,
             seed=self._seed("train", model, base.seed),
+            blocks_seed=self._seed("blocks"),
             corpora=base.corpora,
             architecture=base.architecture,
             training=base.training,
@@ -144,6 +148,7 @@ class Slices(PageSlices):
             study=self.name,
             model=model,
             seed=self._seed("finetune", model, child.seed),
+            blocks_seed=self._seed("blocks"),
             corpora=child.corpora,
             training=child.training,
             context=self._context(model),
@@ -164,6 +169,7 @@ class Slices(PageSlices):
             method=method,
             points=self.study.evaluation.sweep_points,
             tokens=self.study.evaluation.tokens,
+            blocks_seed=self._seed("blocks"),
             context=self._context(model),
         )
 
@@ -198,6 +204,7 @@ class Slices(PageSlices):
             model=model,
             corpora=sorted(self.study.corpora),
             tokens=self.study.evaluation.tokens,
+            blocks_seed=self._seed("blocks"),
             context=self._context(model),
         )
 
@@ -210,6 +217,7 @@ class Slices(PageSlices):
             window=window,
             context=context,
             context_length=window if alone else self.lineage.context(),
+            special=activations.special,
         )
 
     def activations(self, model: str, hook: str, shard: int) -> ActivationsSlice:
@@ -246,6 +254,7 @@ class Slices(PageSlices):
         # Without what `windows` and `corpora` say, and without tokens of shards that it never sees.
         data = Activations(
             scale=activations.scale,
+            outliers=activations.outliers,
             tokens=min(activations.tokens, len(self.shards(sae)) * activations.shard_tokens),
             shard_tokens=activations.shard_tokens,
             keep=not self.makes_its_own(sae),
@@ -271,6 +280,7 @@ class Slices(PageSlices):
             corpora=self.lineage.activation_corpora(model, sae),
             windows=self.windows(sae),
             tokens=self.study.evaluation.tokens,
+            blocks_seed=self._seed("blocks"),
         )
 
     def features(self, model: str, sae: str) -> FeaturesSlice:
@@ -282,4 +292,5 @@ class Slices(PageSlices):
             corpora=self.study.probe_corpora,
             windows=self.windows(sae),
             tokens_per_corpus=self.study.probe.tokens_per_corpus,
+            blocks_seed=self._seed("blocks"),
         )

@@ -183,6 +183,7 @@ class AnalysisSlices:
             corpora=self.study.probe_corpora,
             windows=self.windows(sae),
             tokens_per_corpus=self.study.probe.tokens_per_corpus,
+            blocks_seed=self._seed("blocks"),
             scope_a=scope_a,
             scope_b=scope_b,
             scaling=parent in self.lineage.ancestors(child),

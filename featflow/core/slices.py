@@ -37,8 +37,12 @@ class Slice(Config):
 class CorpusSlice(Slice):
     corpus: Name
     seed: int
-    """0 where nothing is drawn by it."""
+    """Of the order of the documents, and of what is drawn or generated."""
     source: Corpus
+    validation: float = 0.0
+    """The largest share that a corpus of the study holds out for validation."""
+    selection: float = 0.0
+    """The largest that one holds out for selection."""
 
 
 class TokenizerSlice(Slice):
@@ -54,6 +58,8 @@ class TokensSlice(Slice):
 class TrainSlice(Slice):
     model: Name
     seed: int
+    blocks_seed: int = 0
+    """Which blocks of a split are read, where it is not all (data/windows.py, `drawn`)."""
     corpora: list[Name]
     architecture: Architecture
     training: Training
@@ -76,6 +82,8 @@ class RandomSlice(Slice):
 class FinetuneSlice(Slice):
     model: Name
     seed: int
+    blocks_seed: int = 0
+    """Which blocks of a split are read, where it is not all (data/windows.py, `drawn`)."""
     corpora: list[Name]
     training: FinetuneTraining
     context: int | None = None
@@ -92,6 +100,8 @@ class SweepSlice(Slice):
     method: Method
     points: int
     tokens: int
+    blocks_seed: int = 0
+    """Which blocks of a split are read, where it is not all (data/windows.py, `drawn`)."""
     context: int | None = None
     """As for FinetuneSlice."""
 
@@ -110,6 +120,8 @@ class EvaluateSlice(Slice):
     model: Name
     corpora: list[Name]
     tokens: int
+    blocks_seed: int = 0
+    """Which blocks of a split are read, where it is not all (data/windows.py, `drawn`)."""
     context: int | None = None
     """As for FinetuneSlice."""
 
@@ -121,6 +133,8 @@ class Windows(Config):
     context: Literal["full", "truncated"]
     context_length: int
     """Tokens of the blocks that the LM reads: one window, where `context` is truncated."""
+    special: Literal["drop", "keep"] = "drop"
+    """Whether special tokens and the first token of a block are rows (data/windows.py)."""
 
 
 class ActivationsSlice(Slice):
@@ -157,6 +171,8 @@ class MetricsSlice(Slice):
     windows: Windows
     tokens: int
     """Validation tokens a corpus."""
+    blocks_seed: int = 0
+    """Which blocks of a split are read, where it is not all (data/windows.py, `drawn`)."""
 
 
 class FeaturesSlice(Slice):
@@ -166,6 +182,8 @@ class FeaturesSlice(Slice):
     corpora: list[Name]
     windows: Windows
     tokens_per_corpus: int
+    blocks_seed: int = 0
+    """Which blocks of a split are read, where it is not all (data/windows.py, `drawn`)."""
 
 
 class CorrelationSlice(Slice):
@@ -231,6 +249,8 @@ class TransferSlice(Slice):
     corpora: list[Name]
     windows: Windows
     tokens_per_corpus: int
+    blocks_seed: int = 0
+    """Which blocks of a split are read, where it is not all (data/windows.py, `drawn`)."""
     scope_a: list[Name]
     """The corpora on which the parent's features are judged (frozen)."""
     scope_b: list[Name]

@@ -16,27 +16,27 @@ class Stage(NamedTuple):
 
 
 STAGES = {
-    "corpus": Stage("featflow.data.corpus", 1, "documents of a corpus, split and deduplicated"),
+    "corpus": Stage("featflow.data.corpus", 2, "documents of a corpus, split and deduplicated"),
     "tokenizer": Stage("featflow.data.tokenizer", 1, "train or fetch the study's tokenizer"),
     "tokens": Stage("featflow.data.tokens", 1, "token ids of a corpus's split"),
-    "train": Stage("featflow.models.train", 1, "train a base model"),
+    "train": Stage("featflow.models.train", 2, "train a base model"),
     "pretrained": Stage("featflow.models.pretrained", 1, "fetch a model that exists"),
     "random": Stage("featflow.models.random", 1, "a model with random weights, for a floor"),
-    "finetune": Stage("featflow.models.finetune", 1, "train a model further on other data"),
-    "sweep": Stage("featflow.models.sweep", 1, "a merge at every t, on its parents' data"),
+    "finetune": Stage("featflow.models.finetune", 2, "train a model further on other data"),
+    "sweep": Stage("featflow.models.sweep", 2, "a merge at every t, on its parents' data"),
     "merge": Stage("featflow.models.merge", 1, "merge models tensor by tensor"),
     "evaluate": Stage(
-        "featflow.models.evaluate", 1, "loss and accuracy of a model on every corpus"
+        "featflow.models.evaluate", 2, "loss and accuracy of a model on every corpus"
     ),
-    "activations": Stage("featflow.saes.activations", 1, "a shard of an SAE's training data"),
-    "sae": Stage("featflow.saes.sae", 1, "train a sparse autoencoder"),
-    "metrics": Stage("featflow.saes.metrics", 1, "how good a sparse autoencoder is"),
-    "features": Stage("featflow.features.features", 1, "sparse feature activations on the probe"),
+    "activations": Stage("featflow.saes.activations", 2, "a shard of an SAE's training data"),
+    "sae": Stage("featflow.saes.sae", 2, "train a sparse autoencoder"),
+    "metrics": Stage("featflow.saes.metrics", 2, "how good a sparse autoencoder is"),
+    "features": Stage("featflow.features.features", 2, "sparse feature activations on the probe"),
     "correlation": Stage(
         "featflow.features.correlation", 1, "Pearson's r between two dictionaries"
     ),
     "shares": Stage("featflow.features.shares", 1, "best partners on every domain, for controls"),
-    "transfer": Stage("featflow.features.transfer", 1, "a parent's SAE applied to its child"),
+    "transfer": Stage("featflow.features.transfer", 2, "a parent's SAE applied to its child"),
     "flow": Stage("featflow.analysis.flow", None, "which features persist, vanish and emerge"),
     "controls": Stage("featflow.analysis.controls", None, "ceilings, floors, arms and intervals"),
     "domains": Stage("featflow.analysis.domains", None, "the shares on each corpus alone"),

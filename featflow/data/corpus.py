@@ -1,4 +1,4 @@
-"""The corpus stage: normalised documents without duplicates, split by a hash of their text."""
+"""The corpus stage: normalised documents without duplicates, in random order, split by a hash."""
 
 import hashlib
 import unicodedata
@@ -7,31 +7,27 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from featflow.core.config.corpora import Corpus, Source
+from featflow.core.config.corpora import Corpus
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log, progress
 from featflow.core.slices import CorpusSlice
 from featflow.data.documents import Writer, writer
+from featflow.data.shuffle import Hashed, Shuffle
 from featflow.data.sources import Document, SourceError, counted, keyed
 
 Split = Literal["train", "validation", "selection"]
 
 
-class Kept(NamedTuple):
-    """A document that is in the corpus, its split, and its size in UTF-8 bytes."""
-
-    document: Document
-    split: Split
-    size: int
+HELD_ELSEWHERE = "held out by another corpus of the study"
 
 
 def run(cfg: CorpusSlice, *, train: Path, validation: Path, selection: Path) -> None:
-    """Documents of a corpus: normalised, without duplicates, split by a hash of the text.
+    """Documents of a corpus: normalised, without duplicates, in random order, split by their hash.
 
     Args:
-        train: parquet of documents (text, source) to train on.
+        train: parquet of documents (text, source, origin, hash) to train on.
         validation: parquet of documents for evaluation and the probe.
         selection: parquet of documents that choose a merge's t.
 
@@ -45,9 +41,12 @@ def run(cfg: CorpusSlice, *, train: Path, validation: Path, selection: Path) -> 
     with ExitStack() as stack:
         stack.enter_context(keyed(f"studies.{cfg.study}.corpora.{cfg.corpus}"))
         files = {s: stack.enter_context(writer(path, provenance)) for s, path in outputs.items()}
-        documents = kind.documents(cfg.source, cfg.seed)
-        for kept in select(progress(documents, "documents"), cfg.source, dropped):
-            files[kept.split].add(kept.document, kept.size)
+        documents = progress(kind.documents(cfg.source, cfg.seed), "documents")
+        for document, digest, size in shuffled(documents, cfg, dropped):
+            if found := split(digest, cfg):
+                files[found].add(document, size, place(digest))
+            else:
+                dropped[HELD_ELSEWHERE] += 1
         _check(files, cfg.source)
         for file in files.values():  # all are whole before the first gets its name
             file.close()
@@ -57,48 +56,61 @@ def run(cfg: CorpusSlice, *, train: Path, validation: Path, selection: Path) -> 
         log.info("dropped: %s", counted(dropped))
 
 
-def select(documents: Iterable[Document], source: Source, dropped: Counter[str]) -> Iterator[Kept]:
-    """The documents that a corpus keeps: NFC, valid UTF-8, not empty, not seen before, in limits.
+def shuffled(
+    documents: Iterable[Document], cfg: CorpusSlice, dropped: Counter[str]
+) -> Iterator[Hashed]:
+    """The documents that a corpus keeps, in an order that its seed decides.
+
+    All are NFC, valid UTF-8, not empty, and no two alike. A limit takes the beginning of that
+    order: a random draw from the whole source.
 
     Args:
-        documents: what the source yields; read no further than the limits ask.
-        source: its limits and the shares of its splits.
+        documents: what the source yields.
+        cfg: its limits, and the seed.
         dropped: counts what is left out, by reason.
+
+    Raises:
+        WriteError: when the disk is full.
     """
     seen: set[bytes] = set()
-    left = source.bytes
-    for text, origin in documents:
-        text = unicodedata.normalize("NFC", text)
-        try:
-            content = text.encode()
-        except UnicodeEncodeError:  # lone surrogates, which JSON can spell
-            dropped["mis-encoded"] += 1
-            continue
-        digest = hashlib.sha256(content).digest()
-        if not text or text.isspace():
-            dropped["empty"] += 1
-        elif digest[:16] in seen:
-            dropped["duplicate"] += 1
-        elif left is not None and len(content) > left:
-            return
-        else:
-            seen.add(digest[:16])
-            left = None if left is None else left - len(content)
-            yield Kept(Document(text, origin), split(digest, source), len(content))
-            if len(seen) == source.documents:
-                return
+    with Shuffle(cfg.seed, cfg.source.documents, cfg.source.bytes) as shuffle:
+        for text, *where in documents:
+            text = unicodedata.normalize("NFC", text)
+            try:
+                content = text.encode()
+            except UnicodeEncodeError:  # lone surrogates, which JSON can spell
+                dropped["mis-encoded"] += 1
+                continue
+            digest = hashlib.sha256(content).digest()
+            if not text or text.isspace():
+                dropped["empty"] += 1
+            elif digest[:16] in seen:
+                dropped["duplicate"] += 1
+            else:
+                seen.add(digest[:16])
+                shuffle.add(Hashed(Document(text, *where), digest, len(content)))
+        yield from shuffle
 
 
-def split(digest: bytes, source: Source) -> Split:
-    """The split of the document with this SHA-256: its hash, read as a number in [0, 1].
+def place(digest: bytes) -> int:
+    """The beginning of a SHA-256, as a number below 2⁶⁴."""
+    return int.from_bytes(digest[:8], "big")
 
-    Validation is cut from the low end and selection from the high end, so that a change of one
-    share moves no document of the other.
+
+def split(digest: bytes, cfg: CorpusSlice) -> Split | None:
+    """The split of the document with this SHA-256, by its place on a scale from 0 to 1.
+
+    The scale is the same for all corpora of a study. Validation is cut from its low end, selection
+    from its high end, so that a change of one share moves no document of the other. Places that
+    another corpus holds out are for no training here: no text is trained on in one corpus and held
+    out in another. None: such a place.
     """
-    place = int.from_bytes(digest[:8], "big") / 2**64
-    if place < source.validation:
+    where = place(digest) / 2**64
+    if where < cfg.source.validation:
         return "validation"
-    return "selection" if place >= 1 - source.selection else "train"
+    if where >= 1 - cfg.source.selection:
+        return "selection"
+    return "train" if cfg.validation <= where < 1 - cfg.selection else None
 
 
 def _check(files: dict[str, Writer], source: Corpus) -> None:

@@ -14,7 +14,13 @@ from featflow.core.artifacts import readable, written
 from featflow.core.provenance import KEY, Provenance
 from featflow.data.sources import Document
 
-COLUMNS = ("text", "source")
+COLUMNS = {
+    "text": pa.string(),
+    "source": pa.string(),
+    "origin": pa.string(),
+    "hash": pa.uint64(),
+}
+"""As in Document; hash is the beginning of the text's SHA-256, wherever the text stands."""
 GROUP_BYTES = 16_000_000
 """UTF-8 bytes of text in a row group: what a writer holds in memory."""
 BATCH_CHARACTERS = 2_000_000
@@ -28,17 +34,17 @@ class Writer:
 
     def __init__(self, path: Path, provenance: Provenance):
         metadata = {KEY: provenance.dumps()}
-        schema = pa.schema([(name, pa.string()) for name in COLUMNS], metadata=metadata)
+        schema = pa.schema(list(COLUMNS.items()), metadata=metadata)
         self._file = pq.ParquetWriter(path, schema, compression="zstd")
         self._schema = schema
-        self._group: list[Document] = []
+        self._group: list[tuple[str, str, str, int]] = []
         self._group_bytes = 0
         self.documents = 0
         self.bytes = 0
 
-    def add(self, document: Document, size: int) -> None:
-        """Append a document of `size` UTF-8 bytes."""
-        self._group.append(document)
+    def add(self, document: Document, size: int, place: int) -> None:
+        """Append a document of `size` UTF-8 bytes, whose hash is `place`."""
+        self._group.append((*document, place))
         self._group_bytes += size
         self.documents += 1
         self.bytes += size

@@ -18,6 +18,10 @@ class Document(NamedTuple):
 
     text: str
     source: str
+    """What it is a part of, as corpora are judged by it: a folder, a file, a value that a column
+    of the user's gives."""
+    origin: str
+    """Where exactly it stands: a file, and the line or row in it."""
 
 
 class SourceError(FeatflowError):

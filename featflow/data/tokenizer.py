@@ -3,6 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from featflow.core.artifacts import readable, save_json, written
@@ -65,7 +66,7 @@ def document_token(tokenizer: Tokenizer) -> tuple[str, int]:
     Raises:
         SourceError: when the tokenizer has none that is known.
     """
-    special = {t.content: i for i, t in tokenizer.get_added_tokens_decoder().items() if t.special}
+    special = special_tokens(tokenizer)
     for token in DOCUMENT_TOKENS:
         if token in special:
             return token, special[token]
@@ -73,3 +74,17 @@ def document_token(tokenizer: Tokenizer) -> tuple[str, int]:
         f"name: the tokenizer has no token that begins a document; known are "
         f"{', '.join(DOCUMENT_TOKENS)}; its special tokens: {', '.join(special) or 'none'}"
     )
+
+
+def special_tokens(tokenizer: Tokenizer) -> dict[str, int]:
+    """What the tokenizer calls special, which is no text: token and id."""
+    return {t.content: i for i, t in tokenizer.get_added_tokens_decoder().items() if t.special}
+
+
+def special_ids(path: Path) -> np.ndarray:
+    """The ids of the special tokens of a tokenizer.json: (k,) int64, ascending.
+
+    Raises:
+        ArtifactError: when the file is missing or no tokenizer.
+    """
+    return np.array(sorted(special_tokens(load(path)).values()), np.int64)

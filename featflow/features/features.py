@@ -5,20 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
 from featflow.core.artifacts import save_table
 from featflow.core.checkpoints import Checkpoints
 from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import Provenance, named
 from featflow.core.runtime import log, progress
-from featflow.core.slices import FeaturesSlice, Windows
+from featflow.core.slices import FeaturesSlice
 from featflow.core.torch_runtime import device
 from featflow.data import tokenizer
 from featflow.data.tokens import read
-from featflow.data.windows import blocks, layout, positions
+from featflow.data.windows import Rows, drawn, layout
 from featflow.features.spool import Spool
 from featflow.features.summary import Encoded, summarise
-from featflow.models.hooked import HookedModel, batches
+from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
 from featflow.saes import saelens
 from featflow.saes.codes import Encoder
 
@@ -34,8 +36,8 @@ def run(
 ) -> None:
     """Encode the probe: sparse feature activations of a model and its SAE, and a summary of them.
 
-    The probe's rows are the windows of the first blocks of each corpus's validation tokens, the
-    same for every model of the study.
+    The probe's rows are those of blocks that are drawn from the whole of each corpus's validation
+    tokens, the same for every model of the study.
 
     Args:
         model: the model folder.
@@ -50,8 +52,9 @@ def run(
     """
     provenance = Provenance("features", cfg, [model, *saelens.files(sae), *tokens])
     streams = {name: read(path) for name, path in zip(cfg.corpora, tokens, strict=True)}
-    probes = {name: probe(stream.ids, name, cfg) for name, stream in streams.items()}
     pieces = tokenizer.load(model / "tokenizer.json")
+    special = tokenizer.special_ids(model / "tokenizer.json")
+    probes = {name: probe(stream.ids, name, cfg, special) for name, stream in streams.items()}
     hooked = HookedModel.load(model, cfg.hook, device())
     encoder = saelens.load(sae, device())
     if hooked.width != encoder.width:
@@ -63,7 +66,7 @@ def run(
         rows = Resumable(checkpoints, cfg.corpora, encoder.features)
         try:
             for corpus in cfg.corpora:
-                encode(hooked, encoder, probes[corpus], cfg.windows, rows.spools[corpus], rows.save)
+                encode(hooked, encoder, probes[corpus], rows.spools[corpus], rows.save)
             for corpus, path in zip(cfg.corpora, output, strict=True):
                 rows.spools[corpus].write(path, provenance)
             encoded = {c: Encoded(spool, streams[c]) for c, spool in rows.spools.items()}
@@ -107,65 +110,68 @@ class Resumable:
                 spool.delete()
 
 
-def probe(ids: np.ndarray, corpus: str, cfg: FeaturesSlice) -> np.ndarray:
-    """The first blocks of a stream that give at most `tokens_per_corpus` rows: (B, L).
+def probe(ids: np.ndarray, corpus: str, cfg: FeaturesSlice, special: np.ndarray) -> Rows:
+    """The rows of a corpus: of blocks drawn from its stream, at most `tokens_per_corpus`.
+
+    Args:
+        ids: the stream (N,).
+        corpus: its name, for messages.
+        cfg: how many, and which.
+        special: the ids of special tokens.
 
     Raises:
         FeatflowError: when there is not one whole block.
     """
     shape = layout(cfg.windows)
-    rows = shape.windows * cfg.windows.window
-    whole = blocks(ids, cfg.windows)
-    found = whole[: cfg.tokens_per_corpus // rows]
-    if not len(found):
+    a_block = shape.windows * cfg.windows.window
+    whole, wanted = len(ids) // shape.block, cfg.tokens_per_corpus // a_block
+    if not min(whole, wanted):
         raise FeatflowError(
             f"studies.{cfg.study}: corpus {corpus}: a block of the probe has {shape.block} tokens, "
-            f"of which {rows} are rows; the validation split has {len(ids):,} tokens, and "
+            f"of which {a_block} are rows; the validation split has {len(ids):,} tokens, and "
             f"probe.tokens_per_corpus allows {cfg.tokens_per_corpus:,} rows; "
             "give the corpus more documents, or raise that"
         )
-    if len(found) == len(whole) and (len(whole) + 1) * rows <= cfg.tokens_per_corpus:
+    if whole < wanted:
         log.warning(
             "studies.%s.probe.tokens_per_corpus: asked for %s rows, the validation split of %s "
             "gives %s; they are used",
-            *(cfg.study, f"{cfg.tokens_per_corpus:,}", corpus, f"{len(found) * rows:,}"),
+            *(cfg.study, f"{cfg.tokens_per_corpus:,}", corpus, f"{whole * a_block:,}"),
         )
-    return found
+    return Rows(ids, drawn(whole, wanted, cfg.blocks_seed), cfg.windows, special)
+
+
+def activations(model: HookedModel, rows: Rows, batch: range) -> Tensor:
+    """What a model's hook carries at the rows of some blocks: (T, n)."""
+    ids = torch.from_numpy(rows.ids(batch.start, batch.stop).astype(np.int64))
+    mask = torch.from_numpy(rows.mask(batch.start, batch.stop))
+    return model.activations(ids)[:, rows.kept][mask.to(model.device)]
 
 
 def encode(
     model: HookedModel,
     sae: saelens.Folded,
-    probe: np.ndarray,
-    windows: Windows,
+    rows: Rows,
     spool: Spool,
     after_each: Callable[[], None] = lambda: None,
 ) -> None:
-    """The sparse activations of an SAE's features on the windows of blocks (B, L), a row a token.
+    """The sparse activations of an SAE's features on the rows of some blocks.
 
     Args:
         model: the language model.
         sae: its dictionary.
-        probe: the blocks.
-        windows: which of their tokens are rows.
+        rows: which tokens of which blocks.
         spool: takes the rows; it may hold those of the first batches from an earlier run.
         after_each: called after every batch.
 
     Raises:
         FeatflowError: when an activation is not finite.
     """
-    shape = layout(windows)
-    kept = shape.kept(windows.window)
-    a_block = shape.windows * windows.window
-    left = probe[spool.rows // a_block :]
-    activations = (
-        model.activations(ids)[:, kept].reshape(-1, model.width)
-        for ids in progress(batches(left), "batches")
-    )
-    for codes in Encoder(sae).stream(activations):
-        count = (len(codes.indptr) - 1) // a_block
-        at = positions(count, windows) + spool.rows // a_block * shape.block
-        spool.add(codes, at)
+    ends = np.cumsum(rows.counts())
+    left = [some for some in rows.batches(TOKENS_A_BATCH) if ends[some.stop - 1] > spool.rows]
+    inputs = (activations(model, rows, some) for some in progress(left, "batches"))
+    for some, codes in zip(left, Encoder(sae).stream(inputs), strict=True):
+        spool.add(codes, rows.positions(some.start, some.stop))
         after_each()
 
 

@@ -25,13 +25,14 @@ from featflow.core.provenance import Provenance, named
 from featflow.core.runtime import log, progress
 from featflow.core.slices import FeaturesSlice, TransferSlice
 from featflow.core.torch_runtime import device, seeded
+from featflow.data import tokenizer
 from featflow.data.tokens import read
-from featflow.data.windows import layout, positions
-from featflow.features.features import probe
+from featflow.data.windows import Rows
+from featflow.features.features import activations, probe
 from featflow.features.paired import Paired
 from featflow.features.scaling import Scaling, no_scaling
 from featflow.features.scope import document_of, rows_in_scope
-from featflow.models.hooked import HookedModel, batches
+from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
 from featflow.saes import saelens
 from featflow.saes.codes import Encoder, decode, head
 from featflow.saes.sparse import Codes
@@ -81,7 +82,8 @@ def run(
         saelens.load(child_sae, device()),
     )
     _check_widths(cfg, two, [parent, child, parent_sae, child_sae])
-    of_frozen, of_scaling = transfer(two, cfg, _streams(cfg, tokens))
+    special = tokenizer.special_ids(parent / "tokenizer.json")
+    of_frozen, of_scaling = transfer(two, cfg, _streams(cfg, tokens, special))
     save_table(frozen, of_frozen, provenance)
     save_table(scaling, of_scaling, provenance)
     _log_tables(of_frozen, of_scaling)
@@ -100,8 +102,8 @@ class Stream(NamedTuple):
     """What is read of a corpus."""
 
     corpus: str
-    blocks: np.ndarray
-    """(B, L) token ids of the probe."""
+    rows: Rows
+    """Of the probe."""
     documents: np.ndarray
     """The document of each row, ascending, from corpus to corpus too."""
     a: int
@@ -134,7 +136,7 @@ def transfer(
     scaled = Scaling(two.child_sae.W_dec)
     of_parent, of_child = Encoder(two.parent_sae), Encoder(two.child_sae)
     for stream in streams:
-        for batch in rows_of(stream, two, cfg):
+        for batch in rows_of(stream, two):
             scales = batch.b > 0 and cfg.scaling
             f = of_parent.codes(batch.parent)
             if batch.a:
@@ -145,16 +147,14 @@ def transfer(
     return _frozen_table(paired), scaled.table() if cfg.scaling else no_scaling()
 
 
-def rows_of(stream: Stream, two: Two, cfg: TransferSlice) -> Iterator[Batch]:
+def rows_of(stream: Stream, two: Two) -> Iterator[Batch]:
     """The rows of a corpus that are in either scope, in the very batches that the dumps had."""
-    shape = layout(cfg.windows)
-    kept = shape.kept(cfg.windows.window)
     done = 0
-    for ids in progress(batches(stream.blocks), f"batches of {stream.corpus}"):
+    for batch in progress(stream.rows.batches(TOKENS_A_BATCH), f"batches of {stream.corpus}"):
         a, b = stream.a - done, stream.b - done
         if max(a, b) <= 0:
             return
-        x, y = (m.activations(ids)[:, kept].flatten(0, 1) for m in (two.parent, two.child))
+        x, y = (activations(model, stream.rows, batch) for model in (two.parent, two.child))
         documents = stream.documents[done : done + len(x)]
         yield Batch(x, y, documents, *(min(max(own, 0), len(x)) for own in (a, b)))
         done += len(x)
@@ -193,7 +193,7 @@ def _frozen_table(paired: Paired) -> pd.DataFrame:
     )
 
 
-def _streams(cfg: TransferSlice, tokens: list[Path]) -> list[Stream]:
+def _streams(cfg: TransferSlice, tokens: list[Path], special: np.ndarray) -> list[Stream]:
     """The probe's rows of each corpus, as stage features reads them, and which of them count."""
     as_dumped = FeaturesSlice(
         study=cfg.study,
@@ -203,17 +203,17 @@ def _streams(cfg: TransferSlice, tokens: list[Path]) -> list[Stream]:
         corpora=cfg.corpora,
         windows=cfg.windows,
         tokens_per_corpus=cfg.tokens_per_corpus,
+        blocks_seed=cfg.blocks_seed,
     )
-    blocks, documents, before = {}, {}, 0
+    rows, documents, before = {}, {}, 0
     for corpus, path in zip(cfg.corpora, tokens, strict=True):
         ids, starts = read(path)
-        blocks[corpus] = probe(ids, corpus, as_dumped)
-        at = positions(len(blocks[corpus]), cfg.windows)
-        documents[corpus] = before + document_of(at, starts)
+        rows[corpus] = found = probe(ids, corpus, as_dumped, special)
+        documents[corpus] = before + document_of(found.positions(0, len(found)), starts)
         before += len(starts)
     counts = {corpus: len(found) for corpus, found in documents.items()}
     a, b = (_taken(counts, scope) for scope in (cfg.scope_a, cfg.scope_b if cfg.scaling else []))
-    return [Stream(c, blocks[c], documents[c], a.get(c, 0), b.get(c, 0)) for c in cfg.corpora]
+    return [Stream(c, rows[c], documents[c], a.get(c, 0), b.get(c, 0)) for c in cfg.corpora]
 
 
 def _taken(counts: dict[str, int], scope: list[str]) -> dict[str, int]:

@@ -9,21 +9,21 @@ from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import named
 from featflow.core.runtime import log
 from featflow.data.tokens import read
+from featflow.data.windows import drawn
 
 
-def read_blocks(path: Path, context: int, vocabulary: int, limit: int | None = None) -> np.ndarray:
-    """Consecutive blocks (B, context) of a corpus's stream; what is left over is dropped.
+def read_blocks(path: Path, context: int, vocabulary: int) -> np.ndarray:
+    """All blocks (B, context) of a corpus's stream, in its file; what is left over is dropped.
 
     Args:
         path: tokens of a split.
         context: tokens of a block.
         vocabulary: entries of the model's vocabulary, which every id must lie in.
-        limit: read at most this many tokens.
 
     Raises:
         FeatflowError: when the stream is shorter than a block, or of another tokenizer.
     """
-    ids = read(path).ids[:limit]
+    ids = read(path).ids
     count = len(ids) // context
     if count == 0:
         raise FeatflowError(
@@ -38,13 +38,27 @@ def read_blocks(path: Path, context: int, vocabulary: int, limit: int | None = N
     return ids[: count * context].reshape(count, context)
 
 
+def drawn_blocks(path: Path, context: int, vocabulary: int, tokens: int, seed: int) -> np.ndarray:
+    """Blocks (B, context) drawn from the whole of a corpus's stream: at most `tokens` tokens.
+
+    Raises:
+        FeatflowError: as for `read_blocks`, and when `tokens` do not fill one block.
+    """
+    found = read_blocks(path, context, vocabulary)
+    if tokens < context:
+        raise FeatflowError(
+            f"{tokens} tokens do not fill one block of {context}; raise evaluation.tokens"
+        )
+    return found[drawn(len(found), tokens // context, seed)]
+
+
 class Blocks:
     """Blocks of several streams, one stream after the other, left where they lie (in files)."""
 
-    def __init__(self, streams: list[np.ndarray]):
-        """Args: streams: blocks (B, L) of each, equally many."""
-        self.streams = streams
-        self.each, self.context = streams[0].shape
+    def __init__(self, streams: list[np.ndarray], chosen: list[np.ndarray]):
+        """Args: the blocks (B, L) of each stream; which of them count, equally many of each."""
+        self.streams, self._chosen = streams, chosen
+        self.each, self.context = len(chosen[0]), streams[0].shape[1]
 
     def __len__(self) -> int:
         return self.each * len(self.streams)
@@ -59,14 +73,15 @@ class Blocks:
         stream, row = np.divmod(rows, self.each)
         found = np.empty((len(rows), self.context), self.streams[0].dtype)
         for index, blocks in enumerate(self.streams):
-            found[stream == index] = blocks[row[stream == index]]
+            mine = stream == index
+            found[mine] = blocks[self._chosen[index][row[mine]]]
         return found
 
 
-def even_blocks(paths: list[Path], context: int, vocabulary: int) -> Blocks:
+def even_blocks(paths: list[Path], context: int, vocabulary: int, seed: int) -> Blocks:
     """Equally many blocks of `context` tokens of each stream, one stream after the other.
 
-    The shortest stream decides how many; the others give their first blocks.
+    The shortest stream decides how many; those of the others are drawn from their whole.
     """
     streams = [read_blocks(path, context, vocabulary) for path in paths]
     count = min(map(len, streams))
@@ -74,7 +89,7 @@ def even_blocks(paths: list[Path], context: int, vocabulary: int) -> Blocks:
         if len(stream) > count:
             share = f"{count / len(stream):.0%}"
             log.info("%s: using %s, to be even with the shortest corpus", named(path), share)
-    return Blocks([stream[:count] for stream in streams])
+    return Blocks(streams, [drawn(len(stream), count, seed) for stream in streams])
 
 
 class Batches:

@@ -15,7 +15,7 @@ from featflow.core.runtime import log
 from featflow.core.slices import EvaluateSlice
 from featflow.core.torch_runtime import device, seeded
 from featflow.models import readout
-from featflow.models.blocks import read_blocks
+from featflow.models.blocks import drawn_blocks
 from featflow.models.folder import block_length, load_model, vocabulary
 from featflow.models.losses import score
 
@@ -48,7 +48,7 @@ def run(cfg: EvaluateSlice, *, model: Path, tokens: list[Path], output: Path) ->
     context = block_length(loaded, cfg.context, model)
     results = {}
     for corpus, path in zip(cfg.corpora, tokens, strict=True):
-        blocks = read_blocks(path, context, vocabulary(loaded), cfg.tokens)
+        blocks = drawn_blocks(path, context, vocabulary(loaded), cfg.tokens, cfg.blocks_seed)
         found = measure(loaded, blocks)
         results[corpus] = {**found._asdict(), "perplexity": math.exp(found.loss)}
         log.info("%s: loss %.3f, accuracy %.3f", corpus, found.loss, found.accuracy)

@@ -37,7 +37,8 @@ def run(cfg: FinetuneSlice, *, parent: Path, tokens: list[Path], output: Path) -
     provenance = Provenance("finetune", cfg, [parent, *tokens])
     seeded(cfg.seed)
     model = load_model(parent)
-    blocks = even_blocks(tokens, block_length(model, cfg.context, parent), vocabulary(model))
+    context = block_length(model, cfg.context, parent)
+    blocks = even_blocks(tokens, context, vocabulary(model), cfg.blocks_seed)
     log.info(
         "%s parameters, %s tokens",
         f"{model.num_parameters():,}",

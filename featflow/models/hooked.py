@@ -6,12 +6,11 @@ Shapes: B blocks, L tokens a block, n the width of the hook.
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -156,13 +155,6 @@ def _losses(logits: Tensor, targets: Tensor) -> Tensor:
     """Of logits (B, L, V) and targets (B, L), few enough to stay in the cache: (B, L)."""
     found = cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
     return found.view(targets.shape)
-
-
-def batches(blocks: np.ndarray, tokens: int = TOKENS_A_BATCH) -> Iterator[Tensor]:
-    """Blocks (N, L) of any integer type as int64 tensors (B, L) of about `tokens` tokens."""
-    size = max(1, tokens // blocks.shape[1])
-    for start in range(0, len(blocks), size):
-        yield torch.from_numpy(blocks[start : start + size].astype(np.int64))
 
 
 def _carried(bridge: Any) -> dict[str, int]:

@@ -14,7 +14,7 @@ from featflow.core.provenance import Provenance
 from featflow.core.runtime import log, progress
 from featflow.core.slices import SweepSlice
 from featflow.core.torch_runtime import device, seeded
-from featflow.models.blocks import read_blocks
+from featflow.models.blocks import drawn_blocks
 from featflow.models.evaluate import measure
 from featflow.models.folder import block_length, load_model, quiet, vocabulary
 from featflow.models.merge import Sources, merge_all
@@ -39,7 +39,7 @@ def run(cfg: SweepSlice, *, parents: list[Path], tokens: list[Path], output: Pat
     context = block_length(first, cfg.context, parents[0])
     names = dict.fromkeys(name for own in cfg.corpora for name in own)
     blocks = {
-        name: read_blocks(path, context, vocabulary(first), cfg.tokens)
+        name: drawn_blocks(path, context, vocabulary(first), cfg.tokens, cfg.blocks_seed)
         for name, path in zip(names, tokens, strict=True)
     }
     kind, config = type(first), first.config

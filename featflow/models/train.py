@@ -33,7 +33,7 @@ def run(cfg: TrainSlice, *, tokens: list[Path], tokenizer: Path, output: Path) -
     provenance = Provenance("train", cfg, [*tokens, tokenizer])
     seeded(cfg.seed)
     model = build(cfg.architecture, load(tokenizer))
-    blocks = even_blocks(tokens, cfg.architecture.context, model.config.vocab_size)
+    blocks = even_blocks(tokens, cfg.architecture.context, model.config.vocab_size, cfg.blocks_seed)
     log.info(
         "%s parameters, %s tokens",
         f"{model.num_parameters():,}",

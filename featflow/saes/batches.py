@@ -4,20 +4,29 @@ Shapes: W windows, n the width of the hook.
 """
 
 import itertools
+import math
 from collections.abc import Generator, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from featflow.core.artifacts import readable
+from featflow.core.config.errors import FeatflowError
 from featflow.core.config.saes import Activations
 from featflow.core.provenance import named
 from featflow.models.hooked import HookedModel
-from featflow.saes.activations import Blocks, read_shard, shard_range
+from featflow.saes.activations import Blocks, Shard, norms_of, read_shard, shard_range
+
+WINDOWS_AT_ONCE = 4096
+"""Windows whose rows are looked up at once: bounds the memory."""
+
+
+class NoRows(FeatflowError):
+    """Nothing is left to train on."""
 
 
 class Shards(Protocol):
@@ -26,8 +35,8 @@ class Shards(Protocol):
     counts: list[int]
     """Windows of each shard."""
 
-    def shard(self, index: int) -> Tensor:
-        """A shard's activations (W, window, n), bfloat16."""
+    def shard(self, index: int) -> Shard:
+        """A shard."""
         ...
 
 
@@ -41,18 +50,18 @@ class StoredShards:
             ArtifactError: when a file is missing, truncated, or of another width than the first.
         """
         self._shards = [read_shard(path) for path in paths]
-        expected = tuple(self._shards[0].shape[1:])
+        expected = tuple(self._shards[0].activations.shape[1:])
         for path, shard in zip(paths, self._shards, strict=True):
             with readable(path):
-                if (found := tuple(shard.shape[1:])) != expected:
+                if (found := tuple(shard.activations.shape[1:])) != expected:
                     raise ValueError(
                         f"its windows have {found} numbers; those of {named(paths[0])} have "
                         f"{expected}"
                     )
-        self.counts = [len(shard) for shard in self._shards]
+        self.counts = [len(shard.rows) for shard in self._shards]
 
-    def shard(self, index: int) -> Tensor:
-        """A shard's activations (W, window, n)."""
+    def shard(self, index: int) -> Shard:
+        """A shard."""
         return self._shards[index]
 
 
@@ -75,62 +84,125 @@ class FreshShards:
         self.counts = [stop - start for start, stop in self._ranges]
         self.shard = lru_cache(maxsize=1)(self._make)
 
-    def _make(self, index: int) -> Tensor:
+    def _make(self, index: int) -> Shard:
         start, stop = self._ranges[index]
-        shard = torch.empty(
-            stop - start, self._sequence.window, self._model.width, dtype=torch.bfloat16
+        shape = stop - start, self._sequence.window
+        made = Shard(
+            torch.empty(*shape, self._model.width, dtype=torch.bfloat16),
+            torch.empty(shape),
+            torch.from_numpy(self._sequence.rows(start, stop)),
         )
         row = 0
         for part in self._sequence.activations(self._model, start, stop):
-            shard[row : row + len(part)] = part
+            some = slice(row, row + len(part))
+            made.activations[some], made.norms[some] = part, norms_of(part)
             row += len(part)
-        return shard
+        return made
 
 
-def visits(counts: list[int], seed: int) -> Iterator[tuple[int, np.ndarray]]:
+class Position(NamedTuple):
+    """Where a stream of batches goes on."""
+
+    visit: int = 0
+    """Shards visited before this one."""
+    row: int = 0
+    """Rows of this one that batches have had."""
+
+
+START = Position()
+
+
+class Batch(NamedTuple):
+    """Rows (B, n), bfloat16, and where the stream goes on behind them."""
+
+    rows: Tensor
+    next: Position
+
+
+def visits(counts: list[int], seed: int, start: int = 0) -> Iterator[tuple[int, np.ndarray]]:
     """Shard after shard, without end: its index, and the order in which its windows are seen.
 
     Every pass over the shards has another order.
     """
-    for epoch in itertools.count():
-        for shard, count in enumerate(counts):
-            yield shard, np.random.default_rng([seed, epoch, shard]).permutation(count)
+    for visit in itertools.count(start):
+        epoch, shard = divmod(visit, len(counts))
+        yield shard, np.random.default_rng([seed, epoch, shard]).permutation(counts[shard])
 
 
 def batches(
-    shards: Shards, size: int, seed: int, start: int = 0, pinned: bool = False
-) -> Generator[Tensor]:
-    """Batches (size · window, n) of bfloat16, without end.
+    shards: Shards,
+    size: int,
+    seed: int,
+    start: Position = START,
+    longest: float = math.inf,
+    pinned: bool = False,
+) -> Generator[Batch]:
+    """Batches of rows, without end.
 
     Args:
         shards: where the windows are.
-        size: windows a batch; a batch may span shards.
-        seed: decides the order.
-        start: how many batches to leave out, for a run that is resumed.
+        size: rows a batch; a batch may span shards.
+        seed: decides the order of the windows.
+        start: where to begin, for a run that is resumed.
+        longest: rows with a norm above this are left out.
         pinned: in memory from which a GPU copies by itself.
+
+    Raises:
+        NoRows: when a pass over all shards has no row.
     """
-    skip, filled = start * size, 0
     batch: Tensor | None = None
-    for index, order in visits(shards.counts, seed):
-        if skip >= len(order):
-            skip -= len(order)
-            continue
-        shard, position, skip = shards.shard(index), skip, 0
-        while position < len(order):
-            if batch is None:
-                shape = (size, *shard.shape[1:])
-                batch, filled = torch.empty(shape, dtype=shard.dtype, pin_memory=pinned), 0
-            rows = torch.from_numpy(order[position : position + size - filled])
-            torch.index_select(shard, 0, rows, out=batch[filled : filled + len(rows)])
-            position, filled = position + len(rows), filled + len(rows)
-            if filled == size:
-                yield batch.flatten(0, 1)
-                batch = None
+    filled = empty = 0
+    for visit, (index, order) in enumerate(visits(shards.counts, seed, start.visit), start.visit):
+        shard, row = shards.shard(index), 0
+        vectors = shard.activations.flatten(0, 1)
+        skip = start.row if visit == start.visit else 0
+        for windows in torch.from_numpy(order).split(WINDOWS_AT_ONCE):
+            places = kept_rows(shard, longest, windows)
+            done = min(max(skip - row, 0), len(places))
+            while done < len(places):
+                if batch is None:
+                    shape = (size, vectors.shape[1])
+                    batch, filled = torch.empty(shape, dtype=vectors.dtype, pin_memory=pinned), 0
+                some = places[done : done + size - filled]
+                torch.index_select(vectors, 0, some, out=batch[filled : filled + len(some)])
+                done, filled = done + len(some), filled + len(some)
+                if filled == size:
+                    yield Batch(batch, Position(visit, row + done))
+                    batch = None
+            row += len(places)
+        empty = 0 if row else empty + 1
+        if empty == len(shards.counts):
+            raise NoRows("no row is left to train on: all are special tokens, or outliers")
 
 
-def sample(shards: Shards, count: int, seed: int) -> Tensor:
-    """About `count` vectors (count, n) of the first shard, from whole windows, float32."""
+def kept_rows(shard: Shard, longest: float, order: Tensor) -> Tensor:
+    """The rows of a shard's windows in this order, those with a norm above `longest` left out.
+
+    Returns:
+        Their places among all tokens of the shard: (R,) int64.
+    """
+    window = shard.rows.shape[1]
+    kept = (shard.rows & ~(shard.norms > longest))[order]
+    places = order[:, None] * window + torch.arange(window)
+    return places[kept]
+
+
+def sample(shards: Shards, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """About `count` rows of the first shard, from whole windows.
+
+    Returns:
+        The vectors (N, n) float32, and their norms (N,).
+
+    Raises:
+        NoRows: when there is none.
+    """
     shard = shards.shard(0)
-    windows = min(len(shard), -(-count // shard.shape[1]))
-    rows = np.random.default_rng([seed]).choice(len(shard), windows, replace=False)
-    return shard[torch.from_numpy(np.sort(rows))].float().flatten(0, 1)
+    windows = min(len(shard.rows), -(-count // shard.rows.shape[1]))
+    chosen = np.random.default_rng([seed]).choice(len(shard.rows), windows, replace=False)
+    places = kept_rows(shard, math.inf, torch.from_numpy(np.sort(chosen)))
+    if not len(places):
+        raise NoRows(
+            "no token of the windows is text: all are special, or the first of a block; set "
+            "activations.special: keep, or a longer activations.window"
+        )
+    return shard.activations.flatten(0, 1)[places].float(), shard.norms.flatten()[places]

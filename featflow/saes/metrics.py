@@ -1,23 +1,30 @@
 """Stage `metrics`: how good an SAE is, on validation tokens: overall and by corpus.
 
-- l0: features that fire at a token, the mean.
-- mse: mean over tokens and elements of (x − x̂)², on raw activations; mse_scaled: the same in the
+- l0: features that fire at a row, the mean.
+- mse: mean over rows and elements of (x − x̂)², on raw activations; mse_scaled: the same in the
   scale that was trained in.
-- fve: fraction of variance explained, 1 − Σ‖x − x̂‖² / Σ‖x − mean(x)‖².
-- explained_loss: (L_zero − L_sae) / (L_zero − L_clean), the LM's loss at the positions of the
-  windows, with the activations there zeroed, replaced by x̂, and clean.
-- dead_fraction: features that never fire on these tokens.
-- density: a histogram of the shares of tokens at which the others fire.
+- fve: fraction of variance explained, 1 − Σ‖x − x̂‖² / Σ‖x − mean(x)‖²; fve_by_dimension: the mean
+  over the elements of x of each one's own 1 − Σ(x − x̂)² / Σ(x − mean(x))², so that one element of
+  huge variance cannot carry it.
+- mse, fve and fve_by_dimension _without_outliers: the same on rows that are text (data/windows.py)
+  and no longer than what the SAE was trained on; outliers: how many others there are, and of which
+  tokens.
+- explained_loss: (L_zero − L_sae) / (L_zero − L_clean), the LM's loss at the rows, with the
+  activations there zeroed, replaced by x̂, and clean.
+- dead_fraction: features that never fire on these rows.
+- density: a histogram of the shares of rows at which the others fire.
 
-Shapes: B blocks, L tokens a block, n inputs, m features.
+Shapes: B blocks, L tokens a block, K of them in windows, T rows, n inputs, m features.
 """
 
+import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -27,13 +34,20 @@ from featflow.core.artifacts import save_json
 from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log, progress
-from featflow.core.slices import MetricsSlice, Windows
+from featflow.core.slices import MetricsSlice
 from featflow.core.torch_runtime import device, seeded
+from featflow.data import tokenizer
 from featflow.data import tokens as streams
-from featflow.data.windows import blocks, layout
-from featflow.models.hooked import HookedModel, batches
+from featflow.data.windows import Rows, blocks, drawn, layout
+from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
 from featflow.saes import saelens
 from featflow.saes.saelens import Folded
+
+LISTED = 20
+"""Tokens that are outliers most often, which are named."""
+
+UNRESOLVED = 1e-10
+"""An element of x whose variance is a smaller share of its mean square counts as constant."""
 
 EDGES = np.arange(-7, 0.5, 0.5)
 """log10 of the density at the edges of the histogram's bins."""
@@ -55,124 +69,193 @@ def run(cfg: MetricsSlice, *, model: Path, sae: Path, tokens: list[Path], output
     provenance = Provenance("metrics", cfg, [model, *saelens.files(sae), *tokens])
     seeded(0)
     hooked = HookedModel.load(model, cfg.hook, device())
-    ids = {name: streams.read(path).ids for name, path in zip(cfg.corpora, tokens, strict=True)}
     loaded = saelens.load(sae, hooked.device)
-    metrics = evaluate(loaded, hooked, ids, cfg.windows, cfg.tokens, saelens.scale(sae))
+    corpora = {n: streams.read(path).ids for n, path in zip(cfg.corpora, tokens, strict=True)}
+    pieces = tokenizer.load(model / "tokenizer.json")
+    special = tokenizer.special_ids(model / "tokenizer.json")
+    rows = {name: probe(ids, name, cfg, special) for name, ids in corpora.items()}
+    metrics = evaluate(loaded, hooked, rows, saelens.scale(sae), saelens.longest(sae))
+    for entry in metrics["outliers"]["tokens"]:
+        entry["text"] = pieces.decode([entry["id"]], skip_special_tokens=False)
     save_json(output, metrics, provenance)
     log.info(
         "L0 %.1f, MSE %.2e, variance explained %.1f %%, dead %.1f %%",
         metrics["l0"],
-        metrics["mse"],
-        100 * (metrics["fve"] or 0),
+        metrics["mse_without_outliers"],
+        100 * (metrics["fve_without_outliers"] or 0),
         100 * metrics["dead_fraction"],
+    )
+    if metrics["outliers"]["rows"]:
+        _warn_of_outliers(metrics)
+
+
+def probe(ids: np.ndarray, corpus: str, cfg: MetricsSlice, special: np.ndarray) -> Rows:
+    """The rows of blocks that are drawn from a corpus's validation tokens, about `cfg.tokens`.
+
+    Raises:
+        FeatflowError: when the corpus has no whole block.
+    """
+    kept = layout(cfg.windows).kept(cfg.windows.window)
+    whole = len(blocks(ids, cfg.windows))
+    if not whole:
+        raise FeatflowError(
+            f"the validation tokens of {corpus} ({len(ids):,}) do not fill one block of "
+            f"{layout(cfg.windows).block}; give the corpus more documents, or a larger validation "
+            "share"
+        )
+    chosen = drawn(whole, max(1, cfg.tokens // (kept.stop - kept.start)), cfg.blocks_seed)
+    return Rows(ids, chosen, cfg.windows, special)
+
+
+def _warn_of_outliers(metrics: dict[str, Any]) -> None:
+    found = metrics["outliers"]
+    named = ", ".join(f"{e['text']!r} of {e['corpus']} {e['rows']:,}" for e in found["tokens"][:5])
+    log.warning(
+        "%s of %s rows are no text, or longer than the SAE was trained on (%s); variance explained "
+        "with them %.3f, without %.3f",
+        *(f"{found['rows']:,}", f"{metrics['tokens']:,}", named),
+        *(metrics[key] or 0 for key in ("fve", "fve_without_outliers")),
     )
 
 
-@dataclass
-class Sums:
-    """What adds up over batches and corpora; float64."""
+class Added:
+    """What adds up over batches and corpora, field by field."""
 
-    tokens: int
-    squared_error: float
+    def __add__(self, other: Self) -> Self:
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        return type(self)(*(getattr(self, name) + getattr(other, name) for name in names))
+
+
+@dataclass
+class Errors(Added):
+    """Sums over rows, of each element of x; float64."""
+
+    rows: int
+    squared_error: Tensor
+    """(n,)"""
     x: Tensor
     """(n,)"""
-    squares: float
+    squares: Tensor
+    """(n,)"""
+
+    @classmethod
+    def of(cls, x: Tensor, error: Tensor) -> Self:
+        """Of rows (T, n) and what is left of them."""
+        x, error = x.double(), error.double()
+        return cls(len(x), error.square().sum(0), x.sum(0), x.square().sum(0))
+
+    def ratios(self) -> dict[str, float | None]:
+        """mse, fve and fve_by_dimension; None where one is not defined."""
+        if not self.rows:
+            return {"mse": None, "fve": None, "fve_by_dimension": None}
+        variance = (self.squares - self.x.square() / self.rows).clamp_min(0)
+        varies = variance > UNRESOLVED * self.squares
+        explained = 1 - self.squared_error[varies] / variance[varies]
+        total = float(variance[varies].sum())
+        return {
+            "mse": float(self.squared_error.sum()) / (self.rows * len(self.x)),
+            "fve": 1 - float(self.squared_error.sum()) / total if total else None,
+            "fve_by_dimension": float(explained.mean()) if len(explained) else None,
+        }
+
+
+@dataclass
+class Sums(Added):
+    """What adds up over batches and corpora; float64."""
+
+    all: Errors
+    text: Errors
+    """Of the rows that are no outliers."""
+    outliers: Counter[int]
+    """Rows that are, by token id."""
     firings: Tensor
-    """(m,) tokens at which each feature fires"""
+    """(m,) rows at which each feature fires"""
     predictions: int
     clean: float
     replaced: float
     zeroed: float
 
-    def __add__(self, other: "Sums") -> "Sums":
-        return Sums(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
-
 
 def evaluate(
     sae: Folded,
     model: HookedModel,
-    corpora: dict[str, np.ndarray],
-    windows: Windows,
-    tokens: int,
-    scale: float,
+    corpora: dict[str, Rows],
+    scale: float = 1.0,
+    longest: float = math.inf,
 ) -> dict[str, Any]:
     """The metrics, ready for JSON.
 
     Args:
         sae: what is measured.
         model: the model it belongs to, opened at its hook.
-        corpora: validation token ids (N,) of each corpus.
-        windows: how windows are cut.
-        tokens: about this many tokens of windows a corpus.
+        corpora: the rows of each corpus.
         scale: activations were multiplied by this in training.
-
-    Raises:
-        FeatflowError: when a corpus has no whole block.
+        longest: rows with a norm above this are outliers.
     """
-    kept = layout(windows).kept(windows.window)
-    count = max(1, tokens // (kept.stop - kept.start))
     found = {}
-    for name, ids in corpora.items():
-        cut = blocks(ids, windows)[:count]
-        if not len(cut):
-            raise FeatflowError(
-                f"the validation tokens of {name} ({len(ids):,}) do not fill one block of "
-                f"{cut.shape[1]}; give the corpus more documents, or a larger validation share"
-            )
-        parts = progress(batches(cut), f"batches of {name}")
-        found[name] = _add_up(measure(sae, model, ids, kept) for ids in parts)
+    for name, rows in corpora.items():
+        batches = progress(rows.batches(TOKENS_A_BATCH), f"batches of {name}")
+        found[name] = _add_up(measure(sae, model, rows, some, longest) for some in batches)
     overall = _add_up(found.values())
     return {
         **ratios(overall, scale),
         "corpora": {name: ratios(sums, scale) for name, sums in found.items()},
         "density": density_histogram(overall),
+        "outliers": outliers(found, longest),
     }
 
 
 @torch.inference_mode()
-def measure(sae: Folded, model: HookedModel, ids: Tensor, kept: slice) -> Sums:
-    """The sums over the kept positions of a batch of blocks (B, L)."""
+def measure(sae: Folded, model: HookedModel, rows: Rows, batch: range, longest: float) -> Sums:
+    """The sums over the rows of some of the blocks."""
     seen: dict[str, Tensor] = {}
+    start, stop = batch.start, batch.stop
+    ids = torch.from_numpy(rows.ids(start, stop).astype(np.int64))
+    mask = torch.from_numpy(rows.mask(start, stop))
+    here = mask.to(model.device)
 
     def replaced(value: Tensor) -> Tensor:
-        seen["x"] = value[:, kept].flatten(0, 1)
+        value = value.clone()
+        inside = value[:, rows.kept]
+        seen["x"] = inside[here]
         seen["f"] = sae.encode(seen["x"])
         seen["error"] = seen["x"] - sae.decode(seen["f"])
-        value = value.clone()
-        value[:, kept] -= seen["error"].view(value[:, kept].shape)
+        inside[here] = seen["x"] - seen["error"]
         return value
 
     def zeroed(value: Tensor) -> Tensor:
         value = value.clone()
-        value[:, kept] = 0
+        value[:, rows.kept][here] = 0
         return value
 
-    losses = [model.losses(ids, each, kept).double() for each in (None, replaced, zeroed)]
-    x, error = seen["x"].double(), seen["error"].double()
+    losses = [model.losses(ids, each, rows.kept).double() for each in (None, replaced, zeroed)]
+    judged = here[:, : losses[0].shape[1]]
+    x, error = seen["x"], seen["error"]
+    text = torch.from_numpy(rows.text(start, stop)).to(model.device)[here]
+    text &= ~(x.norm(dim=1) > longest)
     return Sums(
-        tokens=len(x),
-        squared_error=float(error.square().sum()),
-        x=x.sum(0),
-        squares=float(x.square().sum()),
+        all=Errors.of(x, error),
+        text=Errors.of(x[text], error[text]),
+        outliers=Counter(ids[:, rows.kept][mask][~text.cpu()].tolist()),
         firings=(seen["f"] > 0).sum(0).double(),
-        predictions=losses[0].numel(),
-        clean=float(losses[0].sum()),
-        replaced=float(losses[1].sum()),
-        zeroed=float(losses[2].sum()),
+        predictions=int(judged.sum()),
+        clean=float(losses[0][judged].sum()),
+        replaced=float(losses[1][judged].sum()),
+        zeroed=float(losses[2][judged].sum()),
     )
 
 
 def ratios(sums: Sums, scale: float) -> dict[str, float | None]:
     """The metrics of these sums; None where one is not defined."""
-    variance = sums.squares - float(sums.x.square().sum()) / sums.tokens
     gap = sums.zeroed - sums.clean
-    mse = sums.squared_error / (sums.tokens * len(sums.x))
+    every, tokens = sums.all.ratios(), sums.all.rows
+    without = {f"{key}_without_outliers": value for key, value in sums.text.ratios().items()}
     return {
-        "tokens": sums.tokens,
-        "l0": float(sums.firings.sum()) / sums.tokens,
-        "mse": mse,
-        "mse_scaled": mse * scale**2,
-        "fve": 1 - sums.squared_error / variance if variance else None,
+        "tokens": tokens,
+        "l0": float(sums.firings.sum()) / tokens,
+        **every,
+        "mse_scaled": (every["mse"] or 0) * scale**2,
+        **without,
         "explained_loss": (sums.zeroed - sums.replaced) / gap if gap else None,
         "loss_clean": sums.clean / sums.predictions,
         "loss_sae": sums.replaced / sums.predictions,
@@ -181,10 +264,26 @@ def ratios(sums: Sums, scale: float) -> dict[str, float | None]:
     }
 
 
+def outliers(found: dict[str, Sums], longest: float) -> dict[str, Any]:
+    """How many rows are outliers, and the tokens that are so most often, by corpus."""
+    entries: list[dict[str, Any]] = [
+        {"corpus": corpus, "id": token, "rows": rows}
+        for corpus, sums in found.items()
+        for token, rows in sums.outliers.items()
+    ]
+    entries.sort(key=lambda e: (-e["rows"], e["corpus"], e["id"]))
+    return {
+        "longest": longest if math.isfinite(longest) else None,
+        "rows": sum(entry["rows"] for entry in entries),
+        "corpora": {corpus: sums.outliers.total() for corpus, sums in found.items()},
+        "tokens": entries[:LISTED],
+    }
+
+
 def density_histogram(sums: Sums) -> dict[str, list[float]]:
     """How many of the features that fire lie in each bin of log10(share of tokens)."""
     firings = sums.firings.cpu().numpy()
-    logs = np.log10(firings[firings > 0] / sums.tokens)
+    logs = np.log10(firings[firings > 0] / sums.all.rows)
     counts, _ = np.histogram(np.clip(logs, EDGES[0], EDGES[-1]), EDGES)
     return {"log10_edges": EDGES.tolist(), "features": counts.tolist()}
 

@@ -1,5 +1,6 @@
 """The stage `sae`: a model's sparse autoencoder, trained and written for SAELens."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,8 +45,8 @@ def run(
     seeded(cfg.seed)
     data = _data(cfg, model, list(shards), list(tokens))
     with Checkpoints(f"sae-{cfg.model}-{cfg.name}-{provenance.id()}") as checkpoints:
-        unit = cfg.activations.scale == "unit"
-        trained = Training(cfg.settings, data, cfg.seed, unit, device()).run(checkpoints)
+        training = Training(cfg.settings, data, cfg.seed, cfg.activations, device())
+        trained = training.run(checkpoints)
         _write(cfg, trained, output, provenance)
         checkpoints.clear(output / saelens.CFG)
 
@@ -63,7 +64,7 @@ def _data(cfg: SaeSlice, model: Path, shards: list[Path], tokens: list[Path]) ->
             _check_origin(path, cfg)
         return stored
     hooked = HookedModel.load(model, cfg.settings.hook, device())
-    sequence = load_blocks(cfg.corpora, tokens, cfg.windows, cfg.activations_seed)
+    sequence = load_blocks(cfg.corpora, tokens, cfg.windows, cfg.activations_seed, model)
     return FreshShards(sequence, hooked, cfg.activations, cfg.settings.tokens)
 
 
@@ -89,6 +90,7 @@ def _write(cfg: SaeSlice, trained: Trained, output: Path, provenance: Provenance
         "context_size": cfg.windows.context_length,
         "prepend_bos": False,
         "scale": trained.scale,
+        "longest": trained.longest if math.isfinite(trained.longest) else None,
     }
     with written_folder(output, saelens.CFG) as folder:
         save_table(folder / "training.parquet", trained.table, provenance)

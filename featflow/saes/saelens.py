@@ -7,6 +7,7 @@ Shapes: n inputs (`d_in`), m features (`d_sae`).
 """
 
 import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,16 @@ def scale(folder: Path) -> float:
         ArtifactError: when cfg.json is missing or cannot be read.
     """
     return float(load_json(folder / CFG).get("metadata", {}).get("scale", 1.0))
+
+
+def longest(folder: Path) -> float:
+    """The norm above which rows were left out of training (infinite where none was).
+
+    Raises:
+        ArtifactError: when cfg.json is missing or cannot be read.
+    """
+    found = load_json(folder / CFG).get("metadata", {}).get("longest")
+    return math.inf if found is None else float(found)
 
 
 def load(folder: Path, device: torch.device | str = "cpu") -> Folded:

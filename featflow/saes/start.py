@@ -1,4 +1,5 @@
-"""Where training starts: the scale of the activations, and the decoder bias at their median.
+"""Where training starts: the scale of the activations, which of them are outliers, and the decoder
+bias at their median.
 
 Shapes: N sampled vectors, n inputs.
 """
@@ -11,9 +12,15 @@ SAMPLED = 65_536
 """Vectors in the sample."""
 
 
-def typical_element(x: Tensor) -> float:
-    """mean‖x‖ / √n of x (N, n): its inverse is the scale `unit`."""
-    return float(x.norm(dim=1).double().mean()) / math.sqrt(x.shape[1])
+def typical_element(norms: Tensor, width: int) -> float:
+    """median‖x‖ / √n of vectors with these norms (N,) and n numbers: its inverse is the scale
+    `unit`. (A median, since a few vectors may be a thousand times as long as the others.)"""
+    return float(norms.double().median()) / math.sqrt(width)
+
+
+def longest_row(norms: Tensor, outliers: float | None) -> float:
+    """The norm above which a vector is an outlier: so many medians of norms (N,); None: none is."""
+    return math.inf if outliers is None else outliers * float(norms.double().median())
 
 
 def geometric_median(x: Tensor, iterations: int = 100, tolerance: float = 1e-6) -> Tensor:

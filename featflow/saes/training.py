@@ -15,13 +15,13 @@ from torch import Tensor
 from featflow.core.ahead import ahead
 from featflow.core.checkpoints import Checkpoints
 from featflow.core.config.errors import FeatflowError
-from featflow.core.config.saes import Sae
+from featflow.core.config.saes import Activations, Sae
 from featflow.core.runtime import log, progress
 from featflow.saes.architectures import Autoencoder, Step, autoencoder
-from featflow.saes.batches import Shards, batches, sample
+from featflow.saes.batches import Batch, Position, Shards, batches, sample
 from featflow.saes.penalty import Penalty, starting_penalty
 from featflow.saes.resampling import Revival
-from featflow.saes.start import SAMPLED, geometric_median, typical_element
+from featflow.saes.start import SAMPLED, geometric_median, longest_row, typical_element
 
 RECORDS = 200
 """Rows of the training table."""
@@ -43,6 +43,8 @@ class Trained(NamedTuple):
     autoencoder: Autoencoder
     scale: float
     """Activations were multiplied by this."""
+    longest: float
+    """Rows with a norm above this were left out; infinite, where none is."""
     table: pd.DataFrame
     """step, tokens, loss, mse, l1, l0, lambda, dead, revived, learning_rate; all in that scale."""
 
@@ -50,18 +52,34 @@ class Trained(NamedTuple):
 class Training:
     """A run from its first step to its last; everything that changes is in `state`."""
 
-    def __init__(self, settings: Sae, shards: Shards, seed: int, unit: bool, device: torch.device):
-        """Args: the SAE's settings; its data; its seed; whether to scale; where to compute."""
+    def __init__(
+        self,
+        settings: Sae,
+        shards: Shards,
+        seed: int,
+        activations: Activations,
+        device: torch.device,
+    ):
+        """Args: the SAE's settings; its data; its seed; how these are scaled and which of them are
+        outliers; where to compute."""
         self.settings, self.shards, self.seed, self.device = settings, shards, seed, device
-        self.sample = sample(shards, SAMPLED, seed).to(device)
-        if not self.sample.isfinite().all():
+        found, norms = sample(shards, SAMPLED, seed)
+        if not found.isfinite().all():
             raise Diverged(BAD_DATA)
-        self.window = shards.shard(0).shape[1]
-        self.steps = max(1, math.ceil(settings.tokens / (settings.batch * self.window)))
-        element = typical_element(self.sample)
-        self.scale = 1 / element if unit else 1.0
+        width = found.shape[1]
+        self.longest = longest_row(norms, activations.outliers)
+        outliers = int((norms > self.longest).sum())
+        if outliers:
+            log.warning(
+                "%s of %s sampled rows are longer than %g (%g medians), and not trained on",
+                *(f"{outliers:,}", f"{len(norms):,}", self.longest, activations.outliers),
+            )
+        self.sample = found[norms <= self.longest].to(device)
+        self.batch = settings.batch * shards.shard(0).rows.shape[1]
+        self.steps = max(1, math.ceil(settings.tokens / self.batch))
+        element = typical_element(norms, width)
+        self.scale = 1 / element if activations.scale == "unit" else 1.0
         self.sample *= self.scale
-        width = self.sample.shape[1]
         self.sae = autoencoder(settings, width, seed, device)
         self.penalty = Penalty(
             settings.sparsity, self.steps, starting_penalty(width, element * self.scale)
@@ -69,6 +87,7 @@ class Training:
         self.revival = Revival(settings.resampling, self.steps, self.sae.features, seed, device)
         self.records: list[dict[str, float]] = []
         self.done = 0
+        self._next = Position()
         self._revived = 0
         self._told = ""
 
@@ -89,21 +108,22 @@ class Training:
             for step, batch in progress(
                 zip(left, stream, strict=False), "steps", self.steps, self.done
             ):
-                self.step(step, batch)
+                self.step(step, batch.rows)
+                self._next = batch.next
                 if step == self.steps or checkpoints.due():
                     self._check_weights()
                     checkpoints.save(step, *self.state)
                     self._told = checkpoints.told()
         self._warn_off_target()
-        return Trained(self.sae, self.scale, pd.DataFrame(self.records))
+        return Trained(self.sae, self.scale, self.longest, pd.DataFrame(self.records))
 
-    def _stream(self) -> Generator[Tensor]:
+    def _stream(self) -> Generator[Batch]:
         """The batches that are left; beside a GPU's work, a thread makes them ready.
 
         On the CPU there is nobody to make them meanwhile, and a batch takes 2 % of a step.
         """
         gpu = self.device.type == "cuda"
-        stream = batches(self.shards, self.settings.batch, self.seed, self.done, pinned=gpu)
+        stream = batches(self.shards, self.batch, self.seed, self._next, self.longest, pinned=gpu)
         return ahead(stream) if gpu else stream
 
     def step(self, step: int, batch: Tensor) -> None:
@@ -159,7 +179,12 @@ class Training:
         """The tensors and the rest that a checkpoint must hold."""
         tensors, meta = self.revival.state
         weights = {f"sae.{name}": tensor for name, tensor in self.sae.state.items()}
-        rest = {"penalty": self.penalty.state, "records": self.records, "revived": self._revived}
+        rest = {
+            "penalty": self.penalty.state,
+            "records": self.records,
+            "revived": self._revived,
+            "next": list(self._next),
+        }
         return {**tensors, **weights}, {**meta, **rest}
 
     def restore(self, step: int, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
@@ -170,6 +195,7 @@ class Training:
         self.revival.restore(tensors, meta)
         self.penalty.restore(meta["penalty"])
         self.records, self._revived, self.done = list(meta["records"]), meta["revived"], step
+        self._next = Position(*meta["next"])
 
     def _warn_off_target(self) -> None:
         if not self.penalty.on_target:

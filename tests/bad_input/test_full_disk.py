@@ -51,7 +51,7 @@ def corpus(folder: Path) -> None:
     with writer(folder / "train.parquet", Provenance("tokens", SLICE)) as file:
         for part in np.array_split(NOISE, 50):
             text = part.tobytes().hex()
-            file.add(Document(text, "here"), len(text))
+            file.add(Document(text, "here", "here"), len(text), 0)
 
 
 def tokenizer(folder: Path) -> None:
@@ -68,12 +68,13 @@ def shard(folder: Path) -> None:
     from featflow.core.checkpoints import Checkpoints
     from featflow.saes.activations import write_shard
 
-    part, shape = torch.zeros(10, 24, 256, dtype=torch.bfloat16), (160, 24, 256)
+    part, rows = torch.zeros(10, 24, 256, dtype=torch.bfloat16), np.ones((160, 24), bool)
     with Checkpoints("shard") as checkpoints:
         write_shard(
             folder / "0.safetensors",
             lambda done: iter([part] * 16),
-            shape,
+            rows,
+            256,
             Provenance("tokens", SLICE),
             checkpoints,
         )

@@ -20,7 +20,7 @@ def documents(root, *texts: str):
     path = place(root, paths.CORPUS.at(**AT, corpus="lua", split="train"))
     with writer(path, Provenance("corpus", cfg)) as file:
         for text in texts:
-            file.add(Document(text, "here"), len(text))
+            file.add(Document(text, "here", "here"), len(text), 0)
     return path
 
 

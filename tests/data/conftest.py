@@ -21,7 +21,7 @@ def write() -> Callable[[Path, Iterable[str]], Path]:
     def to(path: Path, texts: Iterable[str]) -> Path:
         with writer(path, provenance) as file:
             for i, text in enumerate(texts):
-                file.add(Document(text, f"file:{i}"), len(text.encode()))
+                file.add(Document(text, "file", f"file:{i}"), len(text.encode()), i)
         return path
 
     return to

@@ -84,7 +84,7 @@ def test_include_and_exclude(tree, settings, expected):
 def test_names_are_below_the_fixed_root(tree, monkeypatch):
     monkeypatch.setenv("FEATFLOW_TEST_ROOT", str(tree))
     read = files.documents(source("${FEATFLOW_TEST_ROOT}/b/**/*.py", tree / "top.py"), seed=0)
-    origins = {d.source: d.text for d in read}
+    origins = {d.origin: d.text for d in read}
     assert origins == {
         "a.py": "# b/a.py\n",
         "deep/z.py": "# b/deep/z.py\n",
@@ -93,10 +93,29 @@ def test_names_are_below_the_fixed_root(tree, monkeypatch):
     }
 
 
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["r/**/*.x"], ["a", "b", "top.x"]),
+        (["r/a/**/*.x", "r/b/**/*.x"], ["a", "b"]),
+        (["r/a/in/*.x", "r/b/in/*.x"], ["a/in", "b/in"]),
+        (["r/a/in/*.x", "r/b/in/*.x", "r/top.x"], ["a/in", "b/in", "/r"]),
+    ],
+)
+def test_a_documents_source_is_its_top_folder_or_its_root(tmp_path, paths, expected):
+    for name in ("a/in/1.x", "b/in/2.x", "top.x"):
+        (tmp_path / "r" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "r" / name).write_text(name)
+    read = files.documents(source(*(tmp_path / path for path in paths)), seed=0)
+    assert sorted({d.source for d in read}) == sorted(
+        tmp_path.name + name if name.startswith("/") else name for name in expected
+    )
+
+
 def test_a_variable_may_hold_the_whole_path(tree, monkeypatch):
     monkeypatch.setenv("FEATFLOW_TEST_FILE", str(tree / "b/a.py"))
     [document] = files.documents(source("${FEATFLOW_TEST_FILE}"), seed=0)
-    assert document == ("# b/a.py\n", "a.py")
+    assert document == ("# b/a.py\n", "a.py", "a.py")
 
 
 def test_a_variables_value_is_literal(tmp_path, monkeypatch):
@@ -146,7 +165,7 @@ def test_sizes_count_in_bytes_and_what_is_left_out_is_counted(tmp_path, said):
     (tmp_path / "g.jsonl").write_text(lines)
     with said.at_level("INFO", logger="featflow"):
         read = list(files.documents(source(tmp_path / "*", min_bytes=5, max_bytes=8), seed=0))
-    assert [(d.source, d.text) for d in read] == [
+    assert [(d.origin, d.text) for d in read] == [
         ("d.txt", "éé."),
         ("e.txt", "éééé"),
         ("g.jsonl:3", "ééé"),

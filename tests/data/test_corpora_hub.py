@@ -72,7 +72,9 @@ def read(folder, seed=0, **settings) -> list[str]:
 
 def test_shards_are_read_in_order(dataset):
     found = list(hub.documents(source(dataset), seed=0))
-    assert found == [(f"code {i}", f"small-stack/train:{i}") for i in range(60)]
+    assert found == [
+        (f"code {i}", "data/train.parquet", f"small-stack/train:{i}") for i in range(60)
+    ]
 
 
 def test_config_split_and_column_are_chosen(dataset, monkeypatch):
@@ -87,9 +89,23 @@ def test_compressed_lines_without_a_readme(tmp_path):
     lines = '{"text": "once"}\n{"text": "upon"}\n'
     (tmp_path / "stories/train.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
     found = hub.documents(source(tmp_path / "stories", config=None, text="text"), seed=0)
-    assert list(found) == [("once", "stories/train:0"), ("upon", "stories/train:1")]
+    assert list(found) == [
+        ("once", "train.jsonl.gz", "stories/train:0"),
+        ("upon", "train.jsonl.gz", "stories/train:1"),
+    ]
     with pytest.raises(SourceError, match=r"^text: stories has no column 'body'; it has: text"):
         read(tmp_path / "stories", config=None, text="body")
+
+
+def test_files_of_the_split_are_drawn_and_a_column_names_the_source(dataset):
+    drawn = [read(dataset, seed=seed, files=1) for seed in range(20)]
+    rows = [f"code {i}" for i in range(60)]
+    assert {len(some) for some in drawn} == {20, 40}
+    assert all(some in (rows[:40], rows[40:]) for some in drawn)
+    assert len({tuple(some) for some in drawn}) == 2
+    assert read(dataset, seed=0, files=7) == rows
+    named = hub.documents(source(dataset, source="stars"), seed=0)
+    assert [d.source for d in named] == [str(i) for i in range(60)]
 
 
 def test_a_sample_is_each_rows_own_draw(dataset):
@@ -198,7 +214,7 @@ def run(folder: Path, endpoint: str, runs: dict[str, tuple[str, dict, str | None
 
 RIGHT = {
     "streamed": ("owner/open", {}, None),
-    "few": ("owner/open", {"documents": 10}, None),
+    "few": ("owner/open", {"documents": 40}, None),
     "downloaded": ("owner/open", {"streaming": False}, None),
     "again": ("owner/open", {"streaming": False, "sample": 0.5}, None),
     "gated": ("owner/closed", {"revision": "main"}, TOKEN),
@@ -247,7 +263,7 @@ def texts(folder: Path) -> list[str]:
     tables = [load_table(folder / s) for s in ("train", "validation", "selection")]
     assert all(len(table) for table in tables)
     rows = pd.concat(tables)
-    assert rows.source.str.startswith("owner/").all()
+    assert rows.origin.str.startswith("owner/").all()
     return sorted(rows.text, key=lambda text: int(text.split()[1]))
 
 
@@ -257,7 +273,10 @@ def test_a_corpus_is_read_over_the_network(made):
     everything = [f"code {i}" for i in range(60)]
     for name in ("streamed", "downloaded", "gated", "kept"):
         assert texts(folder / name) == everything
-    assert texts(folder / "few") == everything[:10]
+    few = texts(folder / "few")
+    assert len(few) == 40
+    assert set(few) < set(everything)
+    assert few != everything[:40]
     half = [text for i, text in enumerate(everything) if hub.drawn(i, 1, 0.5)]
     assert texts(folder / "again") == half
 

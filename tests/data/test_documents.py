@@ -21,8 +21,8 @@ def test_round_trip_in_several_row_groups_and_batches(tmp_path, monkeypatch, wri
     assert all(sum(map(len, batch[:-1])) < 30 for batch in batches)
     file = pq.ParquetFile(path)
     assert file.num_row_groups > 5
-    assert file.schema_arrow.names == ["text", "source"]
-    assert file.read()["source"].to_pylist() == [f"file:{i}" for i in range(40)]
+    assert file.schema_arrow.names == ["text", "source", "origin", "hash"]
+    assert file.read()["origin"].to_pylist() == [f"file:{i}" for i in range(40)]
 
 
 def test_the_file_carries_its_provenance(tmp_path, write):
@@ -73,5 +73,5 @@ def test_another_table_is_no_parquet_of_documents(tmp_path):
     import pandas as pd
 
     pd.DataFrame({"step": [1]}).to_parquet(tmp_path / "training.parquet")
-    with pytest.raises(ArtifactError, match="no column source, text"):
+    with pytest.raises(ArtifactError, match="no column hash, origin, source, text"):
         list(documents.batches(tmp_path / "training.parquet"))

@@ -7,8 +7,17 @@ from featflow.core.slices import Windows
 from featflow.data import windows
 
 
-def settings(context="full", window=24, context_length=256):
-    return Windows(window=window, context=context, context_length=context_length)
+def settings(context="full", window=24, context_length=256, **more):
+    return Windows(window=window, context=context, context_length=context_length, **more)
+
+
+NONE = np.zeros(0, np.int64)
+
+
+def positions(count, cut):
+    """Where the rows of the first blocks of a stream lie, where every token is one."""
+    ids = np.zeros(count * windows.layout(cut).block, np.int32)
+    return windows.Rows(ids, np.arange(count), cut, NONE).positions(0, count)
 
 
 def by_hand(count: int, window: int, context_length: int) -> list[int]:
@@ -31,7 +40,9 @@ def test_full_context_of_the_paper_size():
 def test_truncated_context_reads_each_window_alone():
     shape = windows.layout(settings("truncated"))
     assert shape == (24, 0, 1)
-    assert np.array_equal(windows.positions(3, settings("truncated")), np.arange(72))
+    assert np.array_equal(positions(3, settings("truncated", special="keep")), np.arange(72))
+    first = np.arange(72) % 24 != 0  # an attention sink
+    assert np.array_equal(positions(3, settings("truncated")), np.arange(72)[first])
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -39,18 +50,39 @@ def test_positions_are_those_counted_by_hand(seed):
     rng = np.random.default_rng(seed)
     window = int(rng.integers(1, 30))
     length = int(rng.integers(2 * window, 8 * window + 5))
-    positions = windows.positions(5, settings(window=window, context_length=length))
-    assert positions.dtype == np.int64
-    assert positions.tolist() == by_hand(5, window, length)
+    found = positions(5, settings(window=window, context_length=length))
+    assert found.dtype == np.int64
+    assert found.tolist() == by_hand(5, window, length)
 
 
 @pytest.mark.parametrize("context", ["full", "truncated"])
 def test_positions_point_at_the_kept_tokens_of_the_blocks(context):
     stream = np.random.default_rng(0).integers(0, 1000, 3000).astype(np.int32)
     cut = settings(context, window=7, context_length=64)
-    blocks = windows.blocks(stream, cut)
-    kept = blocks[:, windows.layout(cut).kept(7)]
-    assert np.array_equal(kept.reshape(-1), stream[windows.positions(len(blocks), cut)])
+    chosen, special = np.array([1, 4, 5, 20]), np.array([3, 500, 999])
+    rows = windows.Rows(stream, chosen, cut, special)
+    ids, length = stream.reshape(-1, 1), windows.layout(cut).block
+    expected = [
+        at
+        for block in chosen
+        for at in range(block * length, (block + 1) * length)
+        if at % length in range(*rows.kept.indices(length))
+        and (at % length or context == "full")
+        and ids[at] not in special
+    ]
+    assert rows.positions(0, 4).tolist() == expected
+    assert np.concatenate([rows.positions(0, 3), rows.positions(3, 4)]).tolist() == expected
+    assert np.array_equal(rows.ids(0, 4)[:, rows.kept][rows.mask(0, 4)], stream[expected])
+    assert rows.counts().sum() == len(expected)
+    assert [b for some in rows.batches(3 * length) for b in some] == [0, 1, 2, 3]
+
+
+def test_drawn_blocks_are_nested_seeded_and_spread():
+    few, more = windows.drawn(1000, 100, 5), windows.drawn(1000, 300, 5)
+    assert set(few) < set(more) and len(few) == 100
+    assert (np.diff(more) > 0).all() and abs(more.mean() - 500) < 60
+    assert set(windows.drawn(1000, 100, 6)) != set(few)
+    assert windows.drawn(7, 7, 5).tolist() == windows.drawn(7, 99, 5).tolist() == list(range(7))
 
 
 def test_blocks_drop_what_is_left_over():

@@ -1,6 +1,5 @@
 """The features stage on a tiny model, against the model and the SAE applied directly."""
 
-import functools
 import json
 import os
 import signal
@@ -21,10 +20,11 @@ from featflow.core.slices import FeaturesSlice, Windows
 from featflow.features import dump
 from featflow.features import features as stage
 from featflow.features.features import probe, run
-from featflow.models.hooked import HookedModel, batches
+from featflow.models.hooked import HookedModel
 from featflow.saes import saelens
 
 WIDTH, FEATURES = 48, 96
+NONE = np.zeros(0, np.int64)
 
 
 def slice_of(context: str = "full", **changes) -> FeaturesSlice:
@@ -32,6 +32,7 @@ def slice_of(context: str = "full", **changes) -> FeaturesSlice:
         "study": "tiny", "model": "base", "sae": "main", "hook": "blocks.0.mlp.hook_post",
         "corpora": ["x", "y"], "tokens_per_corpus": 500,
         "windows": Windows(window=12, context=context, context_length=64),
+        "blocks_seed": 7,
     }  # fmt: skip
     return FeaturesSlice(**{**settings, **changes})
 
@@ -85,22 +86,44 @@ def directly(folder: Path, sae: saelens.Folded, block: np.ndarray) -> Tensor:
     return torch.relu((caught[0][0] - sae.b_dec) @ sae.W_enc + sae.b_enc)
 
 
+@pytest.mark.parametrize("special", ["drop", "keep"])
 @pytest.mark.parametrize("context", ["full", "truncated"])
-def test_a_dump_is_what_model_and_sae_say(tmp_path, tokens, model_folder, token_ids, context):
+def test_a_dump_is_what_model_and_sae_say(
+    tmp_path, model_folder, token_ids, tokens, context, special
+):
+    """On text alone, or on every token of the windows. <s>, </s> and <unk> have ids 0, 1 and 2."""
+    ids = token_ids.copy()
+    ids[::9], ids[4::31] = 0, 2
+    save_file({"input_ids": ids, "document_starts": np.arange(0, len(ids), 50)}, tokens[0])
     sae = random_sae(tmp_path / "sae", 0)
-    cfg = slice_of(context)
-    encode(tmp_path, cfg, model_folder, tmp_path / "sae", tokens)
+    windows = Windows(window=12, context=context, context_length=64, special=special)
+    encode(tmp_path, slice_of(windows=windows), model_folder, tmp_path / "sae", tokens)
     found = dump.read(tmp_path / "x.safetensors", FEATURES)
-    block, kept = (64, slice(12, 60)) if context == "full" else (12, slice(0, 12))
-    count = 500 // (kept.stop - kept.start)
-    dense = [
-        directly(model_folder, sae, token_ids[i * block : (i + 1) * block])[kept]
-        for i in range(count)
-    ]
-    at = [np.arange(i * block, (i + 1) * block)[kept] for i in range(count)]
-    np.testing.assert_array_equal(found.positions, np.concatenate(at))
-    np.testing.assert_allclose(found.activations.toarray(), torch.cat(dense), atol=1e-4)
+    block, first, stop = (64, 12, 60) if context == "full" else (12, 0, 12)
+    read = np.unique(found.positions // block)
+    assert len(read) == 500 // (stop - first)
+    assert len(read) < len(ids) // block and read[-1] > len(ids) // block // 2  # of the whole
+    inside = np.arange(first, stop)
+    at = (read[:, None] * block + inside).ravel()
+    if special == "drop":
+        at = at[~np.isin(ids[at], [0, 1, 2]) & (at % block != 0)]
+    np.testing.assert_array_equal(found.positions, at)
+    whole = torch.cat([directly(model_folder, sae, ids[i * block :][:block]) for i in read])
+    dense = whole[np.searchsorted(read, at // block) * block + at % block]
+    np.testing.assert_allclose(found.activations.toarray(), dense, atol=1e-4)
     assert 0.02 < found.activations.nnz / np.prod(found.activations.shape) < 0.9
+
+
+def test_sources_that_stand_one_after_another_are_read_in_their_proportions(token_ids):
+    """Half of the stream, then the other: the first blocks would be of the first half alone."""
+    ids = np.repeat([5, 6], 64 * 200).astype(np.int32)
+    rows = probe(ids, "x", slice_of(tokens_per_corpus=48 * 100), NONE)
+    of = ids[rows.positions(0, len(rows))]
+    assert len(rows) == 100 and abs((of == 5).mean() - 0.5) < 0.15
+    fewer = probe(ids, "x", slice_of(tokens_per_corpus=48 * 30), NONE)
+    assert set(fewer.chosen) < set(rows.chosen)  # more tokens are these and others beside
+    other = probe(ids, "x", slice_of(tokens_per_corpus=48 * 30, blocks_seed=8), NONE)
+    assert set(other.chosen) != set(fewer.chosen)
 
 
 def test_rows_agree_between_models_and_bytes_between_runs(tmp_path, tokens, model_folder):
@@ -126,7 +149,7 @@ def test_a_killed_stage_goes_on_where_it_was(tmp_path, tokens, model_folder, mon
     """Its rows may even be lost (a disk that was full): then the corpus begins again."""
     random_sae(tmp_path / "sae", 0)
     arguments = (slice_of(), model_folder, tmp_path / "sae", tokens)
-    monkeypatch.setattr(stage, "batches", functools.partial(batches, tokens=128))
+    monkeypatch.setattr(stage, "TOKENS_A_BATCH", 128)
     expected = encode(tmp_path / "whole", *arguments)
     monkeypatch.setenv("FEATFLOW_CHECKPOINT_SECONDS", "600" if how == "sigterm" else "0")
     calls: list[int] = []
@@ -179,18 +202,19 @@ def test_the_probe_is_whole_blocks_within_the_limit(token_ids, caplog, monkeypat
     monkeypatch.setattr(log, "propagate", True)  # another test may have set the log up
     cfg = slice_of(tokens_per_corpus=500)  # a block of 64 has 4 windows of 12
     with caplog.at_level("WARNING", "featflow"):
-        found = probe(token_ids, "x", cfg)
-        assert found.shape == (10, 64)
-        np.testing.assert_array_equal(found.reshape(-1), token_ids[:640])
-        assert probe(token_ids[:640], "x", cfg).shape == (10, 64)
+        found = probe(token_ids, "x", cfg, NONE)
+        assert len(found) == 10 and len(np.unique(found.chosen)) == 10
+        blocks = token_ids[: len(token_ids) // 64 * 64].reshape(-1, 64)
+        np.testing.assert_array_equal(found.ids(0, 10), blocks[found.chosen])
+        assert probe(token_ids[:640], "x", cfg, NONE).chosen.tolist() == list(range(10))
         assert not caplog.records
-        assert probe(token_ids[:639], "x", cfg).shape == (9, 64)
+        assert len(probe(token_ids[:639], "x", cfg, NONE)) == 9
     assert "asked for 500 rows" in caplog.text and "gives 432" in caplog.text
 
 
 def test_a_corpus_without_a_whole_block_is_refused(token_ids):
     with pytest.raises(FeatflowError, match=r"corpus x: .*has 63 tokens"):
-        probe(token_ids[:63], "x", slice_of())
+        probe(token_ids[:63], "x", slice_of(), NONE)
 
 
 def test_an_sae_of_another_hook_is_refused(tmp_path, tokens, model_folder):

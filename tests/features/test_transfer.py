@@ -1,6 +1,5 @@
 """A parent's SAE on its child, against the dumps of stage features and plain numpy."""
 
-import functools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,16 +23,17 @@ from featflow.core.slices import (
     TransferSlice,
     Windows,
 )
+from featflow.data.windows import drawn
 from featflow.features import dump, features, transfer
 from featflow.features.scaling import COLUMNS
 from featflow.features.scope import document_of
 from featflow.models import finetune, random, train
-from featflow.models.hooked import HookedModel, batches
+from featflow.models.hooked import HookedModel
 from featflow.saes import sae, saelens
 from featflow.saes.activations import run as dump_activations
 
 HOOK = "blocks.0.mlp.hook_post"
-WINDOWS = Windows(window=8, context="full", context_length=32)
+WINDOWS = Windows(window=8, context="full", context_length=32, special="keep")
 ARCHITECTURE = Architecture(hidden=32, intermediate=48, layers=1, heads=4, kv_heads=2, context=32)
 CORPORA, RULES, SIZES = ("x", "y"), ((7, 3), (11, 5)), (6000, 3000)
 
@@ -159,7 +159,7 @@ def correlated(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("scope", [["x"], ["y"], ["x", "y"]])
 def test_r_is_that_of_the_dumps(family, moved, tmp_path, monkeypatch, scope):
     # batches that end in the middle of documents, and of a scope
-    monkeypatch.setattr(transfer, "batches", functools.partial(batches, tokens=256))
+    monkeypatch.setattr(transfer, "TOKENS_A_BATCH", 256)
     found, _ = moved(scope_a=scope)
     mine, theirs = (dumped(family, m, "base", tmp_path) for m in ("base", "child"))
     rows = min(mine[c].activations.shape[0] for c in scope)
@@ -205,7 +205,7 @@ def test_scaling_is_what_the_models_and_saes_say(family, moved):
     for path in family.tokens:
         ids = features.read(path).ids
         for model, into in (("base", x), ("child", y)):
-            into.append(activations(family.models[model], ids, 93))  # all whole blocks of y
+            into.append(activations(family.models[model], ids))
     x, y = np.concatenate(x), np.concatenate(y)
     parent, child = (saelens.load(family.saes[name]) for name in ("base", "child"))
     f = child.encode(torch.from_numpy(y)).numpy()
@@ -234,8 +234,11 @@ def test_scaling_is_what_the_models_and_saes_say(family, moved):
 
 
 @torch.inference_mode()
-def activations(folder: Path, ids: np.ndarray, count: int) -> np.ndarray:
-    """The inputs of down_proj at positions 8 … 31 of the first `count` blocks: (24 · count, 48)."""
+def activations(folder: Path, ids: np.ndarray) -> np.ndarray:
+    """The inputs of down_proj at positions 8 … 31 of the probe's first 93 blocks: (24 · 93, 48).
+
+    (y has no more.)
+    """
     from transformers import MistralForCausalLM
 
     model = MistralForCausalLM.from_pretrained(folder, dtype=torch.float32)
@@ -243,7 +246,9 @@ def activations(folder: Path, ids: np.ndarray, count: int) -> np.ndarray:
     model.model.layers[0].mlp.down_proj.register_forward_hook(
         lambda module, inputs, output: caught.append(inputs[0])
     )
-    model(torch.from_numpy(ids[: 32 * count].reshape(count, 32).astype(np.int64)))
+    count = len(ids) // 32
+    blocks = ids[: 32 * count].reshape(count, 32)[drawn(count, 2500 // 24, 0)[:93]]
+    model(torch.from_numpy(blocks.astype(np.int64)))
     return caught[0][:, 8:].flatten(0, 1).numpy()
 
 
@@ -286,7 +291,7 @@ def test_rows_outside_both_scopes_are_not_read(moved, monkeypatch):
         return original(self, ids)
 
     monkeypatch.setattr(HookedModel, "activations", counted)
-    monkeypatch.setattr(transfer, "batches", functools.partial(batches, tokens=320))
+    monkeypatch.setattr(transfer, "TOKENS_A_BATCH", 320)
     moved(scope_a=["y"], scope_b=["x", "y"])  # y has fewer rows: 93 whole blocks
     assert sum(seen) == 2 * 32 * (93 + 100)  # x up to the end of its tenth batch of ten blocks
     seen.clear()

@@ -6,14 +6,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featflow.core.config.errors import FeatflowError
-from featflow.models.blocks import Batches, Blocks, even_blocks, read_blocks
+from featflow.models.blocks import Batches, Blocks, drawn_blocks, even_blocks, read_blocks
 from tests.models.conftest import write_tokens
 
 
 def test_blocks_are_consecutive_and_limited(tmp_path):
     path = write_tokens(tmp_path / "t.safetensors", np.arange(103))
-    np.testing.assert_array_equal(read_blocks(path, 10, 200), np.arange(100).reshape(10, 10))
-    np.testing.assert_array_equal(read_blocks(path, 10, 200, 39), np.arange(30).reshape(3, 10))
+    every = np.arange(100).reshape(10, 10)
+    np.testing.assert_array_equal(read_blocks(path, 10, 200), every)
+    np.testing.assert_array_equal(drawn_blocks(path, 10, 200, 2000, 1), every)
+    few, more = (drawn_blocks(path, 10, 200, tokens, 1) for tokens in (39, 62))
+    assert (len(few), len(more)) == (3, 6)
+    assert set(few[:, 0]) < set(more[:, 0]) < set(every[:, 0])
+    assert (np.diff(more[:, 0]) > 0).all() and (more % 10 == np.arange(10)).all()
+    assert few.tolist() != drawn_blocks(path, 10, 200, 39, 2).tolist()
+
+
+def test_blocks_are_drawn_from_the_whole(tmp_path):
+    """Of sources that stand one after another each gives its share."""
+    path = write_tokens(tmp_path / "t.safetensors", np.repeat(np.arange(4), 1000))
+    found = drawn_blocks(path, 10, 200, 2000, 0)[:, 0]
+    assert (np.bincount(found, minlength=4) > 30).all()  # of 50 each, on average
+
+
+def test_the_tail_that_even_mixing_leaves_out_is_drawn_too(tmp_path):
+    paths = [
+        write_tokens(tmp_path / f"{i}.safetensors", np.repeat([0, 1], size))
+        for i, size in enumerate((200, 1000))
+    ]
+    blocks = even_blocks(paths, 10, 3, seed=0)
+    longer = blocks[np.arange(40, 80)]
+    assert 10 < longer[:, 0].sum() < 30
+    assert len(np.unique(blocks._chosen[1])) == 40
 
 
 def test_each_corpus_gives_as_many_blocks_as_the_shortest(tmp_path):
@@ -22,7 +46,7 @@ def test_each_corpus_gives_as_many_blocks_as_the_shortest(tmp_path):
         write_tokens(tmp_path / f"{name}.safetensors", np.full(size, i))
         for i, (name, size) in enumerate(sizes.items())
     ]
-    blocks = even_blocks(paths, 10, 3)
+    blocks = even_blocks(paths, 10, 3, seed=0)
     assert len(blocks) == 27
     assert np.bincount(blocks[np.arange(27)][:, 0]).tolist() == [9, 9, 9]
 
@@ -35,14 +59,17 @@ def test_each_corpus_gives_as_many_blocks_as_the_shortest(tmp_path):
 )
 def test_rows_are_those_of_the_streams_one_after_the_other(streams, each, context, rows):
     ids = np.arange(streams * each * context).reshape(streams, each, context)
-    blocks = Blocks(list(ids))
+    every = np.arange(each)
+    blocks = Blocks(list(ids), [every] * streams)
     asked = np.array(rows, dtype=np.int64) % len(blocks)
     np.testing.assert_array_equal(blocks[asked], np.concatenate(ids)[asked])
+    back = Blocks(list(ids), [every[::-1]] * streams)
+    np.testing.assert_array_equal(back[asked], np.concatenate(ids[:, ::-1])[asked])
 
 
 def test_even_blocks_stay_in_their_files(tmp_path):
     paths = [write_tokens(tmp_path / f"{i}.safetensors", np.zeros(100, int)) for i in range(2)]
-    for stream in even_blocks(paths, 10, 3).streams:
+    for stream in even_blocks(paths, 10, 3, seed=0).streams:
         while isinstance(stream, np.ndarray) and not isinstance(stream, np.memmap):
             stream = stream.base
         assert isinstance(stream, np.memmap)

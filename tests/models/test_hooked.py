@@ -1,13 +1,12 @@
 """The hooked model against the Hugging Face model itself."""
 
-import numpy as np
 import pytest
 import torch
 
 from featflow.core.artifacts import ArtifactError
 from featflow.models import hooked as hooked_module
 from featflow.models.folder import save_tokenizer
-from featflow.models.hooked import HookedModel, HookError, batches
+from featflow.models.hooked import HookedModel, HookError
 
 HOOK = "blocks.0.mlp.hook_post"
 
@@ -114,11 +113,3 @@ def test_a_model_that_transformer_lens_does_not_know_is_said(tmp_path, tokenizer
     message = str(error.value)
     assert "ctrl: TransformerLens cannot open a CTRLLMHeadModel" in message
     assert "but have no SAE" in message and len(message) < 300
-
-
-def test_batches_are_all_blocks_in_order():
-    blocks = np.arange(70, dtype=np.int32).reshape(7, 10)
-    parts = list(batches(blocks, 25))
-    assert [len(part) for part in parts] == [2, 2, 2, 1]
-    assert parts[0].dtype == torch.int64
-    np.testing.assert_array_equal(torch.cat(parts).numpy(), blocks)

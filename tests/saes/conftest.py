@@ -5,8 +5,11 @@ import pytest
 import torch
 
 from featflow.core.slices import Windows
+from featflow.saes.activations import whole
 
 WINDOWS = Windows(window=8, context="full", context_length=32)
+NONE = np.zeros(0, np.int64)
+"""The ids of special tokens, where there are none."""
 HOOK = "blocks.0.mlp.hook_post"
 
 
@@ -21,8 +24,9 @@ class Planted:
         mask = torch.rand(shape, generator=generator) < active / features
         sizes = 1 + torch.rand(shape, generator=generator)
         x = (mask * sizes) @ self.directions
-        self._parts = x.view(-1, 8, width).to(torch.bfloat16).chunk(shards)
-        self.counts = [len(part) for part in self._parts]
+        parts = x.view(-1, 8, width).to(torch.bfloat16).chunk(shards)
+        self._parts = [whole(part) for part in parts]
+        self.counts = [len(part) for part in parts]
 
     def shard(self, index):
         return self._parts[index]

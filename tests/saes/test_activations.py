@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
 from featflow.core.artifacts import ArtifactError
@@ -17,7 +18,7 @@ from featflow.core.slices import ActivationsSlice, Windows
 from featflow.models.hooked import HookedModel
 from featflow.saes import activations
 from featflow.saes.activations import Blocks, Shortage, block_order, read_shard, run, write_shard
-from tests.saes.conftest import HOOK, WINDOWS
+from tests.saes.conftest import HOOK, NONE, WINDOWS
 
 
 def cfg(shard=0, shard_tokens=240, tokens=240, windows=WINDOWS, corpora=("a", "b"), seed=3):
@@ -40,10 +41,13 @@ def own_checkpoints(tmp_path, monkeypatch):
 
 
 def write(path, x, shape):
-    """A shard of x, two windows at a time."""
+    """A shard of x, two windows at a time; every second token is a row."""
+    rows = np.arange(shape[0] * shape[1]).reshape(shape[:2]) % 2 == 0
     with Checkpoints("shard") as checkpoints:
         provenance = Provenance("activations", cfg())
-        write_shard(path, lambda done: iter(x[done:].split(2)), shape, provenance, checkpoints)
+        parts = lambda done: iter(x[done:].split(2))  # noqa: E731
+        write_shard(path, parts, rows, shape[2], provenance, checkpoints)
+    return rows
 
 
 @pytest.fixture
@@ -72,21 +76,23 @@ def test_shards_are_slices_of_one_sequence(model_folder, tokens, tmp_path):
         paths = [tmp_path / f"{size}-{i}.safetensors" for i in range(count)]
         for i, path in enumerate(paths):
             run(cfg(i, size, size), model=model_folder, tokens=tokens, output=path)
-        return torch.cat([read_shard(path) for path in paths])
+        return torch.cat([read_shard(path).activations for path in paths])
 
     small, large = shards(240, 6), shards(720, 2)
     assert small.shape == (180, 8, 32 + 16) and small.dtype == torch.bfloat16
     assert torch.equal(small, large)  # whatever the shards' size, the same bits in the same order
     last = tmp_path / "last.safetensors"
     run(cfg(2, 240, 100), model=model_folder, tokens=tokens, output=last)
-    assert torch.equal(read_shard(last), small[60:72])  # a shorter last shard is a prefix
+    assert torch.equal(
+        read_shard(last).activations, small[60:72]
+    )  # a shorter last shard is a prefix
 
 
 @pytest.mark.parametrize("context", ["full", "truncated"])
 def test_the_numbers_are_the_models(model_folder, token_ids, context):
     windows = Windows(window=8, context=context, context_length=32)
     model = HookedModel.load(model_folder, HOOK, "cpu")
-    sequence = Blocks({"a": token_ids[:320], "b": token_ids[320:500]}, windows, seed=3)
+    sequence = Blocks({"a": token_ids[:320], "b": token_ids[320:500]}, windows, 3, NONE)
     found = torch.cat(list(sequence.activations(model, 0, 12)))
     length, kept = (32, slice(8, 32)) if context == "full" else (8, slice(0, 8))
     streams = [token_ids[:320], token_ids[320:500]]
@@ -99,10 +105,39 @@ def test_the_numbers_are_the_models(model_folder, token_ids, context):
     assert (found == expected.to(torch.bfloat16)).float().mean() > 0.99
 
 
+@pytest.mark.parametrize("context", ["full", "truncated"])
+@pytest.mark.parametrize("special", ["drop", "keep"])
+def test_rows_are_text_unless_all_are_kept(
+    model_folder, tokens, token_ids, tmp_path, context, special
+):
+    """The tokenizer's special tokens have ids 0, 1 and 2."""
+    ids = token_ids[:1500].copy()
+    ids[::7], ids[3::11] = 0, 2
+    tokens[0] = save_ids(tmp_path / "ids.safetensors", ids)
+    windows = Windows(window=8, context=context, context_length=32, special=special)
+    path = tmp_path / "0.safetensors"
+    run(cfg(windows=windows, corpora=["a"]), model=model_folder, tokens=tokens[:1], output=path)
+    shard = read_shard(path)
+    length, first = (32, 8) if context == "full" else (8, 0)
+    count = len(ids) // length
+    cut = ids[: count * length].reshape(count, length)[block_order([count], 3)[:, 1]]
+    expected = ~np.isin(cut, [0, 1, 2])
+    if context == "truncated":
+        expected[:, 0] = False
+    expected = expected[:, first:].reshape(-1, 8)[: len(shard.rows)]
+    assert np.array_equal(shard.rows.numpy(), expected | (special == "keep"))
+    torch.testing.assert_close(shard.norms, shard.activations.float().norm(dim=2))
+
+
+def save_ids(path, ids):
+    save_file({"input_ids": ids, "document_starts": np.zeros(1, np.int64)}, path)
+    return path
+
+
 def test_a_range_has_the_bits_it_has_in_the_whole(model_folder, token_ids, monkeypatch):
     monkeypatch.setattr(activations, "TOKENS_A_BATCH", 96)  # batches of 3 blocks, 9 windows
     model = HookedModel.load(model_folder, HOOK, "cpu")
-    sequence = Blocks({"a": token_ids[:1500]}, WINDOWS, seed=3)
+    sequence = Blocks({"a": token_ids[:1500]}, WINDOWS, 3, NONE)
     whole = torch.cat(list(sequence.activations(model, 0, sequence.windows)))
     assert len(whole) == sequence.windows == 46 * 3
     for start, stop in [(0, 5), (4, 31), (9, 18), (130, 138), (7, 7)]:
@@ -129,8 +164,11 @@ def test_the_same_input_gives_the_same_bytes(model_folder, tokens, tmp_path):
 def test_a_written_shard_is_plain_safetensors(tmp_path):
     x = torch.randn(7, 3, 5).to(torch.bfloat16)
     path = tmp_path / "s.safetensors"
-    write(path, x, (7, 3, 5))
-    assert torch.equal(load_file(path)["activations"], x)
+    rows = write(path, x, (7, 3, 5))
+    found = load_file(path)
+    assert torch.equal(found["activations"], x)
+    assert np.array_equal(found["rows"].numpy(), rows)
+    torch.testing.assert_close(found["norms"], x.float().norm(dim=2))
     with pytest.raises(ValueError, match="add up"):
         write(tmp_path / "t.safetensors", x, (8, 3, 5))
     assert [file.name for file in tmp_path.glob("*.safetensors")] == ["s.safetensors"]

@@ -60,7 +60,7 @@ def trained(slices, model_folder, save_tokens, ids, tmp_path, monkeypatch):
 
         class Spy(sae.Training):
             def __init__(self, settings, shards, *rest):
-                seen.extend(shards.shard(i).clone() for i in range(len(shards.counts)))
+                seen.extend(shards.shard(i).activations.clone() for i in range(len(shards.counts)))
                 super().__init__(settings, shards, *rest)
 
         monkeypatch.setattr(sae, "Training", Spy)
@@ -96,7 +96,7 @@ def found_among(windows: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
 def test_a_window_alone_is_read_alone(trained, model_folder, ids):
     cfg, folder, windows = trained("short")
     assert cfg.windows.model_dump() == {
-        "window": WINDOW, "context": "truncated", "context_length": WINDOW,
+        "window": WINDOW, "context": "truncated", "context_length": WINDOW, "special": "drop",
     }  # fmt: skip
     alone = read_in(model_folder, ids["en"], WINDOW)
     inside = read_in(model_folder, ids["en"], CONTEXT)[:, WINDOW:].reshape(-1, WINDOW, 48)

@@ -7,7 +7,7 @@ import torch
 
 from featflow.core.ahead import ahead
 from featflow.core.checkpoints import Checkpoints, Stop
-from featflow.core.config.saes import Relu, Resampling, Sparsity
+from featflow.core.config.saes import Activations, Relu, Resampling, Sparsity
 from featflow.saes.architectures.relu import Autoencoder
 from featflow.saes.training import Diverged, Training, learning_rate
 from tests.saes.conftest import Planted
@@ -30,7 +30,8 @@ def checkpoints_here(tmp_path, monkeypatch):
 
 
 def training(shards, seed=1, unit=True, **settings):
-    return Training(Relu(**{**FAST, **settings}), shards, seed, unit, torch.device("cpu"))
+    how = Activations(scale="unit" if unit else "none")
+    return Training(Relu(**{**FAST, **settings}), shards, seed, how, torch.device("cpu"))
 
 
 def trained(shards, name="sae", **settings):
@@ -78,8 +79,8 @@ def test_the_learning_rate_rises_stays_and_falls():
 def test_the_scale_makes_elements_of_size_one(planted):
     scale = training(planted).scale
     assert training(planted, unit=False).scale == 1
-    x = planted.shard(0).float().flatten(0, 1) * scale
-    assert float(x.norm(dim=1).mean()) == pytest.approx(16**0.5, rel=0.02)
+    x = planted.shard(0).activations.float().flatten(0, 1) * scale
+    assert float(x.norm(dim=1).median()) == pytest.approx(16**0.5, rel=0.02)
 
 
 class Killed(Exception):
@@ -90,7 +91,7 @@ class KilledAt(Training):
     """Starts with dead features, and dies before a given step."""
 
     def __init__(self, settings, shards, at=None):
-        super().__init__(settings, shards, 1, True, torch.device("cpu"))
+        super().__init__(settings, shards, 1, Activations(), torch.device("cpu"))
         self.sae.bias[:4] = -1e3
         self.at = at
 

@@ -187,6 +187,27 @@ def _graph_problems(study: "Study") -> Iterator[str]:
             f"activations.window: {window} tokens do not fit behind the first {window} of a block "
             f"of {context}; use a smaller window, or context: truncated"
         )
+    if "truncated" in asked and window == 1 and study.activations.special == "drop":
+        yield (
+            "activations.window: the first token of a block is no row, and a window of 1 that is "
+            "read alone has no other; use a larger window, context: full, or special: keep"
+        )
+    yield from _split_problems(study)
+
+
+def _split_problems(study: "Study") -> Iterator[str]:
+    """What one corpus holds out is trained on in none, so the largest shares must leave some."""
+    largest = {
+        key: max(study.corpora, key=lambda name: getattr(study.corpora[name], key))
+        for key in ("validation", "selection")
+    }
+    shares = [getattr(study.corpora[name], key) for key, name in largest.items()]
+    if sum(shares) >= 1 and len(set(largest.values())) > 1:
+        yield (
+            f"corpora.{largest['validation']}.validation {shares[0]:g} and "
+            f"corpora.{largest['selection']}.selection {shares[1]:g} leave no corpus a document to "
+            "train on: what one corpus holds out is trained on in none; make them smaller"
+        )
 
 
 def _merge_problems(

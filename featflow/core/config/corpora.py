@@ -13,15 +13,18 @@ class Source(Config):
     """What every source of documents has."""
 
     tokens: PositiveInt | None = None
-    """Keep this many tokens of the training split, after tokenization (null: all)."""
+    """Keep this many tokens of the training split, after tokenization: those of documents in an
+    order that the study's seed decides (null: all)."""
     documents: PositiveInt | None = None
-    """Take at most this many documents."""
+    """Take at most this many documents, drawn from all by the study's seed."""
     bytes: PositiveInt | None = None
-    """Take documents until this many bytes of UTF-8 text."""
+    """Take documents, in an order that the study's seed decides, until this many bytes of text."""
     validation: Fraction = 0.08
-    """Share of documents (by a hash of the text) held out for evaluation and the probe."""
+    """Share of documents (by a hash of the text) held out for evaluation and the probe. What the
+    largest share of the study's corpora would hold out is trained on in none of them."""
     selection: Fraction = 0.02
-    """Share of documents held out to choose a merge's t, apart from the probe."""
+    """Share of documents held out to choose a merge's t, apart from the probe; as for
+    `validation`."""
 
     @model_validator(mode="after")
     def _something_left_to_train_on(self) -> "Source":
@@ -43,6 +46,9 @@ class Files(Source):
     """Leave out files that match one of these globs, compared as for `include`."""
     text: str = "text"
     """The field (.jsonl) or column (.parquet) that holds a document."""
+    source: str | None = None
+    """The field or column that says what a document is a part of (null: its top folder, or the
+    file that lies in none)."""
     min_bytes: PositiveInt = 1
     """Leave out documents smaller than this."""
     max_bytes: PositiveInt = 1_000_000
@@ -74,9 +80,14 @@ class Hub(Source):
     """The column that holds a document."""
     sample: Fraction | None = None
     """Take this share of the rows, chosen by the study's seed (null: all)."""
+    source: str | None = None
+    """The column that says what a document is a part of (null: the data set's file)."""
+    files: PositiveInt | None = None
+    """Read only so many files of the split, drawn by the study's seed (null: all of them, since
+    `documents` and `bytes` draw from the whole)."""
     streaming: bool = True
-    """true: read only as much as the limits ask. false: download the whole split first, which a
-    second study then finds in the hub's cache."""
+    """true: read it over the network, and keep nothing but the documents that are drawn.
+    false: download the files first, which a second study then finds in the hub's cache."""
 
 
 Corpus = Annotated[Files | Generated | Hub, Field(discriminator="kind")]

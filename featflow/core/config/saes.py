@@ -23,7 +23,14 @@ class Activations(Config):
     """common: all corpora of the study in equal parts, the same for every model.
     lineage: what the model and its ancestors were trained on (as in the paper)."""
     scale: Literal["unit", "none"] = "unit"
-    """unit: SAEs train on x·√n / mean‖x‖; the scale is folded back at export. none: raw (paper)."""
+    """unit: SAEs train on x·√n / median‖x‖; the scale is folded back at export. none: raw (paper).
+    """
+    special: Literal["drop", "keep"] = "drop"
+    """drop: tokens that the tokenizer calls special, and the first one of a block, are no rows: of
+    the SAEs' training, the probe or any measure. keep: they are (as in the paper)."""
+    outliers: Annotated[float, Field(gt=1)] | None = 10.0
+    """Vectors longer than this many medians are not trained on, and are counted in the metrics
+    (null: none is too long, as in the paper)."""
     tokens: PositiveInt = 15_000_000
     """Distinct training tokens to dump for a model, over all shards."""
     shard_tokens: PositiveInt = 5_000_000

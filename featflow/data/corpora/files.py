@@ -8,7 +8,7 @@ import os
 import re
 import sysconfig
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ class File(NamedTuple):
 
     path: Path
     name: str
+    root: Path
 
 
 def documents(source: Files, seed: int) -> Iterator[Document]:
@@ -35,20 +36,37 @@ def documents(source: Files, seed: int) -> Iterator[Document]:
     from featflow.data.readers import Unsuitable, texts
 
     left_out: Counter[str] = Counter()
+    files = _files(source)
+    label = _labels(files)
     try:
-        for file in _files(source):
+        for file in files:
             try:
                 for number, text in texts(file.path, source.text, source.max_bytes):
                     if problem := _size_problem(text, source):
                         left_out[problem] += 1
                     else:
-                        yield Document(text, _origin(file, number))
+                        yield Document(text, label(file), _origin(file, number))
             except Unsuitable as reason:
                 log.warning("%s: %s, left out", file.path, reason)
                 left_out[str(reason)] += 1
     finally:  # a limit may end the reading before the files do
         if left_out:
             log.info("left out of the files: %s", counted(left_out))
+
+
+def _labels(files: list[File]) -> Callable[[File], str]:
+    """What says of a file which source it belongs to.
+
+    Below one root the top folder, or the file itself where it lies in none; of several roots the
+    root, by as many of its last folders as tell it from the others.
+    """
+    roots = {file.root for file in files}
+    if len(roots) == 1:
+        return lambda file: Path(file.name).parts[0]
+    count = 1
+    while len({root.parts[-count:] for root in roots}) < len(roots):
+        count += 1
+    return lambda file: "/".join(file.root.parts[-count:]).strip("/")
 
 
 def _origin(file: File, number: int | None) -> str:
@@ -101,7 +119,7 @@ def _matched(pattern: str, key: str) -> list[File]:
     if STDLIB in pattern:
         library = os.path.join(Path(sysconfig.get_path("stdlib")), "")
         names = [name for name in names if not _installed(os.path.join(root, name), library)]
-    files = [File(Path(root, name), Path(name).as_posix()) for name in names]
+    files = [File(Path(root, name), Path(name).as_posix(), Path(root)) for name in names]
     found = [file for file in files if file.path.is_file()]
     if not found:
         hint = "it matches folders only, write /** after it" if files else "check the path"

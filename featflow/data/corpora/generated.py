@@ -10,4 +10,4 @@ from featflow.data.sources import Document
 def documents(source: Generated, seed: int) -> Iterator[Document]:
     """The first `source.documents` documents of the language for this seed."""
     for i, text in enumerate(grammars.documents(source.language, seed, source.documents)):
-        yield Document(text, f"generated:{source.language}:{i}")
+        yield Document(text, source.language, f"generated:{source.language}:{i}")

@@ -1,15 +1,18 @@
 """A data set of the Hugging Face hub, or a local folder in the hub's layout.
 
-Rows are read in the data set's order: over the network as they are asked for, or from the hub's
-cache, into which the files of the split are downloaded first. No code of a data set is ever run.
+Rows are read file by file, in the data set's order: over the network, or from the hub's cache, into
+which the files are downloaded first. No code of a data set is ever run.
 """
 
 import hashlib
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 from huggingface_hub.errors import HTTPError
 
 from featflow.core.config.corpora import Hub
@@ -23,6 +26,9 @@ datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # a request that serves nobod
 datasets.config.STREAMING_OPEN_MAX_RETRIES = 3  # half a minute each
 datasets.config.STREAMING_READ_MAX_RETRIES = 3
 
+SHARD = re.compile(r"-\d+-of-\d+")
+"""What tells the files of one table apart."""
+
 UNREADABLE = (datasets.exceptions.DatasetsError, HTTPError, OSError, ValueError)
 """What datasets, pyarrow and the hub's client raise for data that they cannot get or read."""
 
@@ -31,8 +37,8 @@ def documents(source: Hub, seed: int) -> Iterator[Document]:
     """The documents of the data set's split, in its order; with `sample`, a share of them.
 
     Args:
-        source: the data set; what is read beyond the caller's last document is little.
-        seed: chooses the sample.
+        source: the data set.
+        seed: chooses the sample, and the files where `files` says how many.
 
     Raises:
         SourceError: when the data set cannot be opened or read, or lacks the column.
@@ -44,10 +50,11 @@ def documents(source: Hub, seed: int) -> Iterator[Document]:
     label = Path(name).resolve().name if local else name
     repository = Repository("dataset", name, source.revision, "dataset")
     try:
-        for i, row in enumerate(_rows(source, repository, label, local)):
+        for i, (file, row) in enumerate(_rows(source, repository, label, local, seed)):
             if source.sample is None or drawn(i, seed, source.sample):
                 text = text_of(row[source.text], "text", f"column {source.text!r} of {label}")
-                yield Document(text, f"{label}/{source.split}:{i}")
+                part_of = SHARD.sub("", file) if source.source is None else str(row[source.source])
+                yield Document(text, part_of, f"{label}/{source.split}:{i}")
     except UNREADABLE as error:
         message = None if local else hub.explain(error, repository)
         raise SourceError(
@@ -65,29 +72,51 @@ def drawn(row: int, seed: int, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def _rows(source: Hub, repository: Repository, label: str, local: bool) -> Iterator[dict[str, Any]]:
+def _rows(
+    source: Hub, repository: Repository, label: str, local: bool, seed: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows that are read, each with its file's name in the data set."""
     builder = _builder(source, repository, local)
     found = {str(split): files for split, files in (builder.config.data_files or {}).items()}
     if source.split not in found:
         raise SourceError(f"split: {label} has no split {source.split!r}; it has: {_list(found)}")
-    files = found[source.split]
-    if not (local or source.streaming):
-        files = _downloaded(files, repository, label)
-    builder.config.data_files = {source.split: files}
+    files = [str(file) for file in found[source.split]]
+    if source.files is not None and source.files < len(files):
+        log.info("%s: %s of its %s files", label, source.files, len(files))
+        chosen = np.random.default_rng(seed).permutation(len(files))[: source.files]
+        files = [files[i] for i in np.sort(chosen)]
+    places = files if local or source.streaming else _downloaded(files, repository, label)
+    for file, place in zip(files, places, strict=True):
+        for row in _rows_of(builder, source, place, label):
+            yield _within(file, repository, local), row
+
+
+def _rows_of(
+    builder: datasets.DatasetBuilder, source: Hub, file: str, label: str
+) -> Iterator[dict[str, Any]]:
+    builder.config.data_files = {source.split: [file]}
     rows = builder.as_streaming_dataset(source.split)
     if rows.features is not None:  # lines of JSON tell their fields only row by row
-        _check_column(source, label, rows.features)
+        _check_columns(source, label, rows.features)
     if hasattr(builder.config, "columns"):  # parquet: the other columns stay where they are
-        builder.config.columns = [source.text]
+        builder.config.columns = [c for c in (source.text, source.source) if c is not None]
         rows = builder.as_streaming_dataset(source.split)
     for row in rows:
-        _check_column(source, label, row)
+        _check_columns(source, label, row)
         yield row
 
 
-def _check_column(source: Hub, label: str, columns: dict[str, Any]) -> None:
-    if source.text not in columns:
-        raise SourceError(f"text: {label} has no column {source.text!r}; it has: {_list(columns)}")
+def _within(file: str, repository: Repository, local: bool) -> str:
+    """A file's name in the data set: hf://datasets/owner/name@commit/name without its beginning."""
+    if local:
+        return os.path.relpath(file, repository.name)
+    return re.sub(r"^.*?@[^/]+/", "", file)
+
+
+def _check_columns(source: Hub, label: str, columns: dict[str, Any]) -> None:
+    for key, name in (("text", source.text), ("source", source.source)):
+        if name is not None and name not in columns:
+            raise SourceError(f"{key}: {label} has no column {name!r}; it has: {_list(columns)}")
 
 
 def _builder(source: Hub, repository: Repository, local: bool) -> datasets.DatasetBuilder:
