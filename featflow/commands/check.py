@@ -17,6 +17,10 @@ from featflow.core import paths
 from featflow.core.config import ConfigError
 from featflow.core.slicer import Slices
 from featflow.core.stages import STAGES
+from featflow.data.composition import composition, in_common, shared, warnings
+
+LISTED = 8
+"""Sources of a corpus that are shown, the largest ones."""
 
 
 def check(study: StudyName = None, /, config: ConfigPath = CONFIG) -> None:
@@ -41,6 +45,7 @@ def check(study: StudyName = None, /, config: ConfigPath = CONFIG) -> None:
     sections = {
         "lineage": tree.tree(slices.study),
         "corpora": [*tree.corpora(slices.study), *tree.network(name, slices.study)],
+        "probe": probe_lines(slices),
         "pairs": tree.pairs(slices.study),
         "jobs": job_lines(jobs),
         "disk": disk_lines(disk.estimate(slices), name),
@@ -48,6 +53,34 @@ def check(study: StudyName = None, /, config: ConfigPath = CONFIG) -> None:
     print(f"study {name} of {config}: nothing is wrong with it")
     for title, lines in sections.items():
         print("\n".join(["", coloured(title, "bold"), *lines]))
+
+
+def probe_lines(slices: Slices) -> list[str]:
+    """How the probe is made of sources, and what several corpora share, as far as it is known."""
+    at, probe = {"study": slices.name}, slices.probe()
+    files = {
+        c: [Path(paths.CORPUS.at(**at, corpus=c, split=s)) for s in paths.SPLITS]
+        for c in slices.study.corpora
+    }
+    made = {c: those for c, those in files.items() if all(file.exists() for file in those)}
+    tokens = {c: Path(paths.TOKENS.at(**at, corpus=c, split="validation")) for c in probe.corpora}
+    known = [c for c in probe.corpora if c in made and tokens[c].exists()]
+    rows: list[tuple[str, ...]] = []
+    warned = in_common(shared(made))
+    for corpus in known:
+        documents = Path(paths.CORPUS.at(**at, corpus=corpus, split="validation"))
+        parts = composition(corpus, documents, tokens[corpus], probe)
+        warned += warnings(parts)
+        rows += [
+            (p.corpus, p.source, f"{p.split:.1%} of the split", f"{p.probe:.1%} of the probe")
+            for p in parts[:LISTED]
+        ]
+        if others := parts[LISTED:]:
+            rows.append((corpus, f"{len(others)} other sources", "", ""))
+    lines = columns(rows) if rows else []
+    if left := [c for c in probe.corpora if c not in known]:
+        lines.append(f"  not known before they are made: {', '.join(left)}")
+    return [*lines, *(coloured(f"  warning: {line}", "yellow") for line in warned)]
 
 
 def job_lines(jobs: dict[str, workflow.Jobs]) -> list[str]:

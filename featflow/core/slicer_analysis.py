@@ -17,6 +17,7 @@ from featflow.core.slices import (
     EdgesSlice,
     FlowPair,
     FlowSlice,
+    ProbeRows,
     SharesSlice,
     TransferSlice,
     Windows,
@@ -41,6 +42,15 @@ class AnalysisSlices:
 
     def _seed(self, *parts: object) -> int:
         return seed_from(self.study.seed, *parts)
+
+    def probe(self) -> ProbeRows:
+        """The rows of the study's probe (an SAE with a context of its own has others)."""
+        return ProbeRows(
+            corpora=self.study.probe_corpora,
+            windows=self.windows(),
+            tokens_per_corpus=self.study.probe.tokens_per_corpus,
+            blocks_seed=self._seed("blocks"),
+        )
 
     def correlation(self, a: str, b: str) -> CorrelationSlice:
         """Raises ConfigError where the two models have no probe corpus in their scope."""

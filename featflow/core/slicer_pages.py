@@ -185,6 +185,7 @@ class PageSlices(AnalysisSlices):
             flow=self.judging,
             compared_with="paper" if compared else None,
             differences=differences(study, paper) if compared and paper else [],
+            probe=self.probe(),
             explorer=bool(self.explored()),
         )
 

@@ -137,6 +137,15 @@ class Windows(Config):
     """Whether special tokens and the first token of a block are rows (data/windows.py)."""
 
 
+class ProbeRows(Config):
+    """Which rows of the corpora's validation tokens features are compared on."""
+
+    corpora: list[Name]
+    windows: Windows
+    tokens_per_corpus: int
+    blocks_seed: int = 0
+
+
 class ActivationsSlice(Slice):
     model: Name
     hook: str
@@ -420,5 +429,6 @@ class ReportSlice(Slice):
     compared_with: Name | None = None
     """The study that the differences are from: `paper`, where the config has it."""
     differences: list[Difference] = []
+    probe: ProbeRows
     explorer: bool = False
     """Whether explorer.html stands beside the page, which then links to it."""

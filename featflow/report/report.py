@@ -53,6 +53,8 @@ def contents(cfg: ReportSlice, files: list[Path], provenance: Provenance) -> dic
         "cfg": cfg,
         "summary": summary(cfg, files),
         "corpora": study.corpora_table(cfg, files),
+        "sources": study.sources_table(cfg, files),
+        "remarks": study.remarks(cfg, files),
         "differences": study.differences_table(cfg),
         "models": models.models_table(cfg, files),
         "scores": models.scores_table(cfg, files),

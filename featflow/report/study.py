@@ -9,9 +9,10 @@ from safetensors import safe_open
 from featflow.core import paths
 from featflow.core.artifacts import readable
 from featflow.core.slices import Difference, Node, ReportSlice
+from featflow.data.composition import Part, composition, in_common, shared, warnings
 from featflow.figures.graph import ordered
 from featflow.report.files import among
-from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, number, text
+from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, number, share, text
 
 
 def models_in_order(models: dict[str, Node]) -> list[str]:
@@ -78,6 +79,50 @@ def corpora_table(cfg: ReportSlice, files: list[Path]) -> Table:
         "the file before compression."
     )
     return Table("corpora", "Corpora", columns, rows, note)
+
+
+def sources_table(cfg: ReportSlice, files: list[Path]) -> Table | None:
+    """What the probe is made of, of corpora with several sources; None where there is none."""
+    parts = [
+        part
+        for name in cfg.probe.corpora
+        if len(found := _composition(name, cfg, files)) > 1
+        for part in found
+    ]
+    if not parts:
+        return None
+    rows = [
+        [text(p.corpus), text(p.source), count(p.documents), share(p.split), share(p.probe)]
+        for p in parts
+    ]
+    columns = [
+        *(Column(name, is_text=True) for name in ("corpus", "source")),
+        Column("documents", "validation split"),
+        Column("tokens", "validation split"),
+        Column("tokens", "probe"),
+    ]
+    note = (
+        "The probe’s blocks are drawn from the whole validation split, so that each source should "
+        "have the same share of both."
+    )
+    return Table("sources", "What the probe is made of", columns, rows, note)
+
+
+def remarks(cfg: ReportSlice, files: list[Path]) -> list[str]:
+    """What a reader should know of the corpora: sources that the probe lacks or has too much of,
+    and documents that two corpora have in common."""
+    parquet = {s: among(files, paths.CORPUS, "corpus", split=s) for s in paths.SPLITS}
+    everywhere = {name: [of[name] for of in parquet.values()] for name in corpora_in_order(cfg)}
+    lines = [
+        line for name in cfg.probe.corpora for line in warnings(_composition(name, cfg, files))
+    ]
+    return [*lines, *in_common(shared(everywhere))]
+
+
+def _composition(name: str, cfg: ReportSlice, files: list[Path]) -> list[Part]:
+    documents = among(files, paths.CORPUS, "corpus", split="validation")[name]
+    ids = among(files, paths.TOKENS, "corpus", split="validation")[name]
+    return composition(name, documents, ids, cfg.probe)
 
 
 def differences_table(cfg: ReportSlice) -> Table | None:

@@ -74,10 +74,11 @@ class Training:
                 "%s of %s sampled rows are longer than %g (%g medians), and not trained on",
                 *(f"{outliers:,}", f"{len(norms):,}", self.longest, activations.outliers),
             )
-        self.sample = found[norms <= self.longest].to(device)
+        inside = norms <= self.longest
+        self.sample = found[inside].to(device)
         self.batch = settings.batch * shards.shard(0).rows.shape[1]
         self.steps = max(1, math.ceil(settings.tokens / self.batch))
-        element = typical_element(norms, width)
+        element = typical_element(norms[inside], width)
         self.scale = 1 / element if activations.scale == "unit" else 1.0
         self.sample *= self.scale
         self.sae = autoencoder(settings, width, seed, device)

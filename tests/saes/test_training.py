@@ -8,6 +8,7 @@ import torch
 from featflow.core.ahead import ahead
 from featflow.core.checkpoints import Checkpoints, Stop
 from featflow.core.config.saes import Activations, Relu, Resampling, Sparsity
+from featflow.saes.activations import whole
 from featflow.saes.architectures.relu import Autoencoder
 from featflow.saes.training import Diverged, Training, learning_rate
 from tests.saes.conftest import Planted
@@ -81,6 +82,33 @@ def test_the_scale_makes_elements_of_size_one(planted):
     assert training(planted, unit=False).scale == 1
     x = planted.shard(0).activations.float().flatten(0, 1) * scale
     assert float(x.norm(dim=1).median()) == pytest.approx(16**0.5, rel=0.02)
+
+
+class WithSinks:
+    """The planted windows, each behind a token whose vector is enormous."""
+
+    def __init__(self, planted, are_rows):
+        self.planted, self.are_rows, self.counts = planted, are_rows, planted.counts
+
+    def shard(self, index):
+        x = self.planted.shard(index).activations
+        sinks = torch.full_like(x[:, :1], 1000)
+        shard = whole(torch.cat([sinks, x], 1))
+        shard.rows[:, 0] = self.are_rows
+        return shard
+
+
+@pytest.mark.parametrize("are_rows", [False, True])
+def test_sinks_change_nothing(planted, are_rows):
+    """Whether they are known to be no text, or only longer than ten medians."""
+    length = planted.shard(0).activations.shape[1]
+    settings = {"sparsity": Sparsity(l1=0.02), "tokens": 100 * length * (length + 1) * 2}
+    expected = trained(planted, "without", batch=2 * (length + 1), **settings)
+    found = trained(WithSinks(planted, are_rows), "with", batch=2 * length, **settings)
+    assert found.scale == expected.scale
+    assert found.table.equals(expected.table)
+    for name, weights in expected.autoencoder.state.items():
+        assert torch.equal(found.autoencoder.state[name], weights), name
 
 
 class Killed(Exception):

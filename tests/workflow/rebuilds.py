@@ -14,7 +14,7 @@ from tests.workflow.rebuilds_models import EVERY_SAE, MODELS, SAES
 
 DOCS = Path(__file__).parents[2] / "docs" / "rebuilds.md"
 
-LIMITS = {"documents": 300, "bytes": 9000, "validation": 0.1, "selection": 0.05}
+LIMITS = {"documents": 300, "bytes": 9000, "validation": 0.05, "selection": 0.01}
 OTHER_SCOPES = (
     "correlation base.main tuned.main, correlation base.main ball.main,"
     " correlation other.main ball.main, correlation found.wide more.wide"
@@ -30,9 +30,11 @@ EXTRA = {"kind": "generated", "language": "lua"}
 
 STUDY = [
     *keys(
-        *("", "corpus english, train *, finetune *, activations *, sae *"),
-        "`corpus` where something is drawn (generated; hub with a `sample`), `train`, `finetune`,"
-        " `activations`, `sae`",
+        *(
+            "",
+            "corpus *, train *, finetune *, sweep *, evaluate *, activations *, sae *, metrics *",
+        ),
+        "every `corpus`, and with it all but what is pretrained",
         seed=1,
     ),
     *keys(
@@ -54,15 +56,23 @@ CORPORA = [
     *keys("corpora.notes", "corpus notes", "its `corpus`", **LIMITS),
     *keys("corpora.web", "corpus web", "its `corpus`", **LIMITS),
     *keys("corpora.english", "corpus english", "its `corpus`", language="lua"),
+    *change(
+        *(
+            "a `validation` or `selection` above those of all others",
+            {"corpora.web.selection": 0.1},
+        ),
+        *("corpus *", "every `corpus`: what one holds out, none is trained on"),
+    ),
     *keys(
         *("corpora.notes", "corpus notes", "its `corpus`"),
         **{"paths": ["notes/a.txt"], "include": ["*.txt"], "exclude": ["b.txt"]},
-        **{"text": "body", "min_bytes": 2, "max_bytes": 500},
+        **{"text": "body", "source": "site", "min_bytes": 2, "max_bytes": 500},
     ),
     *keys(
         *("corpora.web", "corpus web", "its `corpus`"),
         **{"dataset": "somebody/else", "config": "plain", "split": "test"},
         **{"revision": "v1", "text": "body", "sample": 0.5, "streaming": False},
+        **{"source": "site", "files": 3},
     ),
     *change(
         *("`kind` of a corpus", {"corpora.english": {"kind": "hub", "dataset": "somebody/text"}}),

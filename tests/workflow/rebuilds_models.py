@@ -174,7 +174,8 @@ SAES = [
         "`activations` and `sae` of the models for which the corpora are others",
         data="lineage",
     ),
-    *keys("activations", "sae *", "`sae` of every model", scale="none"),
+    *keys("activations", WINDOWED, WINDOWS, special="keep"),
+    *keys("activations", "sae *", "`sae` of every model", scale="none", outliers=5),
     *keys(
         *("activations", "sae * main, sae base reseed, sae * wide", "`sae` of every model"),
         keep=False,
