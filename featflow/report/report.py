@@ -60,6 +60,7 @@ def contents(cfg: ReportSlice, files: list[Path], provenance: Provenance) -> dic
         "scores": models.scores_table(cfg, files),
         "chosen": models.chosen_t(files),
         "saes": saes.metrics_table(cfg, files),
+        "outliers": saes.outliers(cfg, files),
         "saecorpora": saes.corpora_table(cfg, files),
         "flows": flows(cfg, files),
         "domains": domains(cfg, files),

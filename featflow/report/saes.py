@@ -9,11 +9,18 @@ from featflow.core.slices import ReportSlice
 from featflow.figures.graph import own_corpora
 from featflow.report.files import among
 from featflow.report.study import corpora_in_order, models_in_order
-from featflow.report.tables import Column, Table, count, number, share, small, text
+from featflow.report.tables import UNKNOWN, Column, Table, count, number, share, small, text
 
 LEAST_GAP = 0.05
 """Nats that the LM's loss must rise when its activations are zeroed, for explained loss to mean
 something: below, it is a ratio to nearly nothing, or to less than nothing."""
+
+EXPLAINED = {
+    "fve": "all rows",
+    "fve_without_outliers": "without outliers",
+    "fve_by_dimension_without_outliers": "by dimension",
+}
+"""Keys of the metrics, and how their columns are called."""
 
 Metrics = dict[str, Any]
 
@@ -68,7 +75,8 @@ def metrics_table(cfg: ReportSlice, files: list[Path]) -> Table:
                 count(steps["tokens"].iloc[-1]),
                 number(metrics["l0"], 1),
                 small(metrics["mse"]),
-                number(metrics["fve"]),
+                *(number(metrics[key]) for key in EXPLAINED),
+                count(metrics["outliers"]["rows"]),
                 number(explained_loss(own or list(parts.values()))),
                 share(metrics["dead_fraction"]),
             ]
@@ -76,14 +84,40 @@ def metrics_table(cfg: ReportSlice, files: list[Path]) -> Table:
     columns = [
         *(Column(name, is_text=True) for name in ("model", "SAE")),
         *(Column(name) for name in ("features", "tokens seen", "L0", "MSE")),
-        *(Column(name) for name in ("variance explained", "loss explained", "dead")),
+        *(Column(name, "variance explained") for name in EXPLAINED.values()),
+        *(Column(name) for name in ("outliers", "loss explained", "dead")),
     ]
     note = (
         "Measured on validation tokens of all corpora that the SAE was trained on; loss explained "
         "on those that the model was trained on last. L0: features that fire at a token. MSE: on "
-        "raw activations. Dead: features that never fire there."
+        "raw activations. Outliers: rows that are no text, or longer than the SAE was trained on; "
+        "variance explained with them, without, and without them as the mean over dimensions. "
+        "Dead: features that never fire there."
     )
     return Table("saes", "How well each rebuilds its model’s activations", columns, rows, note)
+
+
+def outliers(cfg: ReportSlice, files: list[Path]) -> list[str]:
+    """Of each SAE whose rows have outliers: how many, which tokens, and what they hide."""
+    lines = []
+    for model, sae in dictionaries(cfg, files):
+        metrics = _metrics(files, model, sae)
+        found = metrics["outliers"]
+        if found["rows"]:
+            tokens = ", ".join(
+                f"{entry['text']!r} of {entry['corpus']} ({entry['rows']:,})"
+                for entry in found["tokens"][:5]
+            )
+            with_them, without = (
+                UNKNOWN if metrics[key] is None else f"{metrics[key]:.3f}"
+                for key in ("fve", "fve_without_outliers")
+            )
+            lines.append(
+                f"{model}, {sae}: {found['rows']:,} of {metrics['tokens']:,} rows are no text, or "
+                f"longer than the SAE was trained on: {tokens}; variance explained is {with_them} "
+                f"with them and {without} without"
+            )
+    return lines
 
 
 def corpora_table(cfg: ReportSlice, files: list[Path]) -> Table:

@@ -78,12 +78,15 @@ def _write_data(it: Planted) -> None:
     for corpus in it.slices.study.corpora:
         made = Provenance("corpus", it.slices.corpus(corpus))
         for split, count in DOCUMENTS.items():
-            table = pd.DataFrame({"text": [f"{corpus} {i}" for i in range(count)], "source": EVIL})
+            table = pd.DataFrame({"text": [f"{corpus} {i}" for i in range(count)]})
+            table["source"] = [EVIL, *["rest"] * (count - 1)]
+            table["hash"] = np.arange(count, dtype=np.uint64) + len(split) * 1000
             save_table(it.path(paths.CORPUS, corpus=corpus, split=split), table, made)
         for split, count in IDS.items():
             source = it.path(paths.CORPUS, corpus=corpus, split=split)
             cfg = it.slices.tokens(corpus, split)
-            ids = {"input_ids": np.zeros(count, np.int32), "document_starts": np.zeros(1, np.int64)}
+            starts = np.arange(DOCUMENTS[split])
+            ids = {"input_ids": np.zeros(count, np.int32), "document_starts": starts}
             file = it.path(paths.TOKENS, corpus=corpus, split=split)
             save_tensors(file, ids, Provenance("tokens", cfg, [source]))
     it.path(paths.TOKENIZER).write_text("{}")
@@ -121,7 +124,8 @@ def _write_models(it: Planted) -> None:
 
 def _part(l0: float, clean: float, sae: float, zero: float) -> dict[str, float]:
     losses = {"loss_clean": clean, "loss_sae": sae, "loss_zero": zero, "explained_loss": 99.0}
-    return {"l0": l0, "mse": 0.001, "fve": 0.75, "dead_fraction": 0.01, "tokens": 50, **losses}
+    explained = {"fve": 0.75, "fve_without_outliers": 0.5, "fve_by_dimension_without_outliers": 0.4}
+    return {"l0": l0, "mse": 0.001, "dead_fraction": 0.01, "tokens": 50, **explained, **losses}
 
 
 def _write_saes(it: Planted) -> None:
@@ -136,7 +140,9 @@ def _write_saes(it: Planted) -> None:
             it.path(paths.SAE_WEIGHTS, **at), {"W_dec": np.zeros((2, 2), np.float32)}, made
         )
         parts = {"prose": _part(20, 3.0, 3.2, 4.0), "code": _part(30, 8.0, 7.5, 8.01)}
-        whole = {**_part(25, 5.5, 5.6, 6.0), "corpora": parts}
+        outlier = {"corpus": "code", "id": 0, "rows": 3, "text": "<s>"}
+        outliers = {"longest": 9.0, "rows": 3, "corpora": {"code": 3}, "tokens": [outlier]}
+        whole = {**_part(25, 5.5, 5.6, 6.0), "corpora": parts, "outliers": outliers}
         save_json(it.path(paths.SAE_METRICS, **at), whole, made)
         steps = pd.DataFrame({"step": [1, 2], "tokens": [4000, 8000], "l0": 20.0})
         save_table(it.path(paths.SAE_TRAINING, **at), steps, made)

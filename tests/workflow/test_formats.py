@@ -25,6 +25,7 @@ pytestmark = pytest.mark.workflow
 
 DTYPES = {
     "BF16": "bfloat16",
+    "BOOL": "bool",
     "F32": "float32",
     "F64": "float64",
     "I32": "int32",

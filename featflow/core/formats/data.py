@@ -11,11 +11,13 @@ FORMATS = (
         paths.CORPUS,
         "parquet",
         "corpus",
-        "A row a document, in the order of the source: NFC, valid UTF-8, no duplicate within the "
-        "corpus. The split follows from a hash of the text alone.",
+        "A row a document, in an order that the study's seed decides: NFC, valid UTF-8, no "
+        "duplicate within the corpus. The split follows from a hash of the text alone.",
         (
             Field("text", "text", "the document"),
-            Field("source", "text", "where it is from: a file's name and line, a row, a number"),
+            Field("source", "text", "what it is a part of: a folder, a file, a column's value"),
+            Field("origin", "text", "where it is from: a file's name and line, a row, a number"),
+            Field("hash", "uint64", "the beginning of the text's SHA-256"),
         ),
     ),
     Format(

@@ -7,7 +7,7 @@ from featflow.core.formats.describe import Field, Format
 def _measures(where: str = "") -> tuple[Field, ...]:
     """The metrics, overall (`where` empty) or of each corpus."""
     return (
-        Field(f"{where}tokens", "integer", "validation tokens measured on"),
+        Field(f"{where}tokens", "integer", "rows measured on: validation tokens of the windows"),
         Field(f"{where}l0", "number", "features that fire at a token, the mean"),
         Field(
             f"{where}mse", "number", "mean over tokens and elements of (x − x̂)², raw activations"
@@ -18,6 +18,22 @@ def _measures(where: str = "") -> tuple[Field, ...]:
             "number",
             "share of variance explained; null where activations are constant",
             null=True,
+        ),
+        Field(
+            f"{where}fve_by_dimension",
+            "number",
+            "the mean over elements of each one's own share of variance explained",
+            null=True,
+        ),
+        *(
+            Field(
+                f"{where}{name}_without_outliers",
+                "number",
+                "the same on rows that are text and no longer than `outliers.longest`; null where "
+                "there is none",
+                null=True,
+            )
+            for name in ("mse", "fve", "fve_by_dimension")
         ),
         Field(
             f"{where}explained_loss",
@@ -40,7 +56,11 @@ FORMATS = (
         "A shard of an SAE's training data: windows of a fixed sequence, so that more tokens mean "
         "more shards, never others. Rounded to bfloat16; numpy has no such type: read it with "
         "safetensors.torch, or its bits as uint16.",
-        (Field("activations", "bfloat16", "what the hook carries at each token", "(W, L, n)"),),
+        (
+            Field("activations", "bfloat16", "what the hook carries at each token", "(W, L, n)"),
+            Field("norms", "float32", "‖x‖ of each", "(W, L)"),
+            Field("rows", "bool", "whether the token is a row of an SAE's data", "(W, L)"),
+        ),
         "W windows, L tokens a window, n the width of the hook",
     ),
     Format(
@@ -64,6 +84,12 @@ FORMATS = (
             Field("metadata.context_size", "integer", "tokens of a block that the model reads"),
             Field("metadata.prepend_bos", "boolean", "false: tokens are taken as they are"),
             Field("metadata.scale", "number", "activations were multiplied by this in training"),
+            Field(
+                "metadata.longest",
+                "number",
+                "vectors longer than this were not trained on; null where every one was",
+                null=True,
+            ),
         ),
         provenance="key `metadata.featflow`, where SAELens keeps what it does not know",
     ),
@@ -111,6 +137,14 @@ FORMATS = (
                 "density.log10_edges", "list of number", "edges of bins of log10(share of tokens)"
             ),
             Field("density.features", "list of number", "living features in each bin"),
+            Field("outliers.longest", "number", "`metadata.longest` of the SAE", null=True),
+            Field("outliers.rows", "integer", "rows that are no text, or longer than that"),
+            Field("outliers.corpora.{corpus}", "integer", "those of each corpus"),
+            Field(
+                "outliers.tokens",
+                "list of object",
+                "the tokens that are so most often, up to 20: corpus, id, rows, text",
+            ),
         ),
     ),
 )
