@@ -259,7 +259,7 @@ def test_it_reads_what_the_correlation_stage_writes(planted, tmp_path, run_flow)
     rows = Rows([], range(TOKENS), range(TOKENS))
     source = Source(np.zeros(TOKENS, np.int32), document, (document % 2).astype(np.int8))
     a, b = csr_array(parent.astype(np.float32)), csr_array(child.astype(np.float32))
-    r, matches = correlate(a, b, rows, source, 10)
+    r, matches = correlate(a, b, rows, source, 10, (20, 5))
     assert len(r) == 1
     files = Files(tmp_path / "matches.parquet", tmp_path / "matrix.safetensors")
     matches.to_parquet(files.matches)

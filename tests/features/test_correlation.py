@@ -27,6 +27,7 @@ def slice_of(**changes) -> CorrelationSlice:
     settings = {
         "study": "tiny", "a": "base.main", "b": "child.main", "corpora": ["x", "y"],
         "scope_a": ["x"], "scope_b": ["x", "y"], "partners": 3, "decoders": True,
+        "min_firings": 8, "min_documents": 3,
     }  # fmt: skip
     return CorrelationSlice(**{**settings, **changes})
 

@@ -109,6 +109,7 @@ class World:
                 study="tiny", a=f"base.{a}", b=f"tuned.{b}", corpora=cfg.corpora,
                 scope_a=cfg.domains[domain].a, scope_b=cfg.domains[domain].b,
                 partners=max(FEATURES.values()), decoders=False,
+                min_firings=cfg.min_firings, min_documents=cfg.min_documents,
             ),
             a=[self.file("a", a, c) for c in cfg.corpora],
             b=[self.file("b", b, c) for c in cfg.corpora],
