@@ -124,6 +124,8 @@ def line(both: Both, living: tuple[np.ndarray, np.ndarray]) -> str:
     """
     counted = []
     for ranked, alive in zip(both, living, strict=True):
-        found, total = int((ranked.r[alive, 0] > TOLD).sum()), int(alive.sum())
-        counted.append(f"{found:,} of {total:,} ({found / max(total, 1):.1%})")
+        above, total = alive & (ranked.r[:, 0] > TOLD), int(alive.sum())
+        found, fragile = int(above.sum()), int((above & ~(ranked.r_trimmed > TOLD)).sum())
+        share = f"{found:,} of {total:,} ({found / max(total, 1):.1%}"
+        counted.append(f"{share}, {fragile:,} of them on a handful of rows)")
     return f"above {TOLD:g}: {counted[0]} features of a, {counted[1]} of b"

@@ -31,8 +31,9 @@ def of(a: np.ndarray, b: np.ndarray) -> float:
 
 @settings(deadline=None, max_examples=80)
 @given(
-    seed=st.integers(0, 2**31), rows=st.integers(1, 1500), density=st.sampled_from([0, 0.01, 0.3, 1]),
-    steps=st.sampled_from([1, 3, 1000]), giants=st.integers(0, 7), threads=st.sampled_from([1, 4]),
+    seed=st.integers(0, 2**31), rows=st.integers(1, 1500), giants=st.integers(0, 7),
+    density=st.sampled_from([0, 0.01, 0.3, 1]), steps=st.sampled_from([1, 3, 1000]),
+    threads=st.sampled_from([1, 4]),
 )  # fmt: skip
 def test_it_is_what_a_dense_computation_gives(seed, rows, density, steps, giants, threads):
     """With few steps most products are equal, so that the order of rows decides who goes."""
