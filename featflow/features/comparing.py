@@ -70,7 +70,8 @@ def compare(
     found = dict(zip(sets, best_on_sets(a.parts, stacked, questions), strict=True))
     of_a, of_b = {}, {}
     for index in sets:
-        mine, theirs, length = a.columns(index), b.columns(index), rows.length(index)
+        mine, theirs = (each.columns_as_they_lie(index) for each in (a, b))
+        length = rows.length(index)
         if index in counts[0]:
             of_a[index] = _best(found[index][0], mine, theirs, length)
         if index in counts[1]:
