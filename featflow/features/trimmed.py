@@ -65,6 +65,9 @@ def _trimmed(a, b, rows, first, second, start, stop, found):
 
 @njit(cache=True, nogil=True)
 def _r(rows_a, values_a, rows_b, values_b, rows):
+    # How many rows both fire on shows at the end alone, so as many are held back as may go; one
+    # that falls out of the heap joins the sums. To take rows out of sums would leave nothing right
+    # of the small rows beside giant ones.
     most = _taken(min(len(rows_a), len(rows_b)))
     products, entries = np.empty(most), np.empty((2, most), np.int64)  # a heap of the largest
     a = b = (0.0, 0.0)  # sums and sums of squares over the rows that stay
