@@ -33,6 +33,8 @@ def correlation(size: Size) -> list[str]:
         scope_b=names[1:] or names,
         partners=10,
         decoders=True,
+        min_firings=20,
+        min_documents=5,
     )
     a, b = (inputs.dictionary(m, "main", size, i) for i, m in enumerate(("base", "child")))
     of = {"a": cfg.a, "b": cfg.b}

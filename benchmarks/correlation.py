@@ -155,7 +155,7 @@ def from_floor(features: int, tokens: int) -> tuple[Taken, int]:
         source = Source(documents.astype(np.int32), documents, (documents % 2).astype(np.int8))
         with FromFloor((a.shape[1], b.shape[1]), 1, FLOOR) as kept:
             scope = rows_in_scope({"x": count}, ["x"], ["x"])
-            partners(a, b, scope, source, 10, keep=kept.keep())
+            partners(a, b, scope, source, 10, (20, 5), keep=kept.keep())
             return int(kept.matrices()[0].nnz)
 
     a, b = permuted(dictionary(100, 50, 0)), dictionary(100, 50, 0)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from featflow.analysis.fragile import hanging
 from featflow.core.artifacts import ArtifactError, load_table
 from featflow.core.config.study import Flow
 from featflow.core.reading import named, rebuild
@@ -20,7 +21,7 @@ from featflow.core.slices import Compared
 from featflow.features.strata import ALL, Stratum, members
 
 KEYS = ["a", "b", "domain", "side"]
-VALUES = ["feature", "firings", "documents", "tokens", "lookup_r", "r"]
+VALUES = ["feature", "firings", "documents", "tokens", "lookup_r", "r", "r_trimmed"]
 
 Key = tuple[str, str, str, str]
 """SAE of the parent, SAE of the child, domain, and the side (a or b) that is judged."""
@@ -37,12 +38,20 @@ class Judged:
     lookup_r: np.ndarray
     density: np.ndarray
     """The share of the domain's tokens on which it fires."""
+    r_trimmed: np.ndarray | None = None
+    """float32, of the same partner (features/trimmed.py); None: not known."""
 
     def matched(self, thresholds: np.ndarray) -> np.ndarray:
         """Living, with a partner above each threshold: (m, thresholds) bool."""
         above = self.r[:, None] > thresholds.astype(np.float32)
         found: np.ndarray = above & self.living[:, None]
         return found
+
+    def fragile(self, thresholds: np.ndarray) -> np.ndarray | None:
+        """Those of them whose r_trimmed is not above it: (m, thresholds) bool; None: unknown."""
+        if self.r_trimmed is None:
+            return None
+        return hanging(self.matched(thresholds), self.r_trimmed[:, None], thresholds)
 
 
 class Tally(NamedTuple):
@@ -52,12 +61,29 @@ class Tally(NamedTuple):
     """Those that are counted: the living ones, or those of them that meet a condition."""
     found: np.ndarray
     """Those of them that are matched."""
+    fragile: np.ndarray | None
+    """Those of these that hang on a handful of rows (analysis/fragile.py); None: unknown."""
 
     @property
     def share(self) -> np.ndarray:
         """found / features; NaN where there are none."""
-        nothing = np.full(len(self.found), np.nan)
-        return np.divide(self.found, self.features, out=nothing, where=self.features > 0)
+        return parts(self.found, self.features)
+
+    @property
+    def fragile_share(self) -> np.ndarray | None:
+        """fragile / found; NaN where none is found, None: unknown."""
+        return None if self.fragile is None else parts(self.fragile, self.found)
+
+
+def pooled(tallies: Sequence[Tally]) -> tuple[np.ndarray, np.ndarray]:
+    """What is found over several tallies, and what of it is fragile: (thresholds,) each."""
+    known = [each.fragile for each in tallies if each.fragile is not None]
+    return np.sum([each.found for each in tallies], axis=0), np.sum(known, axis=0)
+
+
+def parts(some: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """some / of; NaN where there are none."""
+    return np.divide(some, of, out=np.full(len(of), np.nan), where=of > 0)
 
 
 def tally(
@@ -70,12 +96,17 @@ def tally(
         thresholds: (T,) τ.
         given: (m, T) bool, only these are counted (None: all living ones).
     """
-    matched = side.matched(thresholds)
+    matched, fragile = side.matched(thresholds), side.fragile(thresholds)
     counted = np.broadcast_to(side.living[:, None], matched.shape)
     if given is not None:
         counted, matched = counted & given, matched & given
+        fragile = None if fragile is None else fragile & given
     return {
-        stratum: Tally(counted[inside].sum(axis=0), matched[inside].sum(axis=0))
+        stratum: Tally(
+            counted[inside].sum(axis=0),
+            matched[inside].sum(axis=0),
+            None if fragile is None else fragile[inside].sum(axis=0),
+        )
         for stratum, inside in members(side.lookup_r, side.density)
         if stratum == ALL or (side.living & inside).any()
     }
@@ -134,6 +165,7 @@ def _judged(file: Path, flow: Flow) -> dict[Key, Judged]:
             r=rows["r"].to_numpy(np.float32, na_value=np.nan),
             lookup_r=rows["lookup_r"].to_numpy(np.float64, na_value=np.nan),
             density=density_of(rows),
+            r_trimmed=rows["r_trimmed"].to_numpy(np.float32, na_value=np.nan),
         )
     return found
 

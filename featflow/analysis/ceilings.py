@@ -8,14 +8,31 @@ have found. An edge of which neither model has reseeds borrows the ceiling of th
 
 from collections.abc import Mapping
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
-from featflow.analysis.best import Bests, tally
+from featflow.analysis.best import Bests, Tally, parts, pooled, tally
 from featflow.features.strata import Stratum
 
-Ceilings = dict[str, dict[Stratum, np.ndarray]]
-"""Of each model that has reseeds, by stratum, at every threshold: (thresholds,)."""
+
+class Ceiling(NamedTuple):
+    """At every threshold; (thresholds,) each."""
+
+    share: np.ndarray
+    found: np.ndarray
+    """Features that are found, over all of the pairs and directions that gave the share."""
+    fragile: np.ndarray
+    """Those of them that hang on a handful of rows (analysis/fragile.py)."""
+
+    @property
+    def fragile_share(self) -> np.ndarray:
+        """fragile / found; NaN where none is found."""
+        return parts(self.fragile, self.found)
+
+
+Ceilings = dict[str, dict[Stratum, Ceiling]]
+"""Of each model that has reseeds, by stratum."""
 
 
 def ceilings(
@@ -31,21 +48,25 @@ def ceilings(
     """
     known: Ceilings = {}
     for model, saes in seeds.items():
-        shares: dict[Stratum, list[np.ndarray]] = {}
+        every: dict[Stratum, list[Tally]] = {}
         for a, b in combinations(saes, 2):
             for end in "ab":
                 side = bests.find(model, model, (a, b, domain, end))
                 for stratum, counted in tally(side, thresholds).items() if side else ():
                     if counted.features.all():
-                        shares.setdefault(stratum, []).append(counted.share)
-        if shares:
-            known[model] = {stratum: np.mean(each, axis=0) for stratum, each in shares.items()}
+                        every.setdefault(stratum, []).append(counted)
+        if every:
+            known[model] = {stratum: _mean(tallies) for stratum, tallies in every.items()}
     return known
 
 
+def _mean(tallies: list[Tally]) -> Ceiling:
+    return Ceiling(np.mean([each.share for each in tallies], axis=0), *pooled(tallies))
+
+
 def ceiling(
-    parent: str, child: str, stratum: Stratum, known: Mapping[str, Mapping[Stratum, np.ndarray]]
-) -> tuple[np.ndarray, str] | None:
+    parent: str, child: str, stratum: Stratum, known: Mapping[str, Mapping[Stratum, Ceiling]]
+) -> tuple[Ceiling, str] | None:
     """The ceiling of an edge, and the models whose reseeds gave it ("parent+child").
 
     √(c_parent · c_child) where both have reseeds, else that of the one that has; where neither has,
@@ -56,7 +77,9 @@ def ceiling(
     if not by:
         return None
     values = [known[model][stratum] for model in by]
-    return np.prod(values, axis=0) ** (1 / len(values)), "+".join(by)
+    share = np.prod([each.share for each in values], axis=0) ** (1 / len(values))
+    found, fragile = (np.sum(each, axis=0) for each in list(zip(*values, strict=True))[1:])
+    return Ceiling(share, found, fragile), "+".join(by)
 
 
 def borrowed(edge: str, ceiling_of: str | float | None) -> bool:

@@ -15,7 +15,15 @@ from featflow.analysis.best import Bests, Judged
 from featflow.analysis.ceilings import ceilings
 from featflow.analysis.frozen import frozen as frozen_side
 from featflow.analysis.intervals import over_documents, over_seeds
-from featflow.analysis.lines import Line, arms_of, counted, expanded, joined, standing
+from featflow.analysis.lines import (
+    Line,
+    arms_of,
+    counted,
+    expanded,
+    fragile_lines,
+    joined,
+    standing,
+)
 from featflow.analysis.ratios import percent
 from featflow.analysis.tables import Edge
 from featflow.core.artifacts import save_table
@@ -52,6 +60,8 @@ def run(
     save_table(output, table, provenance)
     for line in [*seed_lines(cfg.seeds), *lines(table, cfg.flow.threshold)]:
         log.info(line)
+    for line in fragile_lines(table, cfg.flow.threshold):
+        log.warning("%s", line)
 
 
 class Every:
@@ -103,9 +113,10 @@ class Every:
             if line.stratum not in known:
                 yield line
                 continue
-            mean, low, high = known[line.stratum]
+            mean, low, high, fragile = known[line.stratum]
             yield line._replace(low=low, high=high)
-            yield Line("edge_mean", by, line.stratum, mean, low=low, high=high)
+            average = Line("edge_mean", by, line.stratum, mean, low=low, high=high)
+            yield average._replace(fragile_share=fragile)
 
     def _frozen(self, edge: Edge) -> Iterator[Line]:
         """The parent's SAE on the child, and on the children of the edge's arms."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from featflow.analysis.best import Bests
 from featflow.analysis.ceilings import ceilings
-from featflow.analysis.lines import expanded, joined, standing
+from featflow.analysis.lines import expanded, fragile_lines, joined, standing
 from featflow.analysis.ratios import percent
 from featflow.core.artifacts import save_table
 from featflow.core.provenance import Provenance
@@ -42,6 +42,8 @@ def run(
     save_table(output, table, provenance)
     for line in lines(table, cfg.flow.threshold):
         log.info(line)
+    for line in fragile_lines(table, cfg.flow.threshold):
+        log.warning("%s", line)
 
 
 def domain_table(cfg: DomainsSlice, bests: Bests) -> pd.DataFrame:

@@ -22,6 +22,9 @@ EDGE_COLUMNS = {
     **{"floor": "float64", "floor_of": "str", "floor_random": "float64", "corrected": "float64"},
     **{"stable_share": "float64", "frozen": "float64", "continued": "float64"},
     **{"l0_parent": "float64", "l0_child": "float64", "l0_differs": "bool"},
+    **{"fragile": "int64", "fragile_share": "float64", "traced_fragile": "int64"},
+    **{"traced_fragile_share": "float64", "ceiling_fragile_share": "float64"},
+    **{"floor_fragile_share": "float64"},
 }
 """Of edges.csv and edges.parquet, with their types."""
 
@@ -72,6 +75,13 @@ class Beside:
                 return self.share(edge, control, stratum), f"{control} {'+'.join(models)}"
         return np.nan, None
 
+    def fragile_share(self, edge: str, control: str) -> float:
+        """Of what a control finds the part that hangs on a handful of rows, over all it has."""
+        rows = self.rows(edge, control)
+        if any(pd.isna(row["fragile"]) for row in rows):
+            return float(np.mean([row["fragile_share"] for row in rows]))
+        return ratio(*(sum(row[name] for row in rows) for name in ("fragile", "found")))
+
     def interval(self, edge: str) -> tuple[float, float, str | None]:
         """Of a share: over SAE seeds where there are several, else over documents, else none."""
         for control, over in (("edge", "seeds"), ("bootstrap", "documents")):
@@ -110,6 +120,8 @@ def _standing(edge: str, share: float, beside: Beside) -> dict[str, Any]:
         "stable_share": beside.share(edge, "stable"),
         "frozen": beside.share(edge, "frozen"),
         "continued": beside.share(edge, "continued"),
+        "ceiling_fragile_share": beside.fragile_share(edge, "ceiling"),
+        "floor_fragile_share": beside.fragile_share(edge, str(floor_of).split()[0]),
     }
 
 

@@ -1,11 +1,13 @@
 """edges.csv as text for a terminal: two tables under 100 columns, and what they mean."""
 
 from collections.abc import Hashable
+from textwrap import fill
 from typing import Any
 
 import pandas as pd
 
 from featflow.analysis.ceilings import borrowed
+from featflow.analysis.fragile import warnings
 from featflow.analysis.ratios import percent
 
 Row = dict[Hashable, Any]
@@ -18,6 +20,10 @@ share / ceiling; corrected: (share - floor) / (ceiling - floor); stable: of feat
 reseed finds; frozen: the parent's SAE applied to the child; emerge: child features without a
 partner in any parent; 1:1: the largest one-to-one matching; L0: features a token. Shares leave
 out silent and rare features, counted parent/child; rare: under"""
+
+FRAGILE = """\
+Of the features that are found again, the part that hangs on a handful of rows: without the rows
+that contribute most to it (r_trimmed, docs/methods.md), r is not above"""
 
 
 def table(edges: pd.DataFrame) -> str:
@@ -34,8 +40,10 @@ def table(edges: pd.DataFrame) -> str:
         *(pd.DataFrame(map(line, rows)).to_string(index=False) for line in (_shares, _counts)),
         f"{ABOUT} {first['min_firings']:,} firings or {first['min_documents']:,} documents."
         f"{_stars(rows)}",
+        f"{FRAGILE} {first['threshold']:g}.",
+        pd.DataFrame(map(_fragile, rows)).to_string(index=False),
     ]
-    flags = [line for line in map(flag, rows) if line]
+    flags = [line for row in rows for line in (flag(row), *_hanging(row)) if line]
     return "\n\n".join([*parts, *(["\n".join(flags)] if flags else [])])
 
 
@@ -47,6 +55,11 @@ def flag(row: Row) -> str:
         f"! {row['edge']}: L0 {row['l0_parent']:.1f} and {row['l0_child']:.1f} differ by more than "
         "10 %:\n  its share compares dictionaries of different sparsity."
     )
+
+
+def _hanging(row: Row) -> list[str]:
+    """Warnings where more than 5 % of what is found hangs on a handful of rows."""
+    return [fill(f"! {row['edge']}: {line}.", 98, subsequent_indent="  ") for line in warnings(row)]
 
 
 def _stars(rows: list[Row]) -> str:
@@ -86,4 +99,14 @@ def _counts(row: Row) -> dict[str, str]:
         "rare": f"{row['parent_rare']:,}/{row['child_rare']:,}",
         "1:1": f"{row['one_to_one']:,}",
         "L0": f"{row['l0_parent']:.1f}/{row['l0_child']:.1f}",
+    }
+
+
+def _fragile(row: Row) -> dict[str, str]:
+    return {
+        "edge": row["edge"],
+        "of those that persist": f"{row['fragile']:,} {percent(row['fragile_share'])}",
+        "of the traced": f"{row['traced_fragile']:,} {percent(row['traced_fragile_share'])}",
+        "of the ceiling's": percent(row["ceiling_fragile_share"]),
+        "of the floor's": percent(row["floor_fragile_share"]),
     }

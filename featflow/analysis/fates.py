@@ -21,6 +21,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
+from featflow.analysis.fragile import hanging
 from featflow.core.artifacts import ArtifactError, load_table
 from featflow.core.config.study import Flow
 from featflow.core.reading import named, rebuild
@@ -28,7 +29,7 @@ from featflow.features.matrix import Matrix, Pairs, load
 
 COLUMNS = (
     *("side", "feature", "rank", "partner", "r", "firings", "documents", "tokens", "lookup_r"),
-    *("partner_firings", "partner_documents"),
+    *("partner_firings", "partner_documents", "r_trimmed"),
 )
 """What is read of matches.parquet."""
 
@@ -48,6 +49,12 @@ class Side:
     """The best partner that counts, above the threshold or not; -1 where there is none."""
     r: np.ndarray
     """Pearson's r with it; NaN where there is none."""
+    matched: np.ndarray
+    """Living, with a partner above the threshold."""
+    r_trimmed: np.ndarray
+    """r with it without the rows that contribute most (features/trimmed.py); NaN: undefined."""
+    fragile: np.ndarray
+    """Matched, and not above the threshold without those rows; an unlisted partner's is unknown."""
     links: Pairs
     """Every pair above the threshold: a living feature, a partner that counts, and their r."""
 
@@ -55,13 +62,6 @@ class Side:
     def living(self) -> np.ndarray:
         """Neither silent nor rare."""
         return ~(self.silent | self.rare)
-
-    @property
-    def matched(self) -> np.ndarray:
-        """Living, with a partner above the threshold."""
-        found = np.zeros(len(self.silent), dtype=bool)
-        found[self.links.feature] = True
-        return found
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,9 @@ def _judged(
     partner, best, links = r.partners(~(silent | rare), counting, flow.threshold)
     if r.floor is not None:
         _fill_listed(partner, best, rows, counting)
+    trimmed, known = _trimmed(partner, rows)
+    matched = np.zeros(len(silent), dtype=bool)
+    matched[links.feature] = True
     return Side(
         firings=firings,
         documents=documents,
@@ -161,8 +164,22 @@ def _judged(
         rare=rare,
         partner=partner,
         r=best,
+        r_trimmed=trimmed,
+        matched=matched,
+        fragile=hanging(matched & known, trimmed, flow.threshold),
         links=links,
     )
+
+
+def _trimmed(partner: np.ndarray, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """r_trimmed of each feature with its best partner that counts, and where that one is listed."""
+    listed = rows[rows["partner"] == partner[rows["feature"].to_numpy()]]
+    listed = listed[listed["partner"] >= 0]
+    feature = listed["feature"].to_numpy()
+    trimmed, known = np.full(len(partner), np.nan, np.float32), np.zeros(len(partner), bool)
+    trimmed[feature] = listed["r_trimmed"].to_numpy(np.float32, na_value=np.nan)
+    known[feature] = True
+    return trimmed, known
 
 
 def _fill_listed(

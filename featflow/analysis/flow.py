@@ -12,6 +12,7 @@ import pandas as pd
 
 from featflow.analysis.chains import chain_counts, chain_table
 from featflow.analysis.fates import Comparison, compare
+from featflow.analysis.fragile import warnings
 from featflow.analysis.ratios import percent
 from featflow.analysis.tables import Edge, count_table, feature_table, traced
 from featflow.core.artifacts import save_table
@@ -59,6 +60,9 @@ def run(
     save_table(chains, paths, provenance)
     for line in [*count_lines(counted), *chain_lines(paths)]:
         log.info(line)
+    for row in counted.to_dict("records"):
+        for line in warnings(row):
+            log.warning("%s: %s", row["edge"], line)
 
 
 def _by_models(pairs: dict[FlowPair, Comparison], role: str) -> dict[Edge, Comparison]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featflow.analysis.best import Bests, tally
+from featflow.analysis.best import Bests, parts, pooled, tally
 from featflow.analysis.jackknife import LEVEL, jackknife
 from featflow.analysis.lines import Line
 from featflow.analysis.tables import Edge
@@ -20,7 +20,7 @@ def over_seeds(
     seeds: tuple[Sequence[str], Sequence[str]],
     domain: str,
     thresholds: np.ndarray,
-) -> dict[Stratum, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+) -> dict[Stratum, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """An edge's share by stratum: its mean over all pairs of seeds, and that mean's interval.
 
     A stratum in which a pair of seeds has no living feature has none.
@@ -33,7 +33,8 @@ def over_seeds(
         thresholds: (T,) τ.
 
     Returns:
-        mean, low and high, (T,) each; empty where neither end has a reseed.
+        mean, low, high, and of all that is found in the grid the part that hangs on a handful of
+        rows (analysis/fragile.py), (T,) each; empty where neither end has a reseed.
     """
     if len(seeds[0]) == len(seeds[1]) == 1:
         return {}
@@ -46,7 +47,8 @@ def over_seeds(
     for stratum in common:
         shares = np.array([[each[stratum].share for each in row] for row in grid])
         mean, low, high = np.array([jackknife(shares[:, :, i]) for i in range(len(thresholds))]).T
-        found[stratum] = mean, low, high
+        everywhere, fragile = pooled([each[stratum] for row in grid for each in row])
+        found[stratum] = mean, low, high, parts(fragile, everywhere)
     return found
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from featflow.analysis.best import Bests, Judged, tally
-from featflow.analysis.ceilings import Ceilings, ceiling
+from featflow.analysis.ceilings import Ceiling, Ceilings, ceiling
+from featflow.analysis.fragile import MANY, said
 from featflow.analysis.tables import Edge
 from featflow.core.slices import ControlsSlice, DomainsSlice, EdgeArm
 from featflow.features.strata import STRATA, Stratum
@@ -16,6 +17,7 @@ COLUMNS = {
     **{"edge": "str", "domain": "str", "control": "str", "threshold": "float64"},
     **{"share": "float64", "low": "float64", "high": "float64", "kind": "str", "stratum": "str"},
     **{"features": "Int64", "found": "Int64", "by": "str"},
+    **{"fragile": "Int64", "fragile_share": "float64"},
 }
 
 
@@ -32,6 +34,10 @@ class Line(NamedTuple):
     found: np.ndarray | None = None
     low: np.ndarray | None = None
     high: np.ndarray | None = None
+    fragile: np.ndarray | None = None
+    """Of those that are found the ones that hang on a handful of rows (analysis/fragile.py)."""
+    fragile_share: np.ndarray | None = None
+    """Their part of all that is found; None: not known."""
 
 
 Compares = ControlsSlice | DomainsSlice
@@ -47,7 +53,11 @@ def counted(
 ) -> list[Line]:
     """The shares of one dictionary's features, by stratum; none without the dictionary."""
     return [
-        Line(control, by, stratum, each.share, each.features, each.found)
+        Line(
+            *(control, by, stratum, each.share, each.features, each.found),
+            fragile=each.fragile,
+            fragile_share=each.fragile_share,
+        )
         for stratum, each in (tally(side, thresholds, given) if side else {}).items()
     ]
 
@@ -75,14 +85,18 @@ def standing(
     yield from counted("edge", f"{parent}.{cfg.sae}-{child}.{cfg.sae}", own, thresholds)
     for stratum in STRATA:
         if (top := ceiling(parent, child, stratum, known)) is not None:
-            yield Line("ceiling", top[1], stratum, top[0])
+            yield _ceiling("ceiling", top[1], stratum, top[0])
         for control, model in (("ceiling_parent", parent), ("ceiling_child", child)):
             if stratum in known.get(model, {}):
-                yield Line(control, model, stratum, known[model][stratum])
+                yield _ceiling(control, model, stratum, known[model][stratum])
     for arm in arms_of(cfg, edge):
         (a, sae), (b, other) = arm.a.split("."), arm.b.split(".")
         side = bests.find(a, b, (sae, other, domain, "a"))
         yield from counted(arm.kind, f"{arm.a}-{arm.b}", side, thresholds)
+
+
+def _ceiling(control: str, by: str, stratum: Stratum, it: Ceiling) -> Line:
+    return Line(control, by, stratum, it.share, fragile_share=it.fragile_share)
 
 
 def arms_of(cfg: Compares, edge: Edge) -> list[EdgeArm]:
@@ -99,11 +113,15 @@ def expanded(
         kind, stratum = line.stratum
         counts = {
             name: pd.array([pd.NA] * size if values is None else values, dtype="Int64")
-            for name, values in (("features", line.features), ("found", line.found))
+            for name, values in (
+                *(("features", line.features), ("found", line.found), ("fragile", line.fragile)),
+            )
         }
         ends = {
             name: np.full(size, np.nan) if values is None else values
-            for name, values in (("low", line.low), ("high", line.high))
+            for name, values in (
+                *(("low", line.low), ("high", line.high), ("fragile_share", line.fragile_share)),
+            )
         }
         parts.append(
             pd.DataFrame(
@@ -115,6 +133,22 @@ def expanded(
             )
         )
     return joined(parts)
+
+
+def fragile_lines(table: pd.DataFrame, threshold: float) -> list[str]:
+    """What of the shares over all features hangs on a handful of rows, where that is over 5 %.
+
+    Args:
+        table: of stage controls or domains.
+        threshold: τ.
+    """
+    rows = table[(table["threshold"] == threshold) & (table["kind"] == "all")]
+    rows = rows[(rows["fragile_share"] > MANY) & (rows["control"] != "bootstrap")]  # as of `edge`
+    return [
+        f"{row['edge']} on {row['domain']}: "
+        + said(row["fragile_share"], f"what {row['control']} finds ({row['by']})", threshold)
+        for row in rows.to_dict("records")
+    ]
 
 
 def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """The tables of stage `flow`: counts by edge, and the fate of every feature."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -16,6 +18,7 @@ COUNT_COLUMNS = [
     *("persisting", "disappearing", "child_features", "child_silent", "child_rare"),
     *("traced", "emerging", "mutual", "one_to_one", "share", "traced_share", "traced_here"),
     *("scope", "min_firings", "min_documents"),
+    *("fragile", "fragile_share", "traced_fragile", "traced_fragile_share"),
 ]
 
 FEATURE_COLUMNS = {
@@ -31,19 +34,31 @@ FEATURE_COLUMNS = {
     "density": "str",
     "firings": "int64",
     "documents": "int64",
+    "r_trimmed": "float32",
 }
 
 
-def traced(edges: dict[Edge, Comparison]) -> dict[str, np.ndarray]:
+class Traced(NamedTuple):
+    """The features of a child that have a partner in any of its parents; (m,) bool each."""
+
+    found: np.ndarray
+    """Above the threshold."""
+    fragile: np.ndarray
+    """Found, but in no parent without the rows that contribute most to the match."""
+
+
+def traced(edges: dict[Edge, Comparison]) -> dict[str, Traced]:
     """Which features of each child have a partner above the threshold in any of its parents."""
     found: dict[str, np.ndarray] = {}
+    sure: dict[str, np.ndarray] = {}
     for (_, child), pair in edges.items():
         found[child] = found.get(child, False) | pair.b.matched
-    return found
+        sure[child] = sure.get(child, False) | (pair.b.matched & ~pair.b.fragile)
+    return {child: Traced(each, each & ~sure[child]) for child, each in found.items()}
 
 
 def count_table(
-    edges: dict[Edge, Comparison], found: dict[str, np.ndarray], cfg: FlowSlice
+    edges: dict[Edge, Comparison], found: dict[str, Traced], cfg: FlowSlice
 ) -> pd.DataFrame:
     """counts.csv: one row an edge, with the settings that its numbers depend on.
 
@@ -56,7 +71,9 @@ def count_table(
     for (parent, child), pair in edges.items():
         a, b = pair.a, pair.b
         living, persisting = int(a.living.sum()), int(a.matched.sum())
-        child_living, child_traced = int(b.living.sum()), int((b.living & found[child]).sum())
+        child_living = int(b.living.sum())
+        child_traced, child_fragile = (int((b.living & each).sum()) for each in found[child])
+        fragile = int(a.fragile.sum())
         values = (
             *(f"{parent}-{child}", cfg.flow.threshold),
             *(living, int(a.silent.sum()), int(a.rare.sum())),
@@ -67,18 +84,20 @@ def count_table(
             *(ratio(persisting, living), ratio(child_traced, child_living)),
             *(int(b.matched.sum()), cfg.flow.scope),
             *(cfg.flow.min_firings, cfg.flow.min_documents),
+            *(fragile, ratio(fragile, persisting)),
+            *(child_fragile, ratio(child_fragile, child_traced)),
         )
         rows.append(dict(zip(COUNT_COLUMNS, values, strict=True)))
     return pd.DataFrame(rows, columns=COUNT_COLUMNS)
 
 
-def feature_table(edges: dict[Edge, Comparison], found: dict[str, np.ndarray]) -> pd.DataFrame:
+def feature_table(edges: dict[Edge, Comparison], found: dict[str, Traced]) -> pd.DataFrame:
     """features.parquet: the fate of each feature on each edge, from either end."""
     tables = []
     for (parent, child), pair in edges.items():
         ends = (
             ("parent", parent, pair.a, pair.a.matched, "disappearing"),
-            ("child", child, pair.b, found[child], "emerging"),
+            ("child", child, pair.b, found[child].found, "emerging"),
         )
         for role, model, side, kept, gone in ends:
             rows = _fates(side, kept, gone)
@@ -102,5 +121,6 @@ def _fates(side: Side, kept: np.ndarray, gone: str) -> pd.DataFrame:
             "density": density(side.density),
             "firings": side.firings,
             "documents": side.documents,
+            "r_trimmed": side.r_trimmed,
         }
     )

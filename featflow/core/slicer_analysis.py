@@ -80,6 +80,8 @@ class AnalysisSlices:
             scope_b=scope_b,
             partners=self.study.flow.partners,
             decoders=bool(related) and saes[first.sae].hook == saes[second.sae].hook,
+            min_firings=self.study.flow.min_firings,
+            min_documents=self.study.flow.min_documents,
             floor=self.study.flow.floor,
         )
 

@@ -206,6 +206,9 @@ class CorrelationSlice(Slice):
     partners: int
     decoders: bool
     """Whether the decoder directions can be compared: a common ancestor and the same hook."""
+    min_firings: int
+    """Of the rare features, with `min_documents`: which partner is the best that counts."""
+    min_documents: int
     floor: float | None = None
     """Of the |r| that matrix.safetensors keeps (None: all)."""
 

@@ -33,9 +33,9 @@ STAGES = {
     "metrics": Stage("featflow.saes.metrics", 2, "how good a sparse autoencoder is"),
     "features": Stage("featflow.features.features", 2, "sparse feature activations on the probe"),
     "correlation": Stage(
-        "featflow.features.correlation", 1, "Pearson's r between two dictionaries"
+        "featflow.features.correlation", 2, "Pearson's r between two dictionaries"
     ),
-    "shares": Stage("featflow.features.shares", 1, "best partners on every domain, for controls"),
+    "shares": Stage("featflow.features.shares", 2, "best partners on every domain, for controls"),
     "transfer": Stage("featflow.features.transfer", 2, "a parent's SAE applied to its child"),
     "flow": Stage("featflow.analysis.flow", None, "which features persist, vanish and emerge"),
     "controls": Stage("featflow.analysis.controls", None, "ceilings, floors, arms and intervals"),

@@ -1,26 +1,42 @@
 """Two dictionaries, each judged against the other on some domains."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from featflow.features.best import Question, Ranked, best_on_sets
+from featflow.features.columns import Columns
 from featflow.features.dictionary import Dictionary, Facts
 from featflow.features.domains import Layout
 from featflow.features.stacked import Activations
+from featflow.features.trimmed import trimmed_r
 
 COLUMNS = {
     **{"a": "str", "b": "str", "domain": "str", "side": "str", "feature": "int32"},
     **{"firings": "int64", "documents": "int64", "tokens": "int64", "lookup_r": "float32"},
     **{"partner": "int32", "r": "float32", "mutual": "bool"},
+    "r_trimmed": "float32",
 }
 """Of best.parquet."""
 
 TOLD = 0.8
 """The paper's threshold: of the shares that the log tells, and of nothing else."""
 
-Both = tuple[Ranked, Ranked]
+
+class Best(NamedTuple):
+    """The best partners of m features, k each, as `best_on_sets` ranks them."""
+
+    partners: np.ndarray
+    """(m, k)."""
+    r: np.ndarray
+    """(m, k)."""
+    r_trimmed: np.ndarray
+    """(m,) float32, with the first one (features/trimmed.py); NaN: none, or undefined."""
+
+
+Both = tuple[Best, Best]
 """The best partners of a's features on a's rows of a domain, and of b's on b's."""
 
 
@@ -52,8 +68,24 @@ def compare(
         for index in sets
     ]
     found = dict(zip(sets, best_on_sets(a.parts, stacked, questions), strict=True))
-    ends = {domain: rows.sides[domain] for domain in wanted}
-    return {domain: (found[of_a][0], found[of_b][1]) for domain, (of_a, of_b) in ends.items()}
+    of_a, of_b = {}, {}
+    for index in sets:
+        mine, theirs = (each.columns_as_they_lie(index) for each in (a, b))
+        length = rows.length(index)
+        if index in counts[0]:
+            of_a[index] = _best(found[index][0], mine, theirs, length)
+        if index in counts[1]:
+            of_b[index] = _best(found[index][1], theirs, mine, length)
+    sides = {domain: rows.sides[domain] for domain in wanted}
+    return {domain: (of_a[first], of_b[second]) for domain, (first, second) in sides.items()}
+
+
+def _best(ranked: Ranked, own: Columns, other: Columns, rows: int) -> Best:
+    """With r_trimmed of the first partner: own has the features' firings on the set's rows."""
+    r_trimmed = np.full(len(ranked.partners), np.nan, np.float32)
+    has = np.flatnonzero(ranked.partners[:, 0] >= 0)
+    r_trimmed[has] = trimmed_r(own, other, rows, has, ranked.partners[has, 0])
+    return Best(*ranked, r_trimmed)
 
 
 def table(both: Both, facts: tuple[Facts, Facts], names: Mapping[str, str]) -> pd.DataFrame:
@@ -78,6 +110,7 @@ def table(both: Both, facts: tuple[Facts, Facts], names: Mapping[str, str]) -> p
             "partner": partner,
             "r": mine.r[:, 0],
             "mutual": back == features,
+            "r_trimmed": mine.r_trimmed,
         }
         sides.append(pd.DataFrame({**names, "side": side, **values}))
     return pd.concat(sides, ignore_index=True)[list(COLUMNS)].astype(COLUMNS)
@@ -92,6 +125,8 @@ def line(both: Both, living: tuple[np.ndarray, np.ndarray]) -> str:
     """
     counted = []
     for ranked, alive in zip(both, living, strict=True):
-        found, total = int((ranked.r[alive, 0] > TOLD).sum()), int(alive.sum())
-        counted.append(f"{found:,} of {total:,} ({found / max(total, 1):.1%})")
+        above, total = alive & (ranked.r[:, 0] > TOLD), int(alive.sum())
+        found, fragile = int(above.sum()), int((above & ~(ranked.r_trimmed > TOLD)).sum())
+        share = f"{found:,} of {total:,} ({found / max(total, 1):.1%}"
+        counted.append(f"{share}, {fragile:,} of them on a handful of rows)")
     return f"above {TOLD:g}: {counted[0]} features of a, {counted[1]} of b"

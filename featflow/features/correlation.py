@@ -87,6 +87,7 @@ def run(
         rows,
         stack_sources(rows, sources),
         cfg.partners,
+        (cfg.min_firings, cfg.min_documents),
         _cosines(sae_a, sae_b) if cfg.decoders else None,
     )
     if cfg.floor is None:
@@ -106,6 +107,7 @@ def correlate(
     rows: Rows,
     source: Source,
     count: int,
+    least: tuple[int, int],
     cosines: Directions | None = None,
 ) -> tuple[list[np.ndarray], pd.DataFrame]:
     """Correlations of two dictionaries' features, and the best partners of each.
@@ -116,7 +118,7 @@ def correlate(
         r (m_a, m_b) on a's scope and, where it differs, on b's; and the table of matches.
     """
     kept = Everything((a.shape[1], b.shape[1]), 1 if rows.a == rows.b else 2)
-    table = partners(a, b, rows, source, count, cosines, kept.keep())
+    table = partners(a, b, rows, source, count, least, cosines, kept.keep())
     return kept.r, table
 
 
@@ -126,6 +128,7 @@ def partners(
     rows: Rows,
     source: Source,
     count: int,
+    least: tuple[int, int],
     cosines: Directions | None = None,
     keep: Keep | None = None,
 ) -> pd.DataFrame:
@@ -137,6 +140,8 @@ def partners(
         rows: which of the rows each side is judged on.
         source: the token and the document at each row.
         count: partners a feature.
+        least: firings and documents under which a feature is rare, which no partner may be that
+            r_trimmed is asked of.
         cosines: for features (p,) of a and (p,) of b the cosine of their directions (None: they
             cannot be compared).
         keep: what becomes of r, a block of features at a time.
@@ -165,8 +170,12 @@ def partners(
     of_a = Side.of("a", within(columns_a, rows.a), within(columns_b, rows.a), rows.a, source)
     of_b = Side.of("b", within(columns_b, rows.b), within(columns_a, rows.b), rows.b, source)
     tables = [
-        of_a.table(best[0][0], cosines),
-        of_b.table(best[-1][1], cosines and (lambda feature, partner: cosines(partner, feature))),
+        of_a.table(best[0][0], cosines, least),
+        of_b.table(
+            best[-1][1],
+            cosines and (lambda feature, partner: cosines(partner, feature)),
+            least,
+        ),
     ]
     return pd.concat(tables, ignore_index=True)
 

@@ -43,6 +43,7 @@ class Dictionary:
             side: 0 for side a, 1 for b.
             least: firings and documents under which a feature is rare.
         """
+        self._found = found
         self.parts = [within(found, stretch) for stretch in shape.stretches]
         self._source, self._layout, self._least = source, shape, least
         self._judged_on = {sets[side] for sets in shape.sides.values()}
@@ -68,6 +69,14 @@ class Dictionary:
     def columns(self, index: int) -> Columns:
         """Where the features fire on a set, its rows numbered from 0 on."""
         return joined([self.parts[s] for s in self._layout.sets[index]], self._layout.of(index))
+
+    def columns_as_they_lie(self, index: int) -> Columns:
+        """The same in the layout's order of rows: not copied where the set is one range of them."""
+        stretches = self._layout.of(index)
+        whole = range(stretches[0].start, stretches[-1].stop)
+        if len(whole) > self._layout.length(index):
+            return self.columns(index)
+        return within(self._found, whole)
 
     def source(self, index: int) -> Source:
         """What lies at the rows of a set."""

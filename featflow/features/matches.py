@@ -13,6 +13,7 @@ from featflow.features.columns import Columns, documents
 from featflow.features.lookup import lookup_r
 from featflow.features.overlap import cofirings, jaccard
 from featflow.features.scope import Source
+from featflow.features.trimmed import trimmed_r
 
 Directions = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """For features (p,) of a and (p,) of b the cosine of their directions."""
@@ -37,8 +38,17 @@ class Side(NamedTuple):
         lookup = lookup_r(own, scope, source.tokens, source.folds)
         return cls(name, own, other, len(source.tokens), len(scope), found, there, lookup)
 
-    def table(self, ranked: Ranked, cosines: Directions | None) -> pd.DataFrame:
-        """The rows of matches.parquet for this side."""
+    def table(
+        self, ranked: Ranked, cosines: Directions | None, least: tuple[int, int]
+    ) -> pd.DataFrame:
+        """The rows of matches.parquet for this side.
+
+        Args:
+            ranked: the best partners.
+            cosines: between directions (None: they cannot be compared).
+            least: firings and documents under which a feature is rare; r_trimmed is asked of the
+                first partner that is not.
+        """
         found, best = ranked.partners.astype(np.int64), ranked.r
         listed = found >= 0
         listed[:, 0] = True  # a feature without a partner has a row all the same
@@ -51,9 +61,15 @@ class Side(NamedTuple):
         partner_firings[has] = self.other.firings[pairs[1]]
         partner_documents[has] = self.other_documents[pairs[1]]
         both[has] = cofirings(self.own, self.other, self.rows, *pairs)
-        cosine = np.full(len(has), np.nan)
+        cosine, trimmed = np.full((2, len(has)), np.nan)
         if cosines is not None:
             cosine[has] = cosines(*pairs)
+        counts = has & (partner_firings >= least[0]) & (partner_documents >= least[1])
+        before: np.ndarray = np.cumsum(counts) - counts
+        first = counts & (before == before[np.searchsorted(feature, feature)])
+        trimmed[first] = trimmed_r(
+            self.own, self.other, self.tokens, feature[first], partner[first]
+        )
         shared = jaccard(firings, partner_firings, both)
         return pd.DataFrame(
             {
@@ -71,5 +87,6 @@ class Side(NamedTuple):
                 "documents": self.documents[feature],
                 "partner_documents": partner_documents,
                 "tokens": self.tokens,
+                "r_trimmed": trimmed,
             }
         )

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from featflow.analysis.ceilings import borrowed
+from featflow.analysis.fragile import warnings
 from featflow.report.tables import percent
 
 Row = dict[Hashable, Any]
@@ -38,6 +39,11 @@ def finding(row: Row) -> str:
         f"{begin}another seed of the same SAE finds {percent(row['ceiling'])} again{whose}"
         f"{f', {floor}' if floor else ''}{corrected}."
     )
+
+
+def hanging(row: Row) -> list[str]:
+    """What of an edge's shares hangs on a handful of rows, where that is more than 5 %."""
+    return [f"{edge(row['edge'])}: {line}." for line in warnings(row)]
 
 
 def _interval(row: Row) -> str:

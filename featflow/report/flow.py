@@ -7,13 +7,14 @@ import pandas as pd
 
 from featflow.analysis.ceilings import borrowed
 from featflow.analysis.chains import chain_counts
+from featflow.analysis.fragile import MANY
 from featflow.analysis.ratios import ratio
 from featflow.core import paths
 from featflow.core.artifacts import load_table
 from featflow.core.slices import ReportSlice
 from featflow.figures.flow_words import SCOPES
 from featflow.report.files import among
-from featflow.report.findings import Row, edge, finding, traces
+from featflow.report.findings import Row, edge, finding, hanging, traces
 from featflow.report.tables import (
     UNKNOWN,
     Cell,
@@ -39,6 +40,7 @@ class Flow(NamedTuple):
     rule: str
     """What counts as the same feature, in words."""
     edges: Table
+    fragile: Table
     lookups: Table
     strata: Table
     chains: Table
@@ -62,10 +64,14 @@ def _flow(cfg: ReportSlice, sae: str, edges: Path, strata: Path, chains: Path) -
         sae=sae,
         rule=_rule(cfg),
         edges=_edges(sae, rows),
+        fragile=_fragile(sae, rows),
         lookups=_lookups(sae, rows, parts),
         strata=_strata(sae, parts),
         chains=_chains(sae, counts),
-        findings=[*map(finding, rows), *traces(counts)],
+        findings=[
+            *(line for row in rows for line in (finding(row), *hanging(row))),
+            *traces(counts),
+        ],
     )
 
 
@@ -176,6 +182,38 @@ def _said(rows: list[Row]) -> str:
         "partners; one to one: the largest matching. L0: features a token of the probe. Silent and "
         f"rare features are in no share.{star}{mark}"
     )
+
+
+def _fragile(sae: str, rows: list[Row]) -> Table:
+    """What of the shares hangs on a handful of rows."""
+    columns = [
+        Column("edge", is_text=True),
+        *(Column(name, "parent’s that persist") for name in ("features", "fragile", "share")),
+        *(Column(name, "child’s that are traced") for name in ("features", "fragile", "share")),
+        *(Column(name, "fragile share of what is found in") for name in ("ceiling", "floor")),
+    ]
+    cells = [
+        [
+            text(edge(row["edge"])),
+            *(count(row[name]) for name in ("persisting", "fragile")),
+            _part(row["fragile_share"]),
+            *(count(row[name]) for name in ("traced", "traced_fragile")),
+            *(_part(row[f"{of}_fragile_share"]) for of in ("traced", "ceiling", "floor")),
+        ]
+        for row in rows
+    ]
+    note = (
+        "A match is fragile if r is not above the threshold without the rows that contribute most "
+        "to it: 1 % of those on which both features fire, at least 5 (r_trimmed). A few huge "
+        f"activations can make any two features match. !: more than {MANY:.0%}."
+    )
+    return Table(f"fragile{sae}", "What hangs on a handful of rows", columns, cells, note)
+
+
+def _part(value: float) -> Cell:
+    """A fragile share; marked where it is too large."""
+    cell = share(value)
+    return cell._replace(text=f"{cell.text} !", look="own") if value > MANY else cell
 
 
 def _lookups(sae: str, rows: list[Row], strata: list[Row]) -> Table:

@@ -42,7 +42,9 @@ def _there(side: Counts) -> np.ndarray:
     return side.documents if side.documents_there is None else side.documents_there
 
 
-def side_rows(side: str, r: np.ndarray, own: Counts, other: Counts, lookup, partners, tokens):
+def side_rows(
+    side: str, r: np.ndarray, own: Counts, other: Counts, lookup, partners, tokens, trimmed
+):
     """The rows of matches.parquet for one side; r is (its features, the other side's)."""
     for feature in range(len(r)):
         known = np.flatnonzero(~np.isnan(r[feature]))
@@ -63,6 +65,7 @@ def side_rows(side: str, r: np.ndarray, own: Counts, other: Counts, lookup, part
                 "documents": own.documents[feature],
                 "partner_documents": 0 if partner < 0 else _there(other)[partner],
                 "tokens": tokens,
+                "r_trimmed": np.nan if partner < 0 else trimmed[feature, partner],
             }
 
 
@@ -76,16 +79,22 @@ def write_pair(
     lookup_b: np.ndarray | None = None,
     partners: int = 10,
     tokens: int = 100_000,
+    trimmed: np.ndarray | None = None,
+    trimmed_b: np.ndarray | None = None,
 ) -> Files:
-    """matches.parquet and matrix.safetensors of a pair whose r is given."""
+    """matches.parquet and matrix.safetensors of a pair whose r is given.
+
+    r_trimmed is r, unless it is given too (on b's scope that of a's, where nothing else is).
+    """
     folder.mkdir(parents=True, exist_ok=True)
     a, b = a or many(r.shape[0]), b or many(r.shape[1])
     lookup_a = np.full(len(r), 0.3) if lookup_a is None else lookup_a
     lookup_b = np.full(r.shape[1], 0.3) if lookup_b is None else lookup_b
     of_b = r if r_b is None else r_b
+    trimmed_a, trimmed_b = trimmed_of(r, of_b, trimmed, trimmed_b)
     rows = [
-        *side_rows("a", r, a, b, lookup_a, partners, tokens),
-        *side_rows("b", of_b.T, b, a, lookup_b, partners, tokens),
+        *side_rows("a", r, a, b, lookup_a, partners, tokens, trimmed_a),
+        *side_rows("b", of_b.T, b, a, lookup_b, partners, tokens, trimmed_b.T),
     ]
     pd.DataFrame(rows).to_parquet(folder / "matches.parquet")
     tensors = {"r": np.ascontiguousarray(r, dtype=np.float32)}
@@ -93,6 +102,13 @@ def write_pair(
         tensors["r_b"] = np.ascontiguousarray(r_b, dtype=np.float32)
     save_file(tensors, folder / "matrix.safetensors")
     return Files(folder / "matches.parquet", folder / "matrix.safetensors")
+
+
+def trimmed_of(r, r_b, trimmed, trimmed_b) -> tuple[np.ndarray, np.ndarray]:
+    """r_trimmed on either scope, of what is given of it."""
+    if trimmed is None:
+        return r, r_b
+    return trimmed, trimmed if trimmed_b is None else trimmed_b
 
 
 def from_floor(file: Path, floor: float) -> None:
@@ -130,6 +146,8 @@ class Known(NamedTuple):
     lookup_a: np.ndarray | None = None
     lookup_b: np.ndarray | None = None
     tokens: int = 100_000
+    trimmed: np.ndarray | None = None
+    trimmed_b: np.ndarray | None = None
 
 
 def best_rows(a: str, b: str, domain: str, known: Known, flow: Flow) -> pd.DataFrame:
@@ -138,10 +156,12 @@ def best_rows(a: str, b: str, domain: str, known: Known, flow: Flow) -> pd.DataF
     of_b = known.r if known.r_b is None else known.r_b
     looks = known.lookup_a, known.lookup_b
     found = []
+    trimmed = trimmed_of(known.r, of_b, known.trimmed, known.trimmed_b)
     for i, r in enumerate((known.r, of_b.T)):
         own, other = counts[i], counts[1 - i]
         counting = (other.there >= flow.min_firings) & (_there(other) >= flow.min_documents)
         r = np.where(counting & ~np.isnan(r), r, -np.inf).astype(np.float32)
+        of_best = (trimmed[0], trimmed[1].T)[i][np.arange(len(r)), r.argmax(axis=1)]
         none = np.isneginf(r.max(axis=1, initial=-np.inf))
         found.append(
             pd.DataFrame(
@@ -152,6 +172,7 @@ def best_rows(a: str, b: str, domain: str, known: Known, flow: Flow) -> pd.DataF
                     "lookup_r": np.float32(0.3) if looks[i] is None else np.float32(looks[i]),
                     "partner": np.where(none, -1, r.argmax(axis=1)).astype(np.int32),
                     "r": np.where(none, np.nan, r.max(axis=1)).astype(np.float32),
+                    "r_trimmed": np.where(none, np.nan, of_best).astype(np.float32),
                 }
             )
         )
@@ -233,7 +254,8 @@ def write_tables(slices: Slices, sae: str, root: Path, known: Planting) -> None:
     written = {}
     for a, b in ((str(pair.a), str(pair.b)) for pair in slices.lineage.pairs(sae)):
         found, folder = known(a, b, cfg.flow.scope), at(paths.MATRIX, a=a, b=b).parent
-        written[a, b] = write_pair(folder, *found[:-1], partners=2, tokens=found.tokens)
+        more = {"tokens": found.tokens, "trimmed": found.trimmed, "trimmed_b": found.trimmed_b}
+        written[a, b] = write_pair(folder, *found[:6], partners=2, **more)
         made, file = Provenance("correlation", slices.correlation(a, b)), written[a, b].matches
         save_table(file, pd.read_parquet(file), made)
     files = [written[pair.a, pair.b] for pair in cfg.pairs]

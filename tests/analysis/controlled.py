@@ -89,7 +89,8 @@ def known(a: str, b: str, domain: str) -> Known:
     r[1, counts[0].there == 0], r[1][:, counts[1].own == 0] = np.nan, np.nan
     looks = rng.uniform(0, 1, (2, SIZE)).astype(np.float32)
     looks[:, :3] = np.nan
-    return Known(r[0], r[1], *counts, *looks, TOKENS)
+    part = rng.choice([1, 0.99, 0.5, np.nan], r.shape, p=[0.6, 0.2, 0.1, 0.1]).astype(np.float32)
+    return Known(r[0], r[1], *counts, *looks, TOKENS, *(r * part))
 
 
 def drawn_frozen(parent: str, child: str) -> pd.DataFrame:

@@ -93,6 +93,20 @@ def share(answer: dict[int, bool]) -> float:
     return sum(answer.values()) / len(answer)
 
 
+def fragile_in(a: str, b: str, tau: float, stratum=ALL, side="a") -> int:
+    """Those of a stratum that are found, but not by the r_trimmed of their best partner."""
+    of = known(a, b, "home")
+    r, trimmed, other = (
+        (of.r, of.trimmed, of.b) if side == "a" else (of.r_b.T, of.trimmed_b.T, of.a)
+    )
+    counting = (other.there >= 20) & (other.documents >= 5)
+    count = 0
+    for i, found in found_in(a, b, tau, stratum, side=side).items():
+        best = max(np.flatnonzero(counting & ~np.isnan(r[i])), key=lambda j: r[i, j], default=-1)
+        count += found and not trimmed[i, best] > np.float32(tau)
+    return count
+
+
 SEEDS = {"base": ["main", "reseed", "reseed2"], "lua": ["main", "reseed"]}
 
 
@@ -134,6 +148,41 @@ def test_every_share_is_the_one_counted_by_hand(shares, tau, stratum):
     assert shares["base-lua", "ceiling_parent", *at] == pytest.approx(base)
     assert shares["base-lua", "ceiling_child", *at] == pytest.approx(lua)
     assert shares["base-lua", "shift", *at] == 0
+
+
+@pytest.mark.parametrize("tau", TAUS)
+@pytest.mark.parametrize("stratum", STRATA, ids=lambda each: each[1])
+def test_what_hangs_on_a_handful_of_rows_is_counted_for_every_share(table, tau, stratum):
+    of = table.query("kind == @stratum[0] and stratum == @stratum[1] and threshold == @tau")
+    of = of.set_index(["edge", "control"])
+    for (edge, control), (a, b) in {
+        ("base-lua", "edge"): ("base.main", "lua.main"),
+        ("base-lua", "unrelated"): ("base.main", "otherlua.main"),
+        ("lua-both", "random"): ("lua.main", "noise.main"),
+        ("base-lua", "data"): ("base.mixed", "lua.main"),
+    }.items():
+        row, count = of.loc[(edge, control)], fragile_in(a, b, tau, stratum)
+        assert row["fragile"] == count
+        part = count / row["found"] if row["found"] else np.nan
+        assert row["fragile_share"] == pytest.approx(part, nan_ok=True)
+
+    def pooled(*models: str) -> float:
+        pairs = [(f"{m}.{a}", f"{m}.{b}") for m in models for a, b in combinations(SEEDS[m], 2)]
+        found = [sum(found_in(*p, tau, stratum, side=s).values()) for p in pairs for s in "ab"]
+        hanging = [fragile_in(*p, tau, stratum, side=s) for p in pairs for s in "ab"]
+        return sum(hanging) / sum(found)
+
+    assert of["fragile_share"]["base-lua", "ceiling"] == pytest.approx(pooled("base", "lua"))
+    assert of["fragile_share"]["base-tales", "ceiling"] == pytest.approx(pooled("base"))
+    assert of["fragile_share"]["base-lua", "ceiling_child"] == pytest.approx(pooled("lua"))
+    assert of["fragile"][:, "ceiling"].isna().all()
+    grid = [(f"base.{a}", f"lua.{b}") for a in SEEDS["base"] for b in SEEDS["lua"]]
+    hanging = sum(fragile_in(*ends, tau, stratum) for ends in grid)
+    found = sum(sum(found_in(*ends, tau, stratum).values()) for ends in grid)
+    assert of["fragile_share"]["base-lua", "edge_mean"] == pytest.approx(hanging / found)
+    frozen_rows = of.xs("frozen", level="control")
+    assert frozen_rows["fragile"].isna().all() and frozen_rows["fragile_share"].isna().all()
+    assert of["found"]["base-lua", "edge"] > 0 or tau == 0.8
 
 
 @pytest.mark.parametrize("tau", TAUS)
@@ -228,6 +277,7 @@ def test_what_the_table_looks_like(table):
     known_counts = table[table["features"].notna()]
     ratio = known_counts["found"] / known_counts["features"]
     np.testing.assert_allclose(ratio.astype(float), known_counts["share"])
+    assert (known_counts["fragile"].fillna(0) <= known_counts["found"]).all()
     made = table[table["features"].isna()]["control"]
     assert set(made) == {"edge_mean", "ceiling", "ceiling_parent", "ceiling_child"}
 
@@ -242,6 +292,15 @@ def test_same_inputs_same_bytes_with_provenance(study, table, caplog):
         "lua: 2 seeds of its SAE; a published figure wants three or more",
     ]
     assert caplog.messages[2].startswith("base-lua: edge ")
+    rows = table[(table["threshold"] == 0.8) & (table["kind"] == "all")]
+    rows = rows[(rows["fragile_share"] > 0.05) & (rows["control"] != "bootstrap")]
+    told = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert len(told) == len(rows) > 0
+    part = rows.set_index(["edge", "control"])["fragile_share"]["base-lua", "edge"]
+    assert told[0] == (
+        f"base-lua on home: {part:.1%} of what edge finds (base.main-lua.main) hang on a handful "
+        "of rows: without these r is not above 0.8"
+    )
     assert file.read_bytes() == before
     provenance = json.loads(pq.read_schema(file).metadata[b"featflow"])
     inputs = [*study.each(paths.SHARES), *study.each(paths.BOOTSTRAP)]

@@ -78,6 +78,21 @@ def test_a_share_stands_beside_its_controls(rows, controls):
     assert inner.any() and np.allclose(centre[inner], rows["seed_mean"][inner])
 
 
+def test_what_hangs_on_a_handful_of_rows_stands_beside_each_share(study, rows):
+    table = pd.read_parquet(study.path(paths.FLOW_CONTROLS))
+    table = table[(table["threshold"] == 0.8) & (table["kind"] == "all")]
+    beside = table.groupby(["edge", "control"])[["fragile", "found", "fragile_share"]].sum()
+    for edge, row in rows.iterrows():
+        at = beside.loc[edge]
+        assert row["fragile"] == at["fragile"]["edge"] > 0
+        assert row["fragile_share"] == pytest.approx(row["fragile"] / row["persisting"])
+        assert row["traced_fragile_share"] == pytest.approx(row["traced_fragile"] / row["traced"])
+        assert row["ceiling_fragile_share"] == pytest.approx(at["fragile_share"]["ceiling"])
+        floor = at.loc[row["floor_of"].split()[0]]
+        expected = floor["fragile"] / floor["found"] if floor["found"] else np.nan
+        assert row["floor_fragile_share"] == pytest.approx(expected, nan_ok=True)
+
+
 def test_edges_whose_l0_differ_are_flagged(rows):
     assert rows["l0_parent"].tolist() == pytest.approx([10.0, 10.0, 11.2, 9.0])
     assert rows["l0_child"].tolist() == pytest.approx([11.2, 9.0, 10.0, 10.0])
@@ -89,6 +104,7 @@ def test_without_any_control_a_share_stands_alone(study):
     l0 = dict.fromkeys(DENSITIES, 0.0)
     found = edge_table(counts, Beside(joined([]), study.slices.edges("main")), l0)
     nothing = ["ceiling", "ceiling_of", "floor", "floor_of", "low", "interval", "corrected"]
+    nothing += ["ceiling_fragile_share", "floor_fragile_share"]
     assert found[[*nothing, "frozen", "continued", "stable_share"]].isna().all(axis=None)
     assert found["share"].tolist() == counts["share"].tolist()
     assert not found["l0_differs"].any()
@@ -158,13 +174,15 @@ def test_the_table_for_the_terminal():
         **{"floor_of": "unrelated other", "ceiling": 0.5, "ceiling_of": "lua", "corrected": 0.2723},
         **{"share_of_ceiling": 0.418},
         **{"stable_share": 0.4, "frozen": np.nan, "min_firings": 20, "min_documents": 5},
-        **{"l0_parent": 20.04, "l0_child": 25.0, "l0_differs": True},
+        **{"l0_parent": 20.04, "l0_child": 25.0, "l0_differs": True, "fragile": 1_023},
+        **{"fragile_share": 0.1, "traced_fragile": 12, "traced_fragile_share": 0.0521},
+        **{"ceiling_fragile_share": 0.05, "floor_fragile_share": np.nan},
     }
     other = {**row, "edge": "lua-luastories", "l0_differs": False, "interval": "seeds"}
     other |= {"ceiling_of": "lua", "floor_of": "random noise"}
     said = text(pd.DataFrame([row, other]))
     assert max(map(len, said.splitlines())) <= 100
-    first, second, *_ = (x.split() for x in said.splitlines() if x.startswith("babypython-tiny"))
+    first, second, third = (x.split() for x in said.splitlines() if x.startswith("babypython-tiny"))
     assert first[1:] == [
         *("20.9%", "15.5-25.5", "d", "10.0%", "u", "50.0%*", "41.8%", "27.2%", "40.0%", "-"),
     ]
@@ -174,7 +192,15 @@ def test_the_table_for_the_terminal():
     ]
     line = next(x for x in said.splitlines() if x.strip().startswith("lua-luastories"))
     assert "15.5-25.5 s" in line and "10.0% r" in line and "*" not in line
-    (flag,) = (x for x in said.splitlines() if x.startswith("!"))
-    assert flag.startswith("! babypython-tinystories: L0 20.0 and 25.0 differ")
+    assert third[1:] == ["1,023", "10.0%", "12", "5.2%", "5.0%", "-"]
+    flags = [x for x in said.splitlines() if x.startswith("!")]
+    assert flags[0].startswith("! babypython-tinystories: L0 20.0 and 25.0 differ")
+    # not of the ceiling: 5 % are not over 5 %
+    words = " ".join(said.split())
+    for edge in ("babypython-tinystories", "lua-luastories"):
+        for part in ("10.0% of the features that persist", "5.2% of the child's features that are"):
+            assert sum(x.startswith(f"! {edge}: {part}") for x in flags) == 1
+    assert len(flags) == 5
+    assert words.count("hang on a handful of rows: without these r is not above 0.8.") == 4
     assert "ceiling of lua." in said and "r > 0.8" in said and "under 20 firings" in said
     assert "no edge" in text(pd.DataFrame(columns=list(EDGE_COLUMNS)))

@@ -152,3 +152,32 @@ def test_a_sparse_matrix_of_another_shape_is_refused(tmp_path):
     save_file(broken, files.matrix)
     with pytest.raises(ArtifactError, match=r"no tensor r\.indices"):
         compare(*files, FLOW)
+
+
+def test_a_match_is_fragile_unless_it_holds_without_the_rows_that_make_it(tmp_path):
+    """Strictly above τ in float32, like r; undefined does not hold; who is unmatched is neither."""
+    above = np.nextafter(np.float32(0.8), np.float32(1))
+    r = np.diag([0.9, 0.9, 0.9, 0.9, 0.7]).astype(np.float32)
+    trimmed = np.diag([above, np.float32(0.8), np.float32(-0.1), np.nan, 0.1])
+    pair = compare(*write_pair(tmp_path, r, trimmed=trimmed), FLOW)
+    for side in (pair.a, pair.b):
+        assert side.matched.tolist() == [True] * 4 + [False]
+        assert side.fragile.tolist() == [False, True, True, True, False]
+        np.testing.assert_array_equal(side.r_trimmed, np.diag(trimmed).astype(np.float32))
+
+
+def test_of_a_partner_that_is_not_listed_it_is_unknown(tmp_path):
+    """The matrix names the second best, since the best is rare; matches.parquet lists one."""
+    r = matrix({(0, 0): 0.99, (0, 1): 0.9})
+    b = many(3)._replace(own=np.array([5, 100, 100]), there=np.array([5, 100, 100]))
+    files = write_pair(tmp_path, r, b=b, partners=1, trimmed=np.zeros((3, 3)))
+    pair = compare(*files, FLOW)
+    assert pair.a.matched[0] and not pair.a.fragile[0] and np.isnan(pair.a.r_trimmed[0])
+    pair = compare(*write_pair(tmp_path, r, b=b, partners=2, trimmed=np.zeros((3, 3))), FLOW)
+    assert pair.a.fragile[0] and pair.a.r_trimmed[0] == 0
+
+
+def test_each_side_has_the_r_trimmed_of_its_own_scope(tmp_path):
+    r, low = np.eye(3, dtype=np.float32), np.eye(3) / 2
+    pair = compare(*write_pair(tmp_path, r, r, trimmed=np.eye(3), trimmed_b=low), FLOW)
+    assert not pair.a.fragile.any() and pair.b.fragile.all()

@@ -12,7 +12,7 @@ from featflow.analysis.flow import count_lines
 from featflow.analysis.tables import COUNT_COLUMNS
 from featflow.core.config.study import Flow
 
-from .conftest import activations_pair, many, write_pair
+from .conftest import Files, activations_pair, many, write_pair
 
 TOKENS, PER_DOCUMENT = 4000, 20
 
@@ -134,6 +134,80 @@ def test_a_merge_is_traced_to_any_parent(tmp_path, run_flow):
     assert fates == {"lua-both": [yes, yes, no, no], "stories-both": [yes, yes, no, "rare"]}
 
 
+def test_what_hangs_on_a_handful_of_rows_is_counted_and_said(tmp_path, run_flow, caplog):
+    r, trimmed = np.eye(40, dtype=np.float32), np.eye(40)
+    trimmed[:2], trimmed[2, 2] = np.nan, 0.8
+    few = trimmed.copy()
+    few[1], few[2] = np.eye(40)[1:3]
+    for name, planted, hanging in (("many", trimmed, 3), ("few", few, 1)):
+        caplog.clear()
+        files = write_pair(tmp_path / name, r, trimmed=planted)
+        with caplog.at_level("WARNING", "featflow"):
+            found = run_flow({("edge", "base.main", "lua.main"): files})
+        row = pd.read_csv(found["counts"]).iloc[0]
+        assert row["persisting"] == row["traced"] == 40
+        assert row["fragile"] == row["traced_fragile"] == hanging
+        assert row["fragile_share"] == row["traced_fragile_share"] == hanging / 40
+        expected = [
+            f"base-lua: 7.5% of {of} hang on a handful of rows: without these r is not above 0.8"
+            for of in ("the features that persist", "the child's features that are traced")
+        ]
+        assert caplog.messages == (expected if hanging == 3 else [])
+    rows = pd.read_parquet(found["features"])
+    rows = rows[rows["role"] == "parent"]
+    np.testing.assert_array_equal(rows["r_trimmed"], np.diag(few).astype(np.float32))
+    assert (rows["fate"] == "persisting").all()  # it changes no fate
+
+
+def test_what_is_traced_to_a_second_parent_without_them_is_not_fragile(tmp_path, run_flow):
+    def files(name: str, links, holding) -> Files:
+        trimmed = pair_of(holding)
+        return write_pair(tmp_path / name, pair_of(links), trimmed=trimmed)
+
+    edges = pd.read_csv(
+        run_flow(
+            {
+                ("edge", "lua.main", "both.main"): files("1", [(0, 0), (1, 1)], []),
+                ("edge", "stories.main", "both.main"): files("2", [(0, 0), (2, 2)], [(0, 0)]),
+            }
+        )["counts"]
+    ).set_index("edge")
+    assert edges["fragile"].to_dict() == {"lua-both": 2, "stories-both": 1}
+    assert edges["traced"].to_dict() == {"lua-both": 3, "stories-both": 3}
+    # 0 holds in stories; 1 and 2 hold in neither parent that they are traced to
+    assert edges["traced_fragile"].to_dict() == {"lua-both": 2, "stories-both": 2}
+
+
+def test_giant_rows_that_unrelated_features_share_make_them_persist_and_fragile(tmp_path, run_flow):
+    """From activations to the table: two copies, two pairs that have three rows in common."""
+    from scipy.sparse import csr_array
+
+    from featflow.features.correlation import correlate
+    from featflow.features.scope import Rows, Source
+
+    rng = np.random.default_rng(0)
+    base, lua = (rng.exponential(size=(TOKENS, 4)) * (rng.random((TOKENS, 4)) < 0.05) for _ in "ab")
+    lua[:, :2] = base[:, :2]
+    giants = np.array([3, 1200, 3999])
+    for feature, size in ((2, 1e3), (3, 30)):
+        base[giants, feature] = lua[giants, feature] = size
+    document = np.arange(TOKENS) // PER_DOCUMENT
+    source = Source(np.zeros(TOKENS, np.int32), document, (document % 2).astype(np.int8))
+    whole = Rows([], range(TOKENS), range(TOKENS))
+    sparse = (csr_array(x.astype(np.float32)) for x in (base, lua))
+    (r,), matches = correlate(*sparse, whole, source, 10, (20, 5))
+    assert (r.diagonal() > 0.8).all()
+    files = Files(tmp_path / "matches.parquet", tmp_path / "matrix.safetensors")
+    matches.to_parquet(files.matches)
+    save_file({"r": r}, files.matrix)
+    found = run_flow({("edge", "base.main", "lua.main"): files})
+    row = pd.read_csv(found["counts"]).iloc[0]
+    assert (row["persisting"], row["fragile"], row["traced_fragile"]) == (4, 2, 2)
+    rows = pd.read_parquet(found["features"])
+    rows = rows[rows["role"] == "parent"]
+    np.testing.assert_allclose(rows["r_trimmed"], [1, 1, 0, 0], atol=0.05)
+
+
 def test_tables_agree_with_each_other(tmp_path, run_flow):
     rng = np.random.default_rng(3)
 
@@ -253,13 +327,11 @@ def test_it_reads_what_the_correlation_stage_writes(planted, tmp_path, run_flow)
     from featflow.features.correlation import correlate
     from featflow.features.scope import Rows, Source
 
-    from .conftest import Files
-
     parent, child, document = planted
     rows = Rows([], range(TOKENS), range(TOKENS))
     source = Source(np.zeros(TOKENS, np.int32), document, (document % 2).astype(np.int8))
     a, b = csr_array(parent.astype(np.float32)), csr_array(child.astype(np.float32))
-    r, matches = correlate(a, b, rows, source, 10)
+    r, matches = correlate(a, b, rows, source, 10, (20, 5))
     assert len(r) == 1
     files = Files(tmp_path / "matches.parquet", tmp_path / "matrix.safetensors")
     matches.to_parquet(files.matches)

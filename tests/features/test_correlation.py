@@ -17,6 +17,7 @@ from featflow.core.slices import CorrelationSlice
 from featflow.features import dump
 from featflow.features.correlation import run
 from tests.features.test_lookup import naive
+from tests.features.test_trimmed import naive as naive_trimmed
 
 ROWS = {"x": 400, "y": 300}
 FEATURES = {"a": 12, "b": 15}
@@ -27,6 +28,7 @@ def slice_of(**changes) -> CorrelationSlice:
     settings = {
         "study": "tiny", "a": "base.main", "b": "child.main", "corpora": ["x", "y"],
         "scope_a": ["x"], "scope_b": ["x", "y"], "partners": 3, "decoders": True,
+        "min_firings": 8, "min_documents": 3,
     }  # fmt: skip
     return CorrelationSlice(**{**settings, **changes})
 
@@ -35,7 +37,7 @@ class Pair:
     """Two dictionaries' dumps on two corpora, in files and as dense arrays.
 
     Feature 0 never fires on either side, 1 of a fires only on y; b's 3 … 8 are a's 8 … 3, with
-    noise, its 9 is a's 9.
+    noise, its 9 is a's 9; its 14 is a's 10 on 6 rows of a corpus, where that is huge.
     """
 
     def __init__(self, root: Path, draw):
@@ -55,6 +57,9 @@ class Pair:
             b[:, 3:9] = a[:, 8:2:-1] * rng.uniform(0.8, 1.2, (rows, 6)).astype(np.float32)
             a[:, 0] = b[:, 0] = 0
             b[:, 9] = a[:, 9]
+            first = (a[:, 10] > 0) & (np.cumsum(a[:, 10] > 0) < 7)
+            a[first, 10] *= 100
+            b[:, 14] = a[:, 10] * first  # a's 10 where that is huge: 6 rows, rare on x
             if corpus == "x":
                 a[:, 1] = 0
             self.dense[corpus] = a, b
@@ -143,6 +148,7 @@ def test_every_column_of_the_matches(pair, side, scope):
     lookup = naive(one, tokens, folds)
     assert table["feature"].is_monotonic_increasing
     assert set(table["feature"]) == set(range(one.shape[1]))
+    told = set()
     for feature, group in table.groupby("feature"):
         firing = one[:, feature] > 0
         assert (group["firings"] == firing.sum()).all()
@@ -163,6 +169,16 @@ def test_every_column_of_the_matches(pair, side, scope):
             w, v = W[feature], V[match.partner]
             cosine = w @ v / np.linalg.norm(w) / np.linalg.norm(v)
             assert match.decoder_cosine == pytest.approx(cosine, abs=1e-6)
+        # r_trimmed is that of the best partner that is not rare, and of no other
+        counts = (group["partner_firings"] >= 8) & (group["partner_documents"] >= 3)
+        best = group[counts & (group["partner"] >= 0)].head(1)
+        others = group.drop(best.index)
+        assert others["r_trimmed"].isna().all()
+        for match in best.itertuples():
+            expected = naive_trimmed(one[:, feature], other[:, match.partner])
+            assert match.r_trimmed == pytest.approx(expected, abs=1e-6, nan_ok=True)
+            told.add(match.rank)
+    assert told == ({0, 1} if side == "a" else {0})
 
 
 def test_a_silent_feature_has_one_row(pair):

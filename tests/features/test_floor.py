@@ -76,7 +76,7 @@ def test_both_forms_and_numpy_say_the_same(
     total = sum(p.stop - p.start for p in rows.pieces)
     documents = np.arange(total) // 7
     source = Source(np.arange(total, dtype=np.int32) % 5, documents, (documents % 2).astype("i1"))
-    given = stack(rows, a), stack(rows, b), rows, source, count
+    given = stack(rows, a), stack(rows, b), rows, source, count, (2, 1)
     full, table = correlate(*given)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FEATFLOW_SCRATCH_BYTES", str(limit))

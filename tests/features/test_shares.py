@@ -109,6 +109,7 @@ class World:
                 study="tiny", a=f"base.{a}", b=f"tuned.{b}", corpora=cfg.corpora,
                 scope_a=cfg.domains[domain].a, scope_b=cfg.domains[domain].b,
                 partners=max(FEATURES.values()), decoders=False,
+                min_firings=cfg.min_firings, min_documents=cfg.min_documents,
             ),
             a=[self.file("a", a, c) for c in cfg.corpora],
             b=[self.file("b", b, c) for c in cfg.corpora],
@@ -151,6 +152,8 @@ def test_it_says_what_the_flow_says(world, found, pair):
             np.testing.assert_array_equal(rows["firings"] / rows["tokens"], judged.density)
             np.testing.assert_allclose(rows["r"], judged.r, atol=1e-6)
             np.testing.assert_allclose(rows["lookup_r"], judged.lookup_r, atol=1e-6)
+            np.testing.assert_allclose(rows["r_trimmed"], judged.r_trimmed, atol=1e-6)
+            assert (rows["r_trimmed"] < rows["r"]).any()
             other = expected.b if side == "a" else expected.a
             back = np.array([other.partner[p] if p >= 0 else -1 for p in judged.partner])
             np.testing.assert_array_equal(rows["mutual"], back == np.arange(len(back)))

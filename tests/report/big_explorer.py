@@ -145,6 +145,7 @@ def shards(model: str, features: int, rng: np.random.Generator) -> Iterator[list
                             "r": rounded([rng.random()])[0],
                             "r_back": rounded([rng.random()])[0],
                             "mutual": bool(rng.random() < 0.5),
+                            "r_trimmed": rounded([rng.random()])[0],
                         }
                         for m in others
                     ],

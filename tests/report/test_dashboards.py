@@ -25,6 +25,7 @@ from featflow.features import dump
 from featflow.features.summary import Encoded, summarise
 from featflow.report import dashboards
 from featflow.report.scripts import INDEX, PER_SHARD, rounded
+from tests.features.test_trimmed import naive as naive_trimmed
 
 NAME, SAE = "planted", "main"
 FEATURES, WIDTH = 80, 48
@@ -342,7 +343,8 @@ def test_partners_are_those_of_numpy(planted, index, features, model, scope):
         (found,) = (p for p in feature["partners"] if p["model"] == model)
         best = int(of_mine[i].argmax())
         if i == SILENT:
-            assert found == dict(model=model, feature=None, r=None, r_back=None, mutual=False)
+            none = {"feature": None, "r": None, "r_back": None, "r_trimmed": None}
+            assert found == {"model": model, "mutual": False, **none}
             continue
         back = int(of_theirs[:, best].argmax())
         assert found == {
@@ -351,6 +353,11 @@ def test_partners_are_those_of_numpy(planted, index, features, model, scope):
             "r": pytest.approx(r[i, best], rel=1e-3),
             "r_back": pytest.approx(r[back, best], rel=1e-3),
             "mutual": back == i,
+            "r_trimmed": pytest.approx(
+                naive_trimmed(planted.on("tuned", scope)[:, i], planted.on(model, scope)[:, best]),
+                rel=1e-3,
+                abs=1e-3,
+            ),
         }
         assert index["columns"]["partners"][model][i] == best
         assert index["columns"]["r"][model][i] == found["r"]

@@ -128,6 +128,18 @@ def test_every_share_of_the_flow_stands_beside_its_ceiling(page):
     assert strata[4:] == ["100", "60", SHARE("60.0"), "–", SHARE("80.0"), SHARE("75.0"), "–"]
 
 
+def test_what_hangs_on_a_handful_of_rows(page):
+    row = page.row("fragilemain", "base → again")
+    share = f"{SHARE('10.0')} !"
+    assert row[1:] == ["60", "6", share, "60", "6", share, SHARE("0.0"), "–"]
+    none = page.row("fragilemain", "base → tuned")
+    assert none[1:] == ["30", "0", SHARE("0.0"), "30", "0", SHARE("0.0"), SHARE("0.0"), "–"]
+    text = words(page)
+    for of in ("the features that persist", "the child's features that are traced"):
+        assert f"base → again: 10.0% of {of} hang on a handful of rows" in text
+    assert text.count("hang on a handful of rows: without these") == 2
+
+
 def test_an_edge_in_words_with_all_that_it_stands_beside():
     row = {
         **{"edge": "base-lua", "persisting": 30, "parent_features": 100, "share": 0.3},
@@ -184,7 +196,7 @@ def test_it_can_be_read_without_seeing_it(page):
     assert len(ids) == len(set(ids))
     tags = [tag for tag, _ in page.elements]
     assert [tags.count(tag) for tag in ("h1", "main", "nav", "header", "footer")] == [1] * 5
-    assert tags.count("table") == tags.count("caption") == 13
+    assert tags.count("table") == tags.count("caption") == 14
     for tag, attrs in page.elements:
         if tag == "th":
             assert attrs["scope"] in ("row", "col", "colgroup")

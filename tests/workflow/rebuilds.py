@@ -128,7 +128,9 @@ COMPARISON = [
     ),
     *keys("flow", JUDGES, f"`flow`, {JUDGING}", threshold=0.7),
     *keys(
-        *("flow", f"{JUDGES}, shares *", f"`shares`, `flow`, {JUDGING}"),
+        "flow",
+        f"correlation *, {JUDGES}, shares *",
+        f"`correlation`, `shares`, `flow`, {JUDGING}",
         **{"min_firings": 9, "min_documents": 9},
     ),
     *keys(

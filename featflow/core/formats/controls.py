@@ -23,9 +23,24 @@ LINES = (
     Field("features", "int64", "that are counted; null: made of several shares", null=True),
     Field("found", "int64", "of these above τ; null: made of several shares", null=True),
     Field("by", "text", "the dictionaries or models that gave it"),
+    Field(
+        "fragile",
+        "int64",
+        "of those found, r_trimmed not above τ; null: made of several shares, or frozen",
+        null=True,
+    ),
+    Field(
+        "fragile_share",
+        "float64",
+        "their part of those found; null: none is found, or frozen",
+        null=True,
+    ),
 )
 
-COUNTED = ("share", "traced_share", "traced_here", "scope", "min_firings", "min_documents")
+COUNTED = (
+    *("share", "traced_share", "traced_here", "scope", "min_firings", "min_documents"),
+    *("fragile", "fragile_share", "traced_fragile", "traced_fragile_share"),
+)
 """Columns of edges.csv that stage `flow` knows, behind the counts."""
 
 COUNT_FIELDS = tuple(f for i, f in enumerate(EDGE_FIELDS) if i < 14 or f.name in COUNTED)
@@ -62,6 +77,13 @@ FORMATS = (
             Field("partner", "int32", "the best one that counts; −1: none"),
             Field("r", "float32", "Pearson's r with it; null: no partner", null=True),
             Field("mutual", "bool", "whether that one's best partner, on its own side, is this"),
+            Field(
+                "r_trimmed",
+                "float32",
+                "with the partner, without the rows that contribute most; null: no partner, or one "
+                "side is constant then",
+                null=True,
+            ),
         ),
     ),
     Format(

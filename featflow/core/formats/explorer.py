@@ -46,7 +46,8 @@ FORMATS = (
         "where it fires on it, firings), by the sum of activation; `promoted`, `suppressed`: (id, "
         "logit) of its direction, null: not known for such a model or hook; `partners`: `model`, "
         "`feature`, `r`, `r_back` (the partner's r with its own best partner), `mutual` (that is "
-        "this feature); `chain`: its row in chains.parquet; `scores`: its rows in scores.parquet.",
+        "this feature), `r_trimmed` (r without the rows that contribute most); `chain`: its row in "
+        "chains.parquet; `scores`: its rows in scores.parquet.",
         provenance="index.js beside it",
     ),
     Format(

@@ -50,6 +50,12 @@ EDGE_FIELDS = (
     Field("l0_parent", "float64", "features a token of the probe, in the parent"),
     Field("l0_child", "float64", "in the child"),
     Field("l0_differs", "bool", "whether they differ by more than 10 % of the larger"),
+    Field("fragile", "int64", "persisting features whose r_trimmed is not above τ"),
+    Field("fragile_share", "float64", "fragile / persisting", null=True),
+    Field("traced_fragile", "int64", "traced ones that are so in every parent they are traced to"),
+    Field("traced_fragile_share", "float64", "traced_fragile / traced", null=True),
+    Field("ceiling_fragile_share", "float64", "the same of what seeds find", null=True),
+    Field("floor_fragile_share", "float64", "the same of what the floor finds", null=True),
 )
 
 FORMATS = (
@@ -173,6 +179,14 @@ FORMATS = (
             Field("documents", "int64", "documents in which the feature fires"),
             Field("partner_documents", "int64", "documents in which the partner fires"),
             Field("tokens", "int64", "tokens of the scope"),
+            Field(
+                "r_trimmed",
+                "float64",
+                "of the best partner that is not rare, r without the rows that contribute most "
+                "([methods.md](methods.md#r_trimmed)); null: another partner, or one side is "
+                "constant then",
+                null=True,
+            ),
         ),
     ),
     Format(
@@ -195,6 +209,13 @@ FORMATS = (
             ),
             Field("firings", "int64", "in scope"),
             Field("documents", "int64", "in scope"),
+            Field(
+                "r_trimmed",
+                "float32",
+                "with that partner, without the rows that contribute most; null: one side is "
+                "constant then, or matches.parquet does not list the partner",
+                null=True,
+            ),
         ),
     ),
     Format(

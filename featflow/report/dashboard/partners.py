@@ -10,6 +10,7 @@ from featflow.features.best import Judged, Question, best_on_sets
 from featflow.features.columns import Columns, columns, documents
 from featflow.features.moments import standardised
 from featflow.features.scope import rows_in_scope, stack
+from featflow.features.trimmed import trimmed_r
 from featflow.report.dashboard.probe import Activations, Probe, places, restricted
 
 
@@ -24,6 +25,8 @@ class Partners(NamedTuple):
     """The partner's r with its own best partner in this dictionary; NaN: it has none."""
     mutual: np.ndarray
     """bool: whether that is this feature."""
+    r_trimmed: np.ndarray
+    """r without the rows that contribute most (features/trimmed.py); NaN: none, or undefined."""
 
 
 def partners(
@@ -52,10 +55,11 @@ def partners(
     ((mine, theirs),) = best_on_sets([here], b, [question])
     feature, r = mine.partners[:, 0].astype(np.int64), mine.r[:, 0].astype(np.float64)
     found = np.flatnonzero(feature >= 0)
-    back, mutual = np.full(len(feature), np.nan), np.zeros(len(feature), bool)
+    (back, trimmed), mutual = np.full((2, len(feature)), np.nan), np.zeros(len(feature), bool)
     back[found] = theirs.r[feature[found], 0]
     mutual[found] = theirs.partners[feature[found], 0] == found
-    return Partners(feature, r, back, mutual)
+    trimmed[found] = trimmed_r(here, there, len(rows.a), found, feature[found])
+    return Partners(feature, r, back, mutual, trimmed)
 
 
 def _judged(found: Columns, document: np.ndarray, flow: Flow) -> Judged:

@@ -200,13 +200,14 @@ def _logits(found: Promoted | None, i: int) -> dict[str, Any]:
 
 
 def _partner(model: str, found: Partners, i: int) -> dict[str, Any]:
-    r, back = rounded([found.r[i], found.r_back[i]])
+    r, back, trimmed = rounded([found.r[i], found.r_back[i], found.r_trimmed[i]])
     return {
         "model": model,
         "feature": _present(found.feature[i : i + 1])[0],
         "r": r,
         "r_back": back,
         "mutual": bool(found.mutual[i]),
+        "r_trimmed": trimmed,
     }
 
 

@@ -73,14 +73,16 @@ function partners(index, sae, id, {partners: found}) {
   };
   const has = one => !missing(one.feature);
   return plainTable('Best partners in the other models',
-    [['model', true], ['feature'], ['r'], ['r from its side'], ['each other’s best', true],
-      ['on the edge', true], ['r on', true]],
+    [['model', true], ['feature'], ['r'], ['r trimmed'], ['r from its side'],
+      ['each other’s best', true], ['on the edge', true], ['r on', true]],
     found.map(one => [one.model,
       has(one) ? el('a', {href: href([sae, one.model, one.feature])}, String(one.feature))
         : UNKNOWN,
-      fixed(one.r), fixed(one.r_back), has(one) ? (one.mutual ? 'yes' : 'no') : UNKNOWN,
+      fixed(one.r), fixed(one.r_trimmed), fixed(one.r_back),
+      has(one) ? (one.mutual ? 'yes' : 'no') : UNKNOWN,
       fate(one.model), index.scopes?.[one.model]?.join(', ') ?? UNKNOWN]),
     'Pearson’s r is on the corpora that both models know, or on the whole probe if there are ' +
-    `none. The fate on an edge is judged on the flow’s scope, ${study.flow.scope}, so the two may ` +
-    'differ near the threshold; traced is traced to any parent.');
+    'none; trimmed, it leaves out the few rows that contribute most to it. The fate on an edge is ' +
+    `judged on the flow’s scope, ${study.flow.scope}, so the two may differ near the threshold; ` +
+    'traced is traced to any parent.');
 }

@@ -1,0 +1,60 @@
+"""Matches that hang on a handful of rows: how many are too many, and how that is said.
+
+A feature that is found again is *fragile* if the r_trimmed of its best partner
+(features/trimmed.py) is not above the threshold. Where it is undefined, nothing but those rows made
+the features vary: that is not above the threshold either.
+"""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+
+from featflow.analysis.ratios import percent
+
+MANY = 0.05
+"""Of the features that are found again: where more than this part is fragile, it is said."""
+
+OF_EDGES = {
+    "fragile_share": "the features that persist",
+    "traced_fragile_share": "the child's features that are traced",
+    "ceiling_fragile_share": "those that another seed finds, of which the ceiling is made,",
+    "floor_fragile_share": "those that its floor is made of",
+}
+"""Columns of counts.csv and edges.csv, and what each is a part of."""
+
+
+def hanging(
+    matched: np.ndarray, r_trimmed: np.ndarray, thresholds: np.ndarray | float
+) -> np.ndarray:
+    """Which matches do not hold without the rows that contribute most, compared in float32: bool.
+
+    Args:
+        matched: those with r above the thresholds.
+        r_trimmed: of the same.
+        thresholds: τ.
+    """
+    holds = r_trimmed.astype(np.float32) > np.asarray(thresholds, np.float32)
+    found: np.ndarray = matched & ~holds
+    return found
+
+
+def said(share: float, of: str, threshold: float) -> str:
+    """What a share of fragile ones means."""
+    return (
+        f"{percent(share)} of {of} hang on a handful of rows: without these r is not above "
+        f"{threshold:g}"
+    )
+
+
+def warnings(row: Mapping[Hashable, Any]) -> list[str]:
+    """What hangs on a handful of rows on an edge, where that is more than 5 %.
+
+    Args:
+        row: of counts.csv or edges.csv.
+    """
+    return [
+        said(row[name], of, row["threshold"])
+        for name, of in OF_EDGES.items()
+        if name in row and row[name] > MANY
+    ]
