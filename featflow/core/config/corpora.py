@@ -31,7 +31,7 @@ class Source(Config):
 
 
 class Files(Source):
-    """Files of this machine: text, code, .jsonl or .parquet, each also .gz or .zst."""
+    """Files of this machine: text, code, or records (JSON, .csv, .tsv, .parquet); each also .gz, .zst."""
 
     kind: Literal["files"]
     paths: list[str] = Field(min_length=1)
@@ -42,7 +42,8 @@ class Files(Source):
     exclude: list[str] = []
     """Leave out files that match one of these globs, compared as for `include`."""
     text: str = "text"
-    """The field (.jsonl) or column (.parquet) that holds a document."""
+    """The field or column of records that holds a document. Only where all files are records: a
+    file without fields is one document, and an error if this key is given."""
     min_bytes: PositiveInt = 1
     """Leave out documents smaller than this."""
     max_bytes: PositiveInt = 1_000_000
