@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from featflow.core.config import FeatflowError
+from featflow.core.config.checks import DOMAINS
 from featflow.core.config.corpora import Files
 from featflow.data.corpora import files
 from featflow.data.corpus import select
@@ -97,8 +98,9 @@ def read(found: Found, limit: int = LIMIT) -> Sample:
     Raises:
         FeatflowError: when a file is corrupt, or a record lacks the field.
     """
-    named = {} if found.text == "text" else {"text": found.text}
-    source = Files(kind="files", paths=found.paths, bytes=limit, **named)
+    source = Files(kind="files", paths=found.paths, bytes=limit)
+    if found.text != "text":
+        source = Files(kind="files", paths=found.paths, bytes=limit, text=found.text)
     with keyed("--folders"):
         kept = select(files.documents(source, seed=0), source, Counter())
         return Sample(found, [each.document.text for each in kept])
@@ -109,7 +111,7 @@ def name_for(folder: str, taken: set[str]) -> str:
     stem = Path(os.path.abspath(os.path.expanduser(folder))).name.lower().split(".")[0]
     name = re.sub(r"^[0-9]+|[^a-z0-9]", "", stem)
     name = re.sub(r"^[0-9]+", "", name)
-    if not name or not is_name(name):
+    if not name or not is_name(name) or name in DOMAINS:
         name = f"corpus{name}"
     number, free = 1, name
     while free in taken:

@@ -280,9 +280,7 @@ def _values(file: BinaryIO) -> Iterator[Any]:
             if not more and not text[at:] and not array:
                 return
             if not more:
-                raise ValueError(
-                    f"record that begins with {text[at : at + 40]!r}: {error}"
-                ) from error
+                raise ValueError(f"behind {text[at : at + 40]!r}: {error}") from error
             text, at = text[at:] + more, 0
             continue
         yield value

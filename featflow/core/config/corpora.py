@@ -31,7 +31,7 @@ class Source(Config):
 
 
 class Files(Source):
-    """Files of this machine: text, code, or records (JSON, .csv, .tsv, .parquet); each also .gz, .zst."""
+    """Files of this machine: text, code, or records (JSON, .csv, .tsv, .parquet), packed or not."""
 
     kind: Literal["files"]
     paths: list[str] = Field(min_length=1)
