@@ -16,20 +16,23 @@ sys.path.insert(0, str(workflow.basedir))
 from featflow.core import paths, requests, runs, torchrun
 from featflow.core.config import FeatflowError
 from featflow.core.hints import MissingRule
-from featflow.core.inputs import Inputs, documents, flags, folders
+from featflow.core.inputs import Inputs, flags, folders
 from featflow.core.leaves import leaves
 from featflow.core.paths import folder
 from featflow.core.places import (
-    files_below,
+    DATA_FILES,
+    MODEL_FILES,
+    TOKENIZER_FILES,
     from_the_hub,
     hub_corpora,
     hub_tokenizer,
+    local_files,
     state,
     words_on_fetching,
 )
 from featflow.core.plan import code, plan, use_this_checkout
 from featflow.data.corpora import files
-from featflow.data.sources import expand, keyed
+from featflow.data.sources import keyed
 from featflow.figures.chromium import drawable
 from featflow.report.inputs import inputs as inputs_of_report
 
@@ -140,8 +143,24 @@ def source_state(wildcards):
     if source.kind == "files":
         found = explained(keyed(where)(files.paths))(source)
     elif source.kind == "hub":
-        found = files_below(explained(keyed(where)(expand))(source.dataset, "dataset"))
+        found = explained(local_files)(source.dataset, DATA_FILES, f"{where}.dataset")
     return state(found)
+
+
+def tokenizer_state(wildcards):
+    """The same of a tokenizer that exists."""
+    tokenizer = of(wildcards).study.tokenizer
+    if tokenizer.kind != "pretrained":
+        return None
+    key = f"studies.{wildcards.study}.tokenizer.name"
+    return state(explained(local_files)(tokenizer.name, TOKENIZER_FILES, key))
+
+
+def model_state(wildcards):
+    """The same of a model that exists."""
+    name = of(wildcards).study.models[wildcards.model].name
+    key = f"studies.{wildcards.study}.models.{wildcards.model}.name"
+    return state(explained(local_files)(name, MODEL_FILES, key))
 
 
 def figure_inputs(wildcards):

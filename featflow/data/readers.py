@@ -165,8 +165,8 @@ def _form_of_json(head: str, named: bool, field: str) -> Form:
     after = head[following : following + 1]
     if array:
         form: Form = "strings" if isinstance(first, str) else "values"
-        return form if after in (",", "]") else "text"
-    if after == "{":
+        return form if after in (",", "]", "") else "text"
+    if after == "{" or (after and named):
         a_line = "\n" not in head[start:end] and "\n" in head[end:following]
         return "lines" if a_line else "values"
     if after:

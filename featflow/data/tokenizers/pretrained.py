@@ -11,13 +11,12 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from featflow.core.config.tokenizers import Pretrained
+from featflow.core.places import TOKENIZER_FILES
 from featflow.data.bos import facts_beside, settle
 from featflow.data.sources import SourceError, expand_path
 
 FILE = "tokenizer.json"
 SENTENCEPIECE = "tokenizer.model"
-NEEDED = ["tokenizer*", "*tokens*.json", "vocab*", "merges.txt", "*.model", "config.json"]
-"""The files of a repository that a tokenizer may be made of: its weights are left alone."""
 
 
 def build(cfg: Pretrained, corpora: list[Path]) -> Tokenizer:
@@ -49,7 +48,7 @@ def build(cfg: Pretrained, corpora: list[Path]) -> Tokenizer:
 def _fetched(name: str, revision: str | None) -> Path:
     from featflow.data.hub import Repository, folder
 
-    return folder(Repository("model", name, revision, "name"), NEEDED)
+    return folder(Repository("model", name, revision, "name"), list(TOKENIZER_FILES))
 
 
 def _of_folder(folder: Path, label: str) -> tuple[Tokenizer, dict[str, Any]]:
