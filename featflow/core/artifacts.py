@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from featflow.core import manifest
-from featflow.core.provenance import BESIDE_NAMES, KEY, Provenance
+from featflow.core.provenance import ELSE, KEY, Provenance
 from featflow.core.reading import ArtifactError, readable
 from featflow.core.writing import writable
 
@@ -117,10 +117,9 @@ def load_table(path: Path, *columns: str) -> "pd.DataFrame":
         return pq.read_table(path, columns=list(columns) or None).to_pandas()
 
 
-def save_json(
-    path: Path, content: Mapping[str, Any], provenance: Provenance, key: str = KEY
-) -> None:
-    """Write JSON, with the provenance under the key `featflow` or another that content has not."""
+def save_json(path: Path, content: Mapping[str, Any], provenance: Provenance) -> None:
+    """Write JSON, the provenance under the key `featflow`, or `_featflow` where that is taken."""
+    key = ELSE if KEY in content else KEY
     with written(path) as temporary:
         text = json.dumps({**content, key: provenance.fields}, indent=2, sort_keys=True)
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -136,7 +135,7 @@ def load_json(path: Path) -> dict[str, Any]:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError("it is not a JSON object")
-    own = BESIDE_NAMES if BESIDE_NAMES in content else KEY
+    own = ELSE if ELSE in content else KEY
     return {key: value for key, value in content.items() if key != own}
 
 
@@ -169,7 +168,7 @@ def load_provenance(path: Path) -> dict[str, Any] | None:
         return None
     metadata = content.get("metadata")
     inner = metadata.get(KEY) if isinstance(metadata, dict) else None
-    places = (content.get(BESIDE_NAMES), content.get(KEY), inner)
+    places = (content.get(ELSE), content.get(KEY), inner)
     return next((found for found in places if isinstance(found, dict)), None)
 
 

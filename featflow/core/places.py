@@ -49,17 +49,13 @@ def local_files(name: str, wanted: Sequence[str], key: str) -> list[str]:
     """
     name = _expanded(name)
     if os.path.isfile(name):
-        folder, beside = os.path.split(name)
-        found = [name, *(os.path.join(folder, n) for n in os.listdir(folder or ".") if n != beside)]
-        found = [found[0], *sorted(file for file in found[1:] if _counts(file, wanted))]
+        folder = os.path.dirname(name)
+        found = [name, *(file for file in _directly(folder, wanted) if file != name)]
     elif wanted is DATA_FILES:
         found = sorted(os.path.join(top, n) for top, _, names in os.walk(name) for n in names)
         found = [file for file in found if os.path.exists(file) or _counts(file, wanted)]
-    elif os.path.isdir(name):
-        found = sorted(os.path.join(name, n) for n in os.listdir(name))
-        found = [file for file in found if _counts(file, wanted) and not os.path.isdir(file)]
     else:
-        found = []
+        found = _directly(name, wanted) if os.path.isdir(name) else []
     for file in found:
         if not os.path.exists(file):
             raise FeatflowError(
@@ -67,6 +63,11 @@ def local_files(name: str, wanted: Sequence[str], key: str) -> list[str]:
                 "link, or delete it"
             )
     return found
+
+
+def _directly(folder: str, wanted: Sequence[str]) -> list[str]:
+    found = sorted(os.path.join(folder, name) for name in os.listdir(folder or "."))
+    return [file for file in found if _counts(file, wanted) and not os.path.isdir(file)]
 
 
 def _counts(file: str, wanted: Sequence[str]) -> bool:

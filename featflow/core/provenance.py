@@ -19,8 +19,8 @@ from featflow.core.stages import STAGES
 
 KEY = "featflow"
 """The key of the provenance in the metadata of safetensors, parquet and JSON files."""
-BESIDE_NAMES = "_featflow"
-"""Its key in JSON whose other keys are names of the user's: no name begins so."""
+ELSE = "_featflow"
+"""Its key in JSON where a corpus is called `featflow`: no name begins so."""
 
 PACKAGES = ("torch", "transformers", "transformer_lens", "tokenizers", "numpy", "scipy", "numba")
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from featflow.core.artifacts import save_json
-from featflow.core.provenance import BESIDE_NAMES, Provenance
+from featflow.core.provenance import Provenance
 from featflow.core.runtime import log
 from featflow.core.slices import EvaluateSlice
 from featflow.core.torch_runtime import device, seeded
@@ -40,7 +40,7 @@ def run(cfg: EvaluateSlice, *, model: Path, tokens: list[Path], output: Path) ->
     Args:
         model: the model folder.
         tokens: validation tokens of each corpus, in the order of the slice.
-        output: JSON with an object a corpus, and the provenance.
+        output: JSON with an object a corpus.
     """
     provenance = Provenance("evaluate", cfg, [model, *tokens])
     seeded(0)
@@ -52,7 +52,7 @@ def run(cfg: EvaluateSlice, *, model: Path, tokens: list[Path], output: Path) ->
         found = measure(loaded, blocks)
         results[corpus] = {**found._asdict(), "perplexity": math.exp(found.loss)}
         log.info("%s: loss %.3f, accuracy %.3f", corpus, found.loss, found.accuracy)
-    save_json(output, results, provenance, BESIDE_NAMES)
+    save_json(output, results, provenance)
 
 
 @torch.inference_mode()

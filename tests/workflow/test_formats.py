@@ -135,7 +135,7 @@ def leaves(value: Any, described: Format, at: str = "") -> dict[str, Any]:
 def test_json(made):
     for file, described in of_kind(made, "json").items():
         content = json.loads(file.read_text())
-        content.pop("featflow" if "_featflow" not in content else "_featflow", None)
+        content.pop("featflow", None)
         content.get("metadata", {}).pop("featflow", None)
         found = leaves(content, described)
         for path, field in matched(list(found), described).items():

@@ -97,6 +97,6 @@ FORMATS = (
             Field("{corpus}.perplexity", "number", "e to the loss"),
             Field("{corpus}.tokens", "integer", "predictions counted"),
         ),
-        provenance="key `_featflow`: no corpus can be called that",
+        provenance="key `featflow`; `_featflow` where a corpus is called so",
     ),
 )
