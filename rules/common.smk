@@ -32,7 +32,7 @@ from featflow.core.places import (
 )
 from featflow.core.plan import code, plan, use_this_checkout
 from featflow.data.corpora import files
-from featflow.data.sources import keyed
+from featflow.data.sources import expand, keyed
 from featflow.figures.chromium import drawable
 from featflow.report.inputs import inputs as inputs_of_report
 
@@ -143,8 +143,14 @@ def source_state(wildcards):
     if source.kind == "files":
         found = explained(keyed(where)(files.paths))(source)
     elif source.kind == "hub":
-        found = explained(local_files)(source.dataset, DATA_FILES, f"{where}.dataset")
+        return state_of(where, "dataset", source.dataset, DATA_FILES)
     return state(found)
+
+
+def state_of(where, key, name, wanted):
+    """The state of a folder or file of this machine, by the files that are wanted of it."""
+    name = explained(keyed(where)(expand))(name, key)
+    return state(explained(local_files)(name, wanted, f"{where}.{key}"))
 
 
 def tokenizer_state(wildcards):
@@ -152,15 +158,15 @@ def tokenizer_state(wildcards):
     tokenizer = of(wildcards).study.tokenizer
     if tokenizer.kind != "pretrained":
         return None
-    key = f"studies.{wildcards.study}.tokenizer.name"
-    return state(explained(local_files)(tokenizer.name, TOKENIZER_FILES, key))
+    where = f"studies.{wildcards.study}.tokenizer"
+    return state_of(where, "name", tokenizer.name, TOKENIZER_FILES)
 
 
 def model_state(wildcards):
     """The same of a model that exists."""
     name = of(wildcards).study.models[wildcards.model].name
-    key = f"studies.{wildcards.study}.models.{wildcards.model}.name"
-    return state(explained(local_files)(name, MODEL_FILES, key))
+    where = f"studies.{wildcards.study}.models.{wildcards.model}"
+    return state_of(where, "name", name, MODEL_FILES)
 
 
 def figure_inputs(wildcards):
