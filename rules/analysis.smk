@@ -23,8 +23,8 @@ rule flow:
         code=code("flow"),
     shell:
         "python -m featflow flow --log {log:q} --cfg {params.cfg:q}"
-        " --matches {input.matches} --matrices {input.matrices} --features {output.features}"
-        " --counts {output.counts} --chains {output.chains}"
+        " --matches {input.matches:q} --matrices {input.matrices:q} --features {output.features:q}"
+        " --counts {output.counts:q} --chains {output.chains:q}"
 
 
 # in:  dumps, what marks the feature, its fates, its reseeds
@@ -58,5 +58,5 @@ rule case:
             {"--flow": input.flow, "--shares": input.shares}
         ),
     shell:
-        "python -m featflow case --log {log:q} --cfg {params.cfg:q} --dumps {input.dumps}"
-        " --tokens {input.tokens} --tokenizer {input.tokenizer} --output {output} {params.optional}"
+        "python -m featflow case --log {log:q} --cfg {params.cfg:q} --dumps {input.dumps:q}"
+        " --tokens {input.tokens:q} --tokenizer {input.tokenizer:q} --output {output:q} {params.optional:q}"

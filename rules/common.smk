@@ -16,14 +16,17 @@ sys.path.insert(0, str(workflow.basedir))
 from featflow.core import paths, requests, runs, torchrun
 from featflow.core.config import FeatflowError
 from featflow.core.hints import MissingRule
-from featflow.core.inputs import Inputs, documents, flags, folders
+from featflow.core.inputs import Inputs, flags, folders
 from featflow.core.leaves import leaves
 from featflow.core.paths import folder
 from featflow.core.places import (
-    files_below,
+    DATA_FILES,
+    MODEL_FILES,
+    TOKENIZER_FILES,
     from_the_hub,
     hub_corpora,
     hub_tokenizer,
+    local_files,
     state,
     words_on_fetching,
 )
@@ -140,8 +143,30 @@ def source_state(wildcards):
     if source.kind == "files":
         found = explained(keyed(where)(files.paths))(source)
     elif source.kind == "hub":
-        found = files_below(explained(keyed(where)(expand))(source.dataset, "dataset"))
+        return state_of(where, "dataset", source.dataset, DATA_FILES)
     return state(found)
+
+
+def state_of(where, key, name, wanted):
+    """The state of a folder or file of this machine, by the files that are wanted of it."""
+    name = explained(keyed(where)(expand))(name, key)
+    return state(explained(local_files)(name, wanted, f"{where}.{key}"))
+
+
+def tokenizer_state(wildcards):
+    """The same of a tokenizer that exists."""
+    tokenizer = of(wildcards).study.tokenizer
+    if tokenizer.kind != "pretrained":
+        return None
+    where = f"studies.{wildcards.study}.tokenizer"
+    return state_of(where, "name", tokenizer.name, TOKENIZER_FILES)
+
+
+def model_state(wildcards):
+    """The same of a model that exists."""
+    name = of(wildcards).study.models[wildcards.model].name
+    where = f"studies.{wildcards.study}.models.{wildcards.model}"
+    return state_of(where, "name", name, MODEL_FILES)
 
 
 def figure_inputs(wildcards):

@@ -31,9 +31,9 @@ rule shares:
         saes_b=lambda w, input: folders(input.saes_b),
     shell:
         "NUMBA_NUM_THREADS={threads} OMP_NUM_THREADS={threads} python -m featflow shares"
-        " --log {log:q} --cfg {params.cfg:q} --a {input.a} --b {input.b}"
-        " --saes-a {params.saes_a} --saes-b {params.saes_b}"
-        " --tokens {input.tokens} --best {output.best} --bootstrap {output.bootstrap}"
+        " --log {log:q} --cfg {params.cfg:q} --a {input.a:q} --b {input.b:q}"
+        " --saes-a {params.saes_a:q} --saes-b {params.saes_b:q}"
+        " --tokens {input.tokens:q} --best {output.best:q} --bootstrap {output.bootstrap:q}"
 
 
 rule transfer:
@@ -68,9 +68,9 @@ rule transfer:
         child_sae=lambda w, input: folder(input.child_sae),
     shell:
         "OMP_NUM_THREADS={threads} python -m featflow transfer --log {log:q}"
-        " --cfg {params.cfg:q} --parent {params.parent} --child {params.child}"
-        " --parent-sae {params.parent_sae} --child-sae {params.child_sae}"
-        " --tokens {input.tokens} --frozen {output.frozen} --scaling {output.scaling}"
+        " --cfg {params.cfg:q} --parent {params.parent:q} --child {params.child:q}"
+        " --parent-sae {params.parent_sae:q} --child-sae {params.child_sae:q}"
+        " --tokens {input.tokens:q} --frozen {output.frozen:q} --scaling {output.scaling:q}"
 
 
 rule controls:
@@ -93,8 +93,8 @@ rule controls:
         code=code("controls"),
         frozen=lambda w, input: flags({"--frozen": input.frozen}),
     shell:
-        "python -m featflow controls --log {log:q} --cfg {params.cfg:q} --shares {input.shares}"
-        " --bootstraps {input.bootstraps} --output {output} {params.frozen}"
+        "python -m featflow controls --log {log:q} --cfg {params.cfg:q} --shares {input.shares:q}"
+        " --bootstraps {input.bootstraps:q} --output {output:q} {params.frozen:q}"
 
 
 rule domains:
@@ -114,8 +114,8 @@ rule domains:
         cfg=lambda w: of(w).domains(w.sae).dumps(),
         code=code("domains"),
     shell:
-        "python -m featflow domains --log {log:q} --cfg {params.cfg:q} --shares {input}"
-        " --output {output}"
+        "python -m featflow domains --log {log:q} --cfg {params.cfg:q} --shares {input:q}"
+        " --output {output:q}"
 
 
 rule edges:
@@ -153,6 +153,6 @@ rule edges:
         cfg=lambda w: of(w).edges(w.sae).dumps(),
         code=code("edges"),
     shell:
-        "python -m featflow edges --log {log:q} --cfg {params.cfg:q} --counts {input.counts}"
-        " --features {input.features} --controls {input.controls} --summaries {input.summaries}"
-        " --edges {output.edges} --typed {output.typed} --strata {output.strata}"
+        "python -m featflow edges --log {log:q} --cfg {params.cfg:q} --counts {input.counts:q}"
+        " --features {input.features:q} --controls {input.controls:q} --summaries {input.summaries:q}"
+        " --edges {output.edges:q} --typed {output.typed:q} --strata {output.strata:q}"

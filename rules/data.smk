@@ -21,7 +21,7 @@ rule corpus:
         source=source_state,
     shell:
         "python -m featflow corpus --log {log:q} --cfg {params.cfg:q}"
-        " --train {output.train} --validation {output.validation} --selection {output.selection}"
+        " --train {output.train:q} --validation {output.validation:q} --selection {output.selection:q}"
 
 
 # What comes from the hub is made on the machine where Snakemake runs: a login node has a network,
@@ -37,7 +37,7 @@ ruleorder: corpus_hub > corpus
 
 rule tokenizer:
     input:
-        inputs.tokenizer_sources,
+        lambda w: inputs.tokenizer_documents(w),
     output:
         paths.TOKENIZER,
     log:
@@ -52,10 +52,10 @@ rule tokenizer:
     params:
         cfg=lambda w: of(w).tokenizer().dumps(),
         code=code("tokenizer"),
-        corpora=lambda w, input: documents(input),
+        source=tokenizer_state,
     shell:
         "RAYON_NUM_THREADS={threads} python -m featflow tokenizer --log {log:q} --cfg {params.cfg:q}"
-        " --corpora {params.corpora} --output {output}"
+        " --corpora {input:q} --output {output:q}"
 
 
 use rule tokenizer as tokenizer_hub with:
@@ -87,4 +87,4 @@ rule tokens:
         code=code("tokens"),
     shell:
         "RAYON_NUM_THREADS={threads} python -m featflow tokens --log {log:q} --cfg {params.cfg:q}"
-        " --documents {input.documents} --tokenizer {input.tokenizer} --output {output}"
+        " --documents {input.documents:q} --tokenizer {input.tokenizer:q} --output {output:q}"

@@ -41,8 +41,8 @@ for study, slices in PLAN.studies.items():
         shell:
             "OMP_NUM_THREADS={threads} NUMBA_NUM_THREADS={threads} python -m featflow features"
             " --log {log:q} --cfg {params.cfg:q}"
-            " --model {params.model} --sae {params.sae} --tokens {input.tokens}"
-            " --output {output.dumps} --summary {output.summary}"
+            " --model {params.model:q} --sae {params.sae:q} --tokens {input.tokens:q}"
+            " --output {output.dumps:q} --summary {output.summary:q}"
 
 
 rule correlation:
@@ -74,6 +74,6 @@ rule correlation:
         sae_b=lambda w, input: folder(input.sae_b),
     shell:
         "NUMBA_NUM_THREADS={threads} OMP_NUM_THREADS={threads} python -m featflow correlation"
-        " --log {log:q} --cfg {params.cfg:q} --a {input.a} --b {input.b}"
-        " --sae-a {params.sae_a} --sae-b {params.sae_b} --tokens {input.tokens}"
-        " --matrix {output.matrix} --matches {output.matches}"
+        " --log {log:q} --cfg {params.cfg:q} --a {input.a:q} --b {input.b:q}"
+        " --sae-a {params.sae_a:q} --sae-b {params.sae_b:q} --tokens {input.tokens:q}"
+        " --matrix {output.matrix:q} --matches {output.matches:q}"

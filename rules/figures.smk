@@ -27,7 +27,7 @@ rule figure:
         code=lambda w: code("figure", figure_module(of(w).study, w.figure).__name__),
     shell:
         "python -m featflow figure --log {log:q} --cfg {params.cfg:q}"
-        " --inputs {input} --output {output}"
+        " --inputs {input:q} --output {output:q}"
 
 
 # The same as JSON, which the study's page shows: nothing for `snakemake --report`.

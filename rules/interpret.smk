@@ -35,8 +35,8 @@ rule interpret:
         categories=categories_digest(),
         flow=lambda w, input: flags({"--flow": input.flow}),
     shell:
-        "python -m featflow interpret --log {log:q} --cfg {params.cfg:q} --dumps {input.dumps}"
-        " --tokens {input.tokens} --tokenizer {input.tokenizer} --output {output} {params.flow}"
+        "python -m featflow interpret --log {log:q} --cfg {params.cfg:q} --dumps {input.dumps:q}"
+        " --tokens {input.tokens:q} --tokenizer {input.tokenizer:q} --output {output:q} {params.flow:q}"
 
 
 rule categories:
@@ -62,5 +62,5 @@ rule categories:
         code=code("categories"),
         flow=lambda w, input: flags({"--flow": input.flow, "--chains": input.chains}),
     shell:
-        "python -m featflow categories --log {log:q} --cfg {params.cfg:q} --scores {input.scores}"
-        " --output {output} {params.flow}"
+        "python -m featflow categories --log {log:q} --cfg {params.cfg:q} --scores {input.scores:q}"
+        " --output {output:q} {params.flow:q}"

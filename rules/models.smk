@@ -30,13 +30,12 @@ rule train:
         folder=lambda w, output: folder(output.config),
     shell:
         "OMP_NUM_THREADS={threads} python -m featflow train --log {log:q} --cfg {params.cfg:q}"
-        " --tokens {input.tokens} --tokenizer {input.tokenizer} --output {params.folder}"
+        " --tokens {input.tokens:q} --tokenizer {input.tokenizer:q} --output {params.folder:q}"
 
 
 # The model's files come from the hub: on a login node, not on compute nodes without a network.
 rule pretrained:
     input:
-        sources=lambda w: inputs.model_files(w),
         tokenizer=paths.TOKENIZER,
     output:
         config=paths.MODEL,
@@ -55,10 +54,11 @@ rule pretrained:
     params:
         cfg=lambda w: of(w).pretrained(w.model).dumps(),
         code=code("pretrained"),
+        source=model_state,
         folder=lambda w, output: folder(output.config),
     shell:
         "python -m featflow pretrained --log {log:q} --cfg {params.cfg:q}"
-        " --tokenizer {input.tokenizer} --output {params.folder}"
+        " --tokenizer {input.tokenizer:q} --output {params.folder:q}"
 
 
 rule random:
@@ -82,10 +82,10 @@ rule random:
         cfg=lambda w: of(w).random(w.model).dumps(),
         code=code("random"),
         folder=lambda w, output: folder(output.config),
-        like=lambda w, input: [f"--like {folder(handle)}" for handle in input.like],
+        like=lambda w, input: flags({"--like": folders(input.like)}),
     shell:
         "python -m featflow random --log {log:q} --cfg {params.cfg:q}"
-        " --tokenizer {input.tokenizer} --output {params.folder} {params.like}"
+        " --tokenizer {input.tokenizer:q} --output {params.folder:q} {params.like:q}"
 
 
 rule finetune:
@@ -117,7 +117,7 @@ rule finetune:
         parent=lambda w, input: folders(input.parent),
     shell:
         "OMP_NUM_THREADS={threads} python -m featflow finetune --log {log:q} --cfg {params.cfg:q}"
-        " --parent {params.parent} --tokens {input.tokens} --output {params.folder}"
+        " --parent {params.parent:q} --tokens {input.tokens:q} --output {params.folder:q}"
 
 
 rule sweep:
@@ -144,7 +144,7 @@ rule sweep:
         parents=lambda w, input: folders(input.parents),
     shell:
         "OMP_NUM_THREADS={threads} python -m featflow sweep --log {log:q} --cfg {params.cfg:q}"
-        " --parents {params.parents} --tokens {input.tokens} --output {output}"
+        " --parents {params.parents:q} --tokens {input.tokens:q} --output {output:q}"
 
 
 rule merge:
@@ -175,10 +175,10 @@ rule merge:
         choice=lambda w: [
             word for pair in inputs.choice_of_t(w).items() for word in pair
         ],
-        base=lambda w, input: [f"--base {folder(handle)}" for handle in input.base],
+        base=lambda w, input: flags({"--base": folders(input.base)}),
     shell:
         "python -m featflow merge --log {log:q} --cfg {params.cfg:q}"
-        " --parents {params.parents} --output {params.folder} {params.choice} {params.base}"
+        " --parents {params.parents:q} --output {params.folder:q} {params.choice:q} {params.base:q}"
 
 
 rule evaluate:
@@ -209,4 +209,4 @@ rule evaluate:
         model=lambda w, input: folder(input.model),
     shell:
         "OMP_NUM_THREADS={threads} python -m featflow evaluate --log {log:q} --cfg {params.cfg:q}"
-        " --model {params.model} --tokens {input.tokens} --output {output}"
+        " --model {params.model:q} --tokens {input.tokens:q} --output {output:q}"

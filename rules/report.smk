@@ -23,7 +23,7 @@ rule report:
         code=f"{code('report')}-{page_digest()}",
     shell:
         "python -m featflow report --log {log:q} --cfg {params.cfg:q}"
-        " --inputs {input} --output {output}"
+        " --inputs {input:q} --output {output:q}"
 
 
 # A page's data are many small files beside its handle, loaded when they are looked at.
@@ -66,9 +66,9 @@ rule dashboards:
         ),
     shell:
         "NUMBA_NUM_THREADS={threads} OMP_NUM_THREADS={threads} python -m featflow dashboards"
-        " --log {log:q} --cfg {params.cfg:q} --model {params.model} --sae {params.sae}"
-        " --dumps {params.dumps} --tokens {input.tokens} --tokenizer {input.tokenizer}"
-        " --summary {input.summary} --output {params.folder} {params.optional}"
+        " --log {log:q} --cfg {params.cfg:q} --model {params.model:q} --sae {params.sae:q}"
+        " --dumps {params.dumps:q} --tokens {input.tokens:q} --tokenizer {input.tokenizer:q}"
+        " --summary {input.summary:q} --output {params.folder:q} {params.optional:q}"
 
 
 rule explorer:
@@ -105,5 +105,5 @@ rule explorer:
         ),
     shell:
         "python -m featflow explorer --log {log:q} --cfg {params.cfg:q}"
-        " --dashboards {input.dashboards} --tokenizer {input.tokenizer} --output {output}"
-        " {params.optional}"
+        " --dashboards {input.dashboards:q} --tokenizer {input.tokenizer:q} --output {output:q}"
+        " {params.optional:q}"

@@ -28,7 +28,7 @@ rule activations:
         model=lambda w, input: folder(input.model),
     shell:
         "OMP_NUM_THREADS={threads} python -m featflow activations --log {log:q} --cfg {params.cfg:q}"
-        " --model {params.model} --tokens {input.tokens} --output {output}"
+        " --model {params.model:q} --tokens {input.tokens:q} --output {output:q}"
 
 
 rule sae:
@@ -63,7 +63,7 @@ rule sae:
         ],
     shell:
         "OMP_NUM_THREADS={threads} python -m featflow sae --log {log:q} --cfg {params.cfg:q}"
-        " --model {params.model} --output {params.folder} {params.data}"
+        " --model {params.model:q} --output {params.folder:q} {params.data:q}"
 
 
 rule metrics:
@@ -98,4 +98,4 @@ rule metrics:
         sae=lambda w, input: folder(input.sae),
     shell:
         "OMP_NUM_THREADS={threads} python -m featflow metrics --log {log:q} --cfg {params.cfg:q}"
-        " --model {params.model} --sae {params.sae} --tokens {input.tokens} --output {output}"
+        " --model {params.model:q} --sae {params.sae:q} --tokens {input.tokens:q} --output {output:q}"

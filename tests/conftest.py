@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def tokenizer_file(tmp_path_factory) -> Path:
     """A byte-level BPE of 300 entries with <s>, trained on a few words."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -46,6 +46,9 @@ def tokenizer_file(tmp_path_factory) -> Path:
         show_progress=False,
     )
     tokenizer.train_from_iterator([TEXT], trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", 0)]
+    )
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
     tokenizer.save(str(path))
     return path
@@ -56,7 +59,7 @@ def token_ids(tokenizer_file) -> np.ndarray:
     """A stream (N,) of int32 token ids."""
     from tokenizers import Tokenizer
 
-    ids = Tokenizer.from_file(str(tokenizer_file)).encode(TEXT * 4).ids
+    ids = Tokenizer.from_file(str(tokenizer_file)).encode(TEXT * 4, add_special_tokens=False).ids
     return np.array(ids, dtype=np.int32)
 
 

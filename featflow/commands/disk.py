@@ -38,6 +38,7 @@ from featflow.core.config.tokenizers import Bpe
 from featflow.core.slicer import Slices
 from featflow.core.slices import SharesSlice
 from featflow.data.corpora import files
+from featflow.data.readers import ENDINGS, ending
 from featflow.data.windows import layout
 
 STORED = 0.3
@@ -267,8 +268,8 @@ def _read_from(found: list[Path], documents: int | None, largest: int | None) ->
 
 def _texts(found: list[Path], largest: int | None) -> Iterator[float]:
     for path in found:
-        held = path.stat().st_size * UNPACKED.get(path.suffix, 1)
-        many = {".jsonl", ".parquet"} & set(path.suffixes[-2:])
+        held = path.stat().st_size * UNPACKED.get(path.suffix.lower(), 1)
+        many = ending(path) in {*ENDINGS, ".json"}
         if largest is None or held <= largest or many:
             yield held
 

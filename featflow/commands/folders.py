@@ -2,7 +2,6 @@
 
 import glob
 import hashlib
-import json
 import os
 import re
 from collections import Counter, defaultdict
@@ -15,16 +14,16 @@ from typing import Any, NamedTuple
 import yaml
 
 from featflow.core.config import FeatflowError
+from featflow.core.config.checks import DOMAINS
 from featflow.core.config.corpora import Files
 from featflow.core.slices import CorpusSlice
 from featflow.data.corpora import files
 from featflow.data.corpus import shuffled
-from featflow.data.readers import COMPRESSIONS, Unsuitable, texts
+from featflow.data.readers import COMPRESSIONS, Unsuitable, ending, sample, texts
 from featflow.data.sources import keyed
 
 LIMIT = 6_000_000
 """Bytes of text taken from a folder: what two cores work through in minutes."""
-RECORDS = (".jsonl", ".parquet")
 TEXT_KEYS = ("text", "content", "body", "document", "story", "code", "article", "markdown")
 """Names of the field that holds a document, in the order of preference."""
 OF_THE_REST = 0.1
@@ -80,8 +79,8 @@ def look(folder: str) -> Found:
     kinds = _kinds([path] if path.is_file() else list(_walk(path)))
     if not kinds:
         raise FeatflowError(
-            f"--folders: {folder!r} has no text (no file of UTF-8 text, .jsonl or .parquet, "
-            "packed or not); hidden files do not count"
+            f"--folders: {folder!r} has no text (no file of UTF-8 text, and no records as JSON, "
+            ".csv, .tsv or .parquet, packed or not); hidden files do not count"
         )
     sizes = {kind: sum(p.stat().st_size for p in paths) for kind, paths in kinds.items()}
     first, text = max(sizes, key=lambda kind: sizes[kind])
@@ -100,7 +99,9 @@ def read(found: Found, limit: int = LIMIT) -> Sample:
     Raises:
         FeatflowError: when a file is corrupt, or a record lacks the field.
     """
-    source = Files(kind="files", paths=found.paths, text=found.text, bytes=limit)
+    source = Files(kind="files", paths=found.paths, bytes=limit)
+    if found.text != "text":
+        source = Files(kind="files", paths=found.paths, bytes=limit, text=found.text)
     with keyed("--folders"):
         cfg = CorpusSlice(study="init", corpus="sample", seed=0, source=source)
         kept = shuffled(files.documents(source, seed=0), cfg, Counter())
@@ -112,7 +113,7 @@ def name_for(folder: str, taken: set[str]) -> str:
     stem = Path(os.path.abspath(os.path.expanduser(folder))).name.lower().split(".")[0]
     name = re.sub(r"^[0-9]+|[^a-z0-9]", "", stem)
     name = re.sub(r"^[0-9]+", "", name)
-    if not name or not is_name(name):
+    if not name or not is_name(name) or name in DOMAINS:
         name = f"corpus{name}"
     number, free = 1, name
     while free in taken:
@@ -140,46 +141,30 @@ def _kinds(paths: list[Path]) -> dict[tuple[str, str], list[Path]]:
         if path.is_file() and path.stat().st_size:
             by_ending[_ending(path)].append(path)
     found = {}
-    for ending, members in by_ending.items():
-        column = next((c for path in members[:5] if (c := _column(path, ending)) is not None), None)
+    for name, members in by_ending.items():
+        column = next((c for path in members[:5] if (c := _column(path)) is not None), None)
         if column is not None:
-            found[ending, column] = members
+            found[name, column] = members
     return found
 
 
 def _ending(path: Path) -> str:
-    """`.jsonl.gz` of a packed file, else what follows the last dot."""
-    return "".join(path.suffixes[-2:]) if path.suffix in COMPRESSIONS else path.suffix
+    """`.jsonl.gz` of a packed file, else what follows the last dot, as it is spelled."""
+    packed = path.suffix.lower() in COMPRESSIONS
+    return "".join(path.suffixes[-2:]) if packed else path.suffix
 
 
-def _column(path: Path, ending: str) -> str | None:
+def _column(path: Path) -> str | None:
     """The field or column with a file's documents; `text` for a file that is one; else None."""
+    if ending(path) == ".parquet" != path.suffix.lower():
+        return "text"  # a packed one is not looked into: it may be huge
     try:
-        if ending == ".parquet":
-            return _of_records(_rows(path))
-        if ending.startswith(".jsonl"):
-            return _of_records(_lines(path))
-        if ending.startswith(RECORDS):  # a packed .parquet is not looked into: it may be huge
-            return "text"
+        records = sample(path, 20)
+        if records is not None:
+            return _of_records(records)
         return "text" if next(texts(path, "text", LIMIT), None) else None
-    except (Unsuitable, FeatflowError, OSError, ValueError):
+    except (Unsuitable, FeatflowError):
         return None
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    import pyarrow as pa
-
-    with pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)) as stream:
-        whole = stream.read(2_000_000).splitlines()
-    return [json.loads(line) for line in whole[:20] if line.strip()]
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as table:
-        batch = next(table.iter_batches(20), None)
-        return batch.to_pylist() if batch is not None else []
 
 
 def _of_records(records: list[dict[str, Any]]) -> str | None:

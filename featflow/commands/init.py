@@ -53,8 +53,9 @@ def init(
 
     Args:
         name: the study's name.
-        folders: folders (or files) of text, code, .jsonl or .parquet. A model learns the first one,
-            a fine-tune of it each further one; the fine-tunes on the second and third are merged.
+        folders: folders (or files) of text, code, or records (JSON, .csv, .parquet). A model learns
+            the first one, a fine-tune of it each further one; the fine-tunes on the second and
+            third are merged.
         model: start from a model that exists: a folder in Hugging Face's format, or a name on the
             hub. It is fine-tuned on every folder but the first, which is text like its own.
         paper: extend the study `paper`.

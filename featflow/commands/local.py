@@ -1,13 +1,15 @@
 """What a study needs of this machine, looked up before any job: files, folders, variables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-from featflow.core.config import ConfigError
+from featflow.core.config import FeatflowError
 from featflow.core.config.corpora import Files, Hub
 from featflow.core.config.models import Pretrained
 from featflow.core.config.study import Study
 from featflow.core.config.tokenizers import Pretrained as PretrainedTokenizer
+from featflow.core.places import DATA_FILES, MODEL_FILES, TOKENIZER_FILES, local_files
 from featflow.data.corpora import files
 from featflow.data.sources import SourceError, expand_path, keyed
 
@@ -15,11 +17,11 @@ from featflow.data.sources import SourceError, expand_path, keyed
 def problems(name: str, study: Study) -> list[str]:
     """What the study names and this machine does not have; each line begins with the key."""
     found = []
-    for where, look in _looks(study):
+    for where, look in _looks(study, f"studies.{name}"):
         try:
             with keyed(f"studies.{name}.{where}"):
                 look()
-        except ConfigError as error:
+        except FeatflowError as error:
             found.append(str(error))
     return found
 
@@ -46,19 +48,27 @@ def local_path(name: str, key: str) -> Path | None:
     return None
 
 
-def _looks(study: Study) -> Iterator[tuple]:
+def _looks(study: Study, at: str) -> Iterator[tuple]:
     """The place of each thing to look up, and how to."""
+
+    def there(name: str, key: str, wanted: Sequence[str], where: str) -> None:
+        local_path(name, key)
+        local_files(name, wanted, f"{at}.{where}.{key}")
+
     for key, corpus in study.corpora.items():
         if isinstance(corpus, Files):
             yield f"corpora.{key}", lambda corpus=corpus: files.paths(corpus)
         elif isinstance(corpus, Hub):
-            yield f"corpora.{key}", lambda corpus=corpus: local_path(corpus.dataset, "dataset")
+            name, where = corpus.dataset, f"corpora.{key}"
+            yield where, partial(there, name, "dataset", DATA_FILES, where)
     tokenizer = study.tokenizer
     if isinstance(tokenizer, PretrainedTokenizer):
-        yield "tokenizer", lambda: local_path(tokenizer.name, "name")
+        yield "tokenizer", partial(there, tokenizer.name, "name", TOKENIZER_FILES, "tokenizer")
     for key, model in study.models.items():
         if isinstance(model, Pretrained):
-            yield f"models.{key}", lambda model=model: _model_folder(model.name)
+            where = f"models.{key}"
+            yield where, partial(_model_folder, model.name)
+            yield where, partial(there, model.name, "name", MODEL_FILES, where)
 
 
 def _model_folder(name: str) -> None:

@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from featflow.core import manifest
-from featflow.core.provenance import KEY, Provenance
+from featflow.core.provenance import ELSE, KEY, Provenance
 from featflow.core.reading import ArtifactError, readable
 from featflow.core.writing import writable
 
@@ -118,9 +118,10 @@ def load_table(path: Path, *columns: str) -> "pd.DataFrame":
 
 
 def save_json(path: Path, content: Mapping[str, Any], provenance: Provenance) -> None:
-    """Write JSON, with the provenance under the key `featflow`."""
+    """Write JSON, the provenance under the key `featflow`, or `_featflow` where that is taken."""
+    key = ELSE if KEY in content else KEY
     with written(path) as temporary:
-        text = json.dumps({**content, KEY: provenance.fields}, indent=2, sort_keys=True)
+        text = json.dumps({**content, key: provenance.fields}, indent=2, sort_keys=True)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
@@ -134,13 +135,14 @@ def load_json(path: Path) -> dict[str, Any]:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError("it is not a JSON object")
-    return {key: value for key, value in content.items() if key != KEY}
+    own = ELSE if ELSE in content else KEY
+    return {key: value for key, value in content.items() if key != own}
 
 
 def load_provenance(path: Path) -> dict[str, Any] | None:
     """Where a file came from, as its own metadata say; None where it says nothing.
 
-    Of safetensors, parquet, JSON (cfg.json of an SAE has it among its `metadata`), HTML, and the
+    Of safetensors, parquet, JSON (an SAE's cfg.json has it among its `metadata`), HTML, and the
     explorer's index.js. CSV has no place for it, other libraries' files (a tokenizer, the weights
     of a model) have none.
 
@@ -162,10 +164,12 @@ def load_provenance(path: Path) -> dict[str, Any] | None:
         if path.suffix != ".json":
             return None
         content = json.loads(path.read_text(encoding="utf-8"))
-    for place in (content, content.get("metadata")) if isinstance(content, dict) else ():
-        if isinstance(place, dict) and isinstance(place.get(KEY), dict):
-            return place[KEY]
-    return None
+    if not isinstance(content, dict):
+        return None
+    metadata = content.get("metadata")
+    inner = metadata.get(KEY) if isinstance(metadata, dict) else None
+    places = (content.get(ELSE), content.get(KEY), inner)
+    return next((found for found in places if isinstance(found, dict)), None)
 
 
 _IN_A_PAGE = re.compile(rf'<script type="application/json" id="{KEY}-provenance">(.*?)</script>')

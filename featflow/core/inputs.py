@@ -9,7 +9,6 @@ from typing import Any
 
 from featflow.core import paths
 from featflow.core.paths import Template, folder
-from featflow.core.places import files_below
 from featflow.core.slicer import Slices
 
 Wildcards = Any
@@ -33,18 +32,10 @@ class Inputs:
         """The handles of some models."""
         return [paths.MODEL.at(study=w.study, model=m) for m in models]
 
-    def tokenizer_sources(self, w: Wildcards) -> list[str]:
-        """The documents that a tokenizer is trained on, or its own files if they are here."""
-        slices = self._of(w)
-        tokenizer = slices.study.tokenizer
-        if tokenizer.kind == "pretrained":
-            return files_below(tokenizer.name)
-        corpora = slices.tokenizer_corpora()
+    def tokenizer_documents(self, w: Wildcards) -> list[str]:
+        """The documents that a tokenizer is trained on; none for one that exists."""
+        corpora = self._of(w).tokenizer_corpora()
         return [paths.CORPUS.at(study=w.study, corpus=c, split="train") for c in corpora]
-
-    def model_files(self, w: Wildcards) -> list[str]:
-        """The files of a pretrained model where it is a folder of this machine."""
-        return files_below(self._of(w).study.models[w.model].name)  # type: ignore[union-attr]
 
     def like(self, w: Wildcards) -> list[str]:
         """The handle of the pretrained model that a random one is like; none: that is trained."""
@@ -187,11 +178,6 @@ class Inputs:
         interpreted = self._of(w).dashboards(w.model, w.sae).interpreted
         at = {"study": w.study, "model": w.model, "sae": w.sae}
         return [paths.INTERPRET.at(**at)] if interpreted else []
-
-
-def documents(files: Iterable[str]) -> list[str]:
-    """The document files among a tokenizer's inputs: none where it is pretrained."""
-    return [file for file in files if file.endswith(".parquet")]
 
 
 def folders(handles: Iterable[str]) -> list[str]:

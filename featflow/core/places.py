@@ -1,12 +1,34 @@
-"""Where a source is: on the hub, or in files of this machine, and in which state they are."""
+"""Where a source is: on the hub, or in files of this machine, and in which state they are.
+
+A file of this machine is no input of a rule: by its state, a new, changed or deleted one rebuilds
+what is made from it, one dated in the future does so once, and no path can trouble a command line.
+"""
 
 import hashlib
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatch
 
 from featflow.core import paths
-from featflow.core.config import Study
+from featflow.core.config import FeatflowError, Study
 from featflow.core.slicer import Slices
+
+TOKENIZER_FILES = (
+    *("tokenizer*", "*tokens*.json", "vocab*", "merges.txt", "*.model", "config.json"),
+)
+"""The files of a folder or repository that a tokenizer may be made of: weights are left alone."""
+MODEL_FILES = (
+    *("config.json", "generation_config.json", "model*.safetensors"),
+    *("model.safetensors.index.json", *TOKENIZER_FILES),
+)
+"""Those that a model may be made of."""
+DATA_FILES = tuple(
+    f"*{ending}{packed}"
+    for ending in (".parquet", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".arrow")
+    for packed in ("", ".gz", ".zst", ".bz2", ".xz")
+)
+"""Those that hold the rows of a data set."""
 
 
 def on_the_hub(name: str) -> bool:
@@ -14,12 +36,42 @@ def on_the_hub(name: str) -> bool:
     return not os.path.exists(_expanded(name))
 
 
-def files_below(name: str) -> list[str]:
-    """The files of a local file or folder; none for a name on the hub."""
+def local_files(name: str, wanted: Sequence[str], key: str) -> list[str]:
+    """The files of a local folder, or of a file and what may lie beside it; none for the hub's.
+
+    Args:
+        name: as the config has it.
+        wanted: globs of the names that count; those of `DATA_FILES` at any depth.
+        key: of the config, for the error.
+
+    Raises:
+        FeatflowError: for a link that leads nowhere, among those that count.
+    """
     name = _expanded(name)
     if os.path.isfile(name):
-        return [name]
-    return sorted(os.path.join(top, file) for top, _, found in os.walk(name) for file in found)
+        folder = os.path.dirname(name)
+        found = [name, *(file for file in _directly(folder, wanted) if file != name)]
+    elif wanted is DATA_FILES:
+        found = sorted(os.path.join(top, n) for top, _, names in os.walk(name) for n in names)
+        found = [file for file in found if os.path.exists(file) or _counts(file, wanted)]
+    else:
+        found = _directly(name, wanted) if os.path.isdir(name) else []
+    for file in found:
+        if not os.path.exists(file):
+            raise FeatflowError(
+                f"{key}: {file} is a link to {os.readlink(file)}, which is not there; mend the "
+                "link, or delete it"
+            )
+    return found
+
+
+def _directly(folder: str, wanted: Sequence[str]) -> list[str]:
+    found = sorted(os.path.join(folder, name) for name in os.listdir(folder or "."))
+    return [file for file in found if _counts(file, wanted) and not os.path.isdir(file)]
+
+
+def _counts(file: str, wanted: Sequence[str]) -> bool:
+    return any(fnmatch(os.path.basename(file), glob) for glob in wanted)
 
 
 def state(names: Iterable[str]) -> str | None:
@@ -76,4 +128,6 @@ def words_on_fetching(name: str, slices: Slices) -> str:
 
 
 def _expanded(name: str) -> str:
-    return os.path.expanduser(os.path.expandvars(name))
+    """`~` and `${VAR}` put in; data/sources.py tells of a variable that is not set."""
+    known = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], match[0]), name)
+    return os.path.expanduser(known)

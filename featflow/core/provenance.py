@@ -19,6 +19,8 @@ from featflow.core.stages import STAGES
 
 KEY = "featflow"
 """The key of the provenance in the metadata of safetensors, parquet and JSON files."""
+ELSE = "_featflow"
+"""Its key in JSON where a corpus is called `featflow`: no name begins so."""
 
 PACKAGES = ("torch", "transformers", "transformer_lens", "tokenizers", "numpy", "scipy", "numba")
 

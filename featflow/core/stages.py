@@ -17,7 +17,7 @@ class Stage(NamedTuple):
 
 STAGES = {
     "corpus": Stage("featflow.data.corpus", 2, "documents of a corpus, split and deduplicated"),
-    "tokenizer": Stage("featflow.data.tokenizer", 1, "train or fetch the study's tokenizer"),
+    "tokenizer": Stage("featflow.data.tokenizer", 2, "train or fetch the study's tokenizer"),
     "tokens": Stage("featflow.data.tokens", 1, "token ids of a corpus's split"),
     "train": Stage("featflow.models.train", 2, "train a base model"),
     "pretrained": Stage("featflow.models.pretrained", 1, "fetch a model that exists"),
@@ -42,7 +42,7 @@ STAGES = {
     "domains": Stage("featflow.analysis.domains", None, "the shares on each corpus alone"),
     "edges": Stage("featflow.analysis.edges", None, "every share beside its controls"),
     "case": Stage("featflow.analysis.case", None, "a feature followed through the lineage"),
-    "interpret": Stage("featflow.interpret.interpret", 1, "explanations of features, and scores"),
+    "interpret": Stage("featflow.interpret.interpret", 2, "explanations of features, and scores"),
     "categories": Stage(
         "featflow.interpret.categories", None, "what the explained features are about"
     ),

@@ -10,13 +10,11 @@ from featflow.core.artifacts import readable, save_json, written
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log
 from featflow.core.slices import TokenizerSlice
-from featflow.data.sources import SourceError, keyed
+from featflow.data.bos import document_token, special_tokens
+from featflow.data.sources import keyed
 
 PROVENANCE = "provenance.json"
 """Beside tokenizer.json, whose own format takes no other key."""
-
-DOCUMENT_TOKENS = ("<s>", "<bos>", "<|begin_of_text|>", "<|endoftext|>", "<|startoftext|>", "[CLS]")
-"""What begins a document, in the order of preference."""
 
 
 def run(cfg: TokenizerSlice, *, corpora: list[Path], output: Path) -> None:
@@ -27,19 +25,20 @@ def run(cfg: TokenizerSlice, *, corpora: list[Path], output: Path) -> None:
         output: tokenizer.json; provenance.json is written beside it.
 
     Raises:
-        ConfigError: when a tokenizer cannot be had, or has no token that begins a document.
+        ConfigError: when a tokenizer cannot be had, or does not say what begins a document.
     """
     provenance = Provenance("tokenizer", cfg, corpora)
     kind = import_module(f"featflow.data.tokenizers.{cfg.tokenizer.kind}")
     with keyed(f"studies.{cfg.study}.tokenizer"):
         tokenizer = kind.build(cfg.tokenizer, corpora)
-        token, number = document_token(tokenizer)
+    token, number = document_token(tokenizer) or (None, None)
     size = tokenizer.get_vocab_size()
     record = {"document_token": token, "document_token_id": number, "vocabulary": size}
     save_json(output.with_name(PROVENANCE), record, provenance)
     with written(output) as temporary:
         tokenizer.save(str(temporary))
-    log.info("%s tokens; a document begins with %s (id %s)", f"{size:,}", token, number)
+    begins = f"a document begins with {token} (id {number})" if token else "none begins a document"
+    log.info("%s tokens; %s", f"{size:,}", begins)
 
 
 def load(path: Path) -> Tokenizer:
@@ -58,27 +57,6 @@ def load(path: Path) -> Tokenizer:
             raise ValueError(error) from error
     tokenizer.encode_special_tokens = True
     return tokenizer
-
-
-def document_token(tokenizer: Tokenizer) -> tuple[str, int]:
-    """The token that begins a document, and its id.
-
-    Raises:
-        SourceError: when the tokenizer has none that is known.
-    """
-    special = special_tokens(tokenizer)
-    for token in DOCUMENT_TOKENS:
-        if token in special:
-            return token, special[token]
-    raise SourceError(
-        f"name: the tokenizer has no token that begins a document; known are "
-        f"{', '.join(DOCUMENT_TOKENS)}; its special tokens: {', '.join(special) or 'none'}"
-    )
-
-
-def special_tokens(tokenizer: Tokenizer) -> dict[str, int]:
-    """What the tokenizer calls special, which is no text: token and id."""
-    return {t.content: i for i, t in tokenizer.get_added_tokens_decoder().items() if t.special}
 
 
 def special_ids(path: Path) -> np.ndarray:

@@ -18,8 +18,9 @@ from featflow.core.layout import Array, header
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log, progress
 from featflow.core.slices import TokensSlice
+from featflow.data.bos import document_token
 from featflow.data.documents import batches
-from featflow.data.tokenizer import document_token, load
+from featflow.data.tokenizer import load
 
 
 class Tokens(NamedTuple):
@@ -65,7 +66,7 @@ def encode(texts: Iterable[list[str]], tokenizer: Tokenizer, limit: int | None =
         limit: of tokens, those that begin documents included.
     """
     sizes: list[np.ndarray] = []
-    pieces = _encoded(texts, tokenizer, document_token(tokenizer)[1], sizes)
+    pieces = _encoded(texts, tokenizer, sizes)
     ids = scratch.gathered(pieces if limit is None else _first(pieces, limit), np.int32)
     starts = np.cumsum(np.concatenate([np.zeros(1, np.int64), *sizes]))[:-1]
     return Tokens(ids, starts[starts < len(ids)])
@@ -79,18 +80,22 @@ def _first(pieces: Iterator[np.ndarray], limit: int) -> Iterator[np.ndarray]:
 
 
 def _encoded(
-    texts: Iterable[list[str]], tokenizer: Tokenizer, start: int, sizes: list[np.ndarray]
+    texts: Iterable[list[str]], tokenizer: Tokenizer, sizes: list[np.ndarray]
 ) -> Iterator[np.ndarray]:
     """Of each batch the ids of its documents end to end; their lengths are added to `sizes`.
 
+    Where no token begins a document, one whose text has no tokens is none.
+
     The next batch is read and encoded meanwhile, by threads that need no interpreter.
     """
+    begins = document_token(tokenizer)
+    start = (begins[1],) if begins else ()
     encoded = (tokenizer.encode_batch_fast(batch, add_special_tokens=False) for batch in texts)
     with closing(ahead(encoded, depth=1)) as coming:
         for batch in coming:
-            documents = [encoding.ids for encoding in batch]
-            lengths = np.array([len(ids) + 1 for ids in documents], dtype=np.int64)
-            stream = chain.from_iterable(chain((start,), ids) for ids in documents)
+            documents = [encoding.ids for encoding in batch if start or encoding.ids]
+            lengths = np.array([len(ids) + len(start) for ids in documents], dtype=np.int64)
+            stream = chain.from_iterable(chain(start, ids) for ids in documents)
             sizes.append(lengths)
             yield np.fromiter(stream, dtype=np.int32, count=int(lengths.sum()))
 

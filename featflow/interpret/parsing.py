@@ -12,6 +12,25 @@ from featflow.interpret.questions import Answer
 
 LONGEST_EXPLANATION = 600
 
+_NAMES = "think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis"
+_QUOTED = "[`'\"“‘]"
+THOUGHTS = re.compile(
+    rf"""(?ix) (?<! {_QUOTED} ) (?:
+        (?P<opens>
+            < \s* (?: \w+ : )? (?: {_NAMES} ) \s* >
+            | \[ think \] | ◁ (?: {_NAMES} ) ▷
+            | <\| (?: begin_of_thought | start_thinking | (?: {_NAMES} ) ) \|>
+            | <\|channel\|> \s* (?: analysis | commentary ) \s* <\|message\|>
+        ) | (?P<closes>
+            < \s* / \s* (?: \w+ : )? (?: {_NAMES} ) \s* >
+            | \[ / think \] | ◁ / (?: {_NAMES} ) ▷
+            | <\| (?: end_of_thought | end_thinking | / (?: {_NAMES} ) ) \|>
+            | <\|channel\|> \s* final \s* <\|message\|>
+        ) )"""
+)
+"""What thoughts begin and end with: `<think>` of most models, `[THINK]` of Mistral's, `◁think▷` of
+Kimi, `<|START_THINKING|>` of Cohere's, the channels of gpt-oss. In quotes it is but spoken of."""
+
 
 class Unusable(FeatflowError):
     """An answer that came, but does not say what was asked; its message completes "malformed"."""
@@ -36,10 +55,28 @@ def content(answer: Answer) -> str:
         raise Refused(REFUSED)
     if answer.finish == "length":
         raise CutOff("cut off")
-    text = re.sub(r"(?s)^\s*<think>.*?</think>", "", answer.content or "")
+    text = _without_thoughts(answer.content or "")
     if not text.strip():
         raise Unusable("it is empty")
     return text
+
+
+def _without_thoughts(text: str) -> str:
+    """What is outside of thoughts. They may lack their beginning, which a server's template wrote.
+
+    Raises:
+        Unusable: when thoughts have no end: what is answer is not known.
+    """
+    kept, at, thinking = "", 0, False
+    for tag in THOUGHTS.finditer(text):
+        if not thinking:
+            kept += text[at : tag.start()]
+        if tag["closes"] and not thinking:  # all before it was thought
+            kept = ""
+        thinking, at = tag["opens"] is not None, tag.end()
+    if thinking:
+        raise Unusable("its thoughts have no end")
+    return kept + text[at:]
 
 
 def sentence(answer: Answer) -> str:

@@ -17,7 +17,8 @@ from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import KEY, Provenance, named
 from featflow.core.runtime import importing
 from featflow.core.writing import writable
-from featflow.data.tokenizer import document_token, load
+from featflow.data.bos import document_token
+from featflow.data.tokenizer import load
 from featflow.models.weights import WEIGHTS, Weights, check_finite
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def save_tokenizer(tokenizer: Path, folder: Path) -> None:
     with importing():
         from transformers import PreTrainedTokenizerFast
 
-    token, _ = document_token(load(tokenizer))
+    token, _ = document_token(load(tokenizer)) or (None, None)
     fast = PreTrainedTokenizerFast(tokenizer_file=str(tokenizer), bos_token=token)
     with quiet():
         fast.save_pretrained(folder)

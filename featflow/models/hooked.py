@@ -59,8 +59,12 @@ class HookedModel:
         self._bridge = bridge
         self.hook = hook
         carried = _carried(bridge)
+        misnamed = {key: of for key in carried if (of := _other_name(bridge, key))}
+        proper = {key: width for key, width in carried.items() if key not in misnamed}
+        if hook in misnamed:
+            raise HookError(_misnamed(name, hook, misnamed[hook], proper))
         if hook not in carried:
-            raise HookError(_no_such_hook(name, hook, carried))
+            raise HookError(_no_such_hook(name, hook, proper))
         self.width = carried[hook]
         use_own(bridge, attention, self._sample)
 
@@ -173,12 +177,41 @@ def _carried(bridge: Any) -> dict[str, int]:
     return {name: seen[id(hook)] for name, hook in bridge.hook_dict.items() if id(hook) in seen}
 
 
+INSIDE = {"hook_pre": "hook_in", "hook_post": "hook_out"}
+"""Names inside an MLP, and what TransformerLens puts there where it has no such inside."""
+
+
+def _other_name(bridge: Any, name: str) -> str | None:
+    """What a hook inside an MLP is in truth, where that is a mixture of experts: its end, or start.
+
+    (It has no width of its own: each token passes through other experts.)
+    """
+    place, _, last = name.rpartition(".")
+    other = f"{place}.{INSIDE.get(last)}"
+    return other if bridge.hook_dict.get(other) is bridge.hook_dict[name] else None
+
+
+def _misnamed(name: str, hook: str, other: str, proper: dict[str, int]) -> str:
+    what = "output" if other.endswith("out") else "input"
+    return (
+        f"{name}: {hook} would be the {what} of the whole MLP, not its inside: it is a mixture of "
+        f"experts, and has no activations of one width inside; to read its {what}, ask for "
+        f"{other}\n"
+        f"{_there_are(proper)}"
+    )
+
+
 def _no_such_hook(name: str, hook: str, carried: dict[str, int]) -> str:
-    """The message: the closest name, and all names with the blocks' numbers folded together."""
+    """The message: the closest name, and all there are."""
+    return (
+        f"{name}: no hook {hook!r} that carries a vector a token; {did_you_mean(hook, carried)}\n"
+        f"{_there_are(carried)}"
+    )
+
+
+def _there_are(carried: dict[str, int]) -> str:
+    """All names, with the blocks' numbers folded together."""
     layers = sorted({int(n) for key in carried for n in re.findall(r"^blocks\.(\d+)\.", key)})
     folded = f"{{0..{layers[-1]}}}" if len(layers) > 1 else "0"
     names = dict.fromkeys(re.sub(r"^blocks\.\d+\.", f"blocks.{folded}.", key) for key in carried)
-    return (
-        f"{name}: no hook {hook!r} that carries a vector a token; {did_you_mean(hook, carried)}\n"
-        f"the hooks are: {', '.join(names)}"
-    )
+    return f"the hooks are: {', '.join(names)}"

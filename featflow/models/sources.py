@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from featflow.core.config.tokenizers import Pretrained as PretrainedTokenizer
+from featflow.core.places import MODEL_FILES, TOKENIZER_FILES
 from featflow.core.slices import PretrainedSlice
 from featflow.data.hub import Repository
 from featflow.data.hub import folder as from_hub
@@ -22,9 +23,6 @@ from featflow.models.weights import WEIGHTS
 
 INDEX = f"{WEIGHTS}.index.json"
 """Names the file of each weight, where they are in several."""
-
-WANTED = [HANDLE, "generation_config.json", "model*.safetensors", INDEX, *tokenizers.NEEDED]
-"""What is fetched of a repository."""
 
 FLOATS = {
     "F64": torch.float64,
@@ -68,10 +66,10 @@ class Source(NamedTuple):
         Raises:
             SourceError: when there is one that cannot be read.
         """
-        patterns = [pattern for pattern in tokenizers.NEEDED if pattern != HANDLE]
+        patterns = [pattern for pattern in TOKENIZER_FILES if pattern != HANDLE]
         if not any(True for pattern in patterns for _ in self.folder.glob(pattern)):
             return None
-        here = PretrainedTokenizer(kind="pretrained", name=str(self.folder))
+        here = PretrainedTokenizer(kind="pretrained", name=str(self.folder), bos=None)
         return tokenizers.build(here, []).get_vocab()
 
 
@@ -90,7 +88,7 @@ def find(cfg: PretrainedSlice) -> Source:
             raise SourceError(f"revision: {cfg.name!r} lies here and has none; leave it out")
         label = f"the folder {cfg.name!r}"
     else:
-        folder = from_hub(Repository("model", name, cfg.revision, "name"), WANTED)
+        folder = from_hub(Repository("model", name, cfg.revision, "name"), list(MODEL_FILES))
         label = f"{name!r} on the hub"
     files = [folder / file for file in _weight_files(folder, label)]
     return Source(folder, label, {file: _dtypes(file) for file in files})

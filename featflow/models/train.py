@@ -12,7 +12,8 @@ from featflow.core.runtime import log
 from featflow.core.slices import TrainSlice
 from featflow.core.torch_runtime import seeded
 from featflow.core.torchrun import rank
-from featflow.data.tokenizer import document_token, load
+from featflow.data.bos import document_token
+from featflow.data.tokenizer import load
 from featflow.models import parallel
 from featflow.models.blocks import even_blocks
 from featflow.models.folder import HANDLE, save_model, save_tokenizer, written_folder
@@ -51,6 +52,7 @@ def run(cfg: TrainSlice, *, tokens: list[Path], tokenizer: Path, output: Path) -
 
 def build(architecture: Architecture, tokenizer: Tokenizer) -> MistralForCausalLM:
     """A Mistral model for a tokenizer's vocabulary, with weights drawn from N(0, 0.02²)."""
+    begins = document_token(tokenizer)
     return MistralForCausalLM(
         MistralConfig(
             vocab_size=max(tokenizer.get_vocab().values()) + 1,
@@ -63,7 +65,7 @@ def build(architecture: Architecture, tokenizer: Tokenizer) -> MistralForCausalL
             max_position_embeddings=architecture.context,
             tie_word_embeddings=architecture.tied,
             sliding_window=None,
-            bos_token_id=document_token(tokenizer)[1],
+            bos_token_id=begins[1] if begins else None,
             eos_token_id=None,
         )
     )

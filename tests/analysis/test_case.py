@@ -209,7 +209,7 @@ def test_a_text_is_found_however_it_is_cut(planted, text):
 def test_characters_that_are_spread_over_tokens(planted):
     text = "a cat é中 é sat"
     ids = np.array(planted.tokenizer.encode(text, add_special_tokens=False).ids)
-    assert len(planted.tokenizer.encode("中").ids) == 3
+    assert len(planted.tokenizer.encode("中", add_special_tokens=False).ids) == 3
     alone = planted.tokenizer.encode("a cat é", add_special_tokens=False).ids
     found = occurrences("中", ids, planted.tokenizer)
     assert np.flatnonzero(found).tolist() == [len(alone) + i for i in range(3)]

@@ -88,3 +88,28 @@ def test_names_that_yaml_takes_for_something_else():
     assert [
         n for n in ("mine", "no", "on", "true", "null", "Mine", "2a", "a-b", "") if is_name(n)
     ] == ["mine"]
+
+
+def test_records_are_those_that_a_corpus_reads(tmp_path):
+    """Whatever the name, its case and the form: what `init` writes is what the stage reads."""
+    records = [{"n": i, "body": f"text {i}"} for i in range(30)]
+    lines = "\n".join(map(json.dumps, records))
+    table = "n,body\n" + "\n".join(f"{each['n']},{each['body']}" for each in records)
+    contents = {
+        **dict.fromkeys(("a.json", "a.ndjson", "a.JSONL", "a.txt", "a"), lines),
+        **{"b.json": json.dumps(records), "a.csv": table, "a.CSV": table},
+        "a.TSV": table.replace(",", "\t"),
+    }
+    for i, (name, content) in enumerate(contents.items()):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        (folder / name).write_text(content)
+        found = look(str(folder))
+        assert found.text == "body" and read(found).texts == [each["body"] for each in records]
+    (tmp_path / "A.TXT.GZ").write_bytes(gzip.compress(b"one text"))
+    assert read(look(str(tmp_path / "A.TXT.GZ"))).texts == ["one text"]
+
+
+@pytest.mark.parametrize("name", ["home", "shift"])
+def test_a_name_that_no_corpus_may_have(name):
+    assert name_for(f"/{name}", set()) == f"corpus{name}"

@@ -196,3 +196,32 @@ def test_listing_files_imports_nothing_heavy(tree):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout.split(), done.stderr) == (["2"], "")
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.py", "a.json"])
+def test_a_field_that_a_file_cannot_have_is_an_error(tmp_path, name):
+    (tmp_path / name).write_text('["one", "two"]' if name == "a.json" else "a text")
+    (tmp_path / "b.jsonl").write_text('{"body": "x"}\n')
+    (tmp_path / "_SUCCESS").write_text("")  # beside what Spark writes
+    for key in ("body", "text"):
+        given = source(tmp_path / "*", text=key)
+        with pytest.raises(SourceError, match=rf"^text: .*{name} has no fields, such as '{key}'"):
+            files.paths(given)
+        with pytest.raises(SourceError, match=rf"^text: .*{name} has no fields"):
+            list(files.documents(given, seed=0))
+    without = source(tmp_path / "*", text="body", exclude=[name])
+    assert [d.text for d in files.documents(without, seed=0)] == ["x"]
+    assert len(files.paths(without)) == 2
+
+
+def test_a_link_that_leads_nowhere_is_an_error_unless_it_is_left_out(tmp_path):
+    (tmp_path / "a.txt").write_text("a text")
+    (tmp_path / "b.txt").symlink_to("/gone/b.txt")
+    (tmp_path / "loop.txt").symlink_to("loop.txt")
+    (tmp_path / "c.md").symlink_to("/gone/c.md")
+    with pytest.raises(SourceError, match=r"^paths: .*b\.txt is a link to /gone/b\.txt, which is"):
+        files.paths(source(tmp_path / "*.txt"))
+    with pytest.raises(SourceError, match=r"loop\.txt is a link to loop\.txt"):
+        files.paths(source(tmp_path / "*", exclude=["b.*", "c.*"]))
+    left = source(tmp_path / "*", exclude=["[!a]*"])
+    assert files.paths(left) == [tmp_path / "a.txt"]

@@ -8,14 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, pre_tokenizers
 
 from featflow.core.artifacts import ArtifactError
 from featflow.core.config.errors import ConfigError
 from featflow.core.config.tokenizers import Bpe, Pretrained
 from featflow.core.slices import TokenizerSlice
 from featflow.data import tokenizer
-from featflow.data.sources import SourceError
 from featflow.data.tokenizers import bpe
 
 ROOT = Path(__file__).parents[2]
@@ -175,20 +174,3 @@ def test_what_is_no_tokenizer_is_named(tmp_path):
     with pytest.raises(ArtifactError, match=r"broken\.json: cannot be read"):
         tokenizer.load(tmp_path / "broken.json")
     assert not (tmp_path / "tokenizer.json").exists()
-
-
-@pytest.mark.parametrize("token", tokenizer.DOCUMENT_TOKENS)
-def test_each_known_document_token_is_found(token):
-    found = Tokenizer(models.BPE())
-    found.add_special_tokens(["[SEP]", token])
-    assert tokenizer.document_token(found) == (token, 1)
-
-
-def test_a_tokenizer_without_one_is_refused(tmp_path):
-    plain = Tokenizer(models.WordLevel({"<s>": 0, "a": 1}, unk_token="a"))  # `<s>` is but a word
-    plain.add_special_tokens(["[SEP]"])
-    with pytest.raises(SourceError, match=r"no token that begins a document.*\[SEP\]"):
-        tokenizer.document_token(plain)
-    plain.save(str(tmp_path / "plain.json"))
-    with pytest.raises(ConfigError, match=r"^studies\.desk\.tokenizer\.name: "):
-        pretrained(tmp_path / "plain.json", tmp_path / "tokenizer.json")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from featflow.core.artifacts import load_json, load_tensors
+from featflow.core.artifacts import load_json, load_provenance, load_tensors
 from featflow.core.slices import EvaluateSlice
 from featflow.models import evaluate
 from featflow.models.folder import load_model
@@ -61,3 +61,14 @@ def test_a_row_a_corpus_on_at_most_the_tokens_asked_for(base, corpora, tmp_path)
         assert found["perplexity"] == pytest.approx(np.exp(loss), rel=1e-4)
     assert results["two"]["accuracy"] > results["long"]["accuracy"] + 0.2
     assert json.loads(output.read_text())["featflow"]["stage"] == "evaluate"
+
+
+def test_a_corpus_may_be_called_as_the_provenance_is(base, corpora, tmp_path):
+    names = ["featflow", "overall"]
+    cfg = EvaluateSlice(study="demo", model="base", corpora=names, tokens=1000)
+    output = tmp_path / "base.json"
+    evaluate.run(cfg, model=base, tokens=[corpora["two"], corpora["long"]], output=output)
+    assert list(load_json(output)) == names
+    assert load_json(output)["featflow"]["tokens"] == 31 * 31
+    provenance = load_provenance(output)
+    assert provenance is not None and provenance["config"]["corpora"] == names

@@ -7,6 +7,7 @@ from featflow.core.artifacts import ArtifactError
 from featflow.models import hooked as hooked_module
 from featflow.models.folder import save_tokenizer
 from featflow.models.hooked import HookedModel, HookError
+from tests.models.architectures import SIZES
 
 HOOK = "blocks.0.mlp.hook_post"
 
@@ -113,3 +114,37 @@ def test_a_model_that_transformer_lens_does_not_know_is_said(tmp_path, tokenizer
     message = str(error.value)
     assert "ctrl: TransformerLens cannot open a CTRLLMHeadModel" in message
     assert "but have no SAE" in message and len(message) < 300
+
+
+EXPERTS = {"num_key_value_heads": 2, "num_experts": 4, "num_experts_per_tok": 2}
+
+
+@pytest.mark.parametrize(
+    ("model_type", "sizes"),
+    [
+        ("mixtral", {"num_key_value_heads": 2, "num_local_experts": 4}),
+        ("olmoe", EXPERTS),
+        ("qwen2_moe", {**EXPERTS, "moe_intermediate_size": 24, "decoder_sparse_step": 2}),
+    ],
+)
+def test_a_mixture_of_experts_has_no_inside_of_one_width(
+    tmp_path, tokenizer_file, model_type, sizes
+):
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.for_model(model_type, **{**SIZES, **sizes})
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    save_tokenizer(tokenizer_file, tmp_path)
+    for name, what in (("post", "output"), ("pre", "input")):
+        with pytest.raises(HookError) as error:
+            HookedModel.load(tmp_path, f"blocks.1.mlp.hook_{name}")
+        message = str(error.value)
+        assert f"blocks.1.mlp.hook_{name} would be the {what} of the whole MLP" in message
+        assert f"ask for blocks.1.mlp.hook_{what.removesuffix('put')}\n" in message
+        assert "mixture of experts" in message and "blocks.{0..1}.hook_resid_post" in message
+    opened = HookedModel.load(tmp_path, "blocks.1.mlp.hook_out")
+    assert opened.width == 32
+    if model_type == "qwen2_moe":  # whose first block is dense
+        assert HookedModel.load(tmp_path, "blocks.0.mlp.hook_post").width == 48
+    else:
+        assert ".mlp.hook_post" not in message.split("the hooks are")[1]

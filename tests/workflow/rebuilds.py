@@ -106,6 +106,7 @@ TOKENIZER = [
     *keys("tokenizer", "tokenizer", "`tokenizer`", vocabulary=512, sample_bytes=9999),
     *keys("tokenizer", "tokenizer", "`tokenizer`", corpora=["english"]),
     *keys("tokenizer", "tokenizer", "`tokenizer`", "small", name="somebody/else", revision="v1"),
+    *keys("tokenizer", "tokenizer", "`tokenizer`", "small", bos="<s>"),
     *change(
         *(
             "`kind` of the tokenizer",

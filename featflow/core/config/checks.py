@@ -34,6 +34,9 @@ from featflow.core.config.tokenizers import Bpe
 if TYPE_CHECKING:
     from featflow.core.config.study import Study
 
+DOMAINS = ("home", "intersection", "union", "shift")
+"""What stands beside the corpora's names in the column `domain` of tables."""
+
 
 def problems_of(study: "Study") -> list[str]:
     """Everything that is wrong; the graph is looked at once its names are right."""
@@ -55,8 +58,10 @@ def _unknown_names(study: "Study") -> Iterator[str]:
         if name not in known:
             yield f"{key}: no {what} named {name!r}; {did_you_mean(name, known)}"
 
-    for name in {"home", "intersection", "union"} & study.corpora.keys():
-        yield f"corpora.{name}: a scope is called that; choose another name"
+    for name in study.corpora:
+        if name in DOMAINS:
+            what = "domain" if name == "shift" else "scope"
+            yield f"corpora.{name}: a {what} is called that; choose another name"
     if isinstance(study.tokenizer, Bpe):
         for name in study.tokenizer.corpora:
             yield from check("tokenizer.corpora", name, study.corpora, "corpus")

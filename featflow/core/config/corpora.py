@@ -34,7 +34,7 @@ class Source(Config):
 
 
 class Files(Source):
-    """Files of this machine: text, code, .jsonl or .parquet, each also .gz or .zst."""
+    """Files of this machine: text, code, or records (JSON, .csv, .tsv, .parquet), packed or not."""
 
     kind: Literal["files"]
     paths: list[str] = Field(min_length=1)
@@ -45,10 +45,11 @@ class Files(Source):
     exclude: list[str] = []
     """Leave out files that match one of these globs, compared as for `include`."""
     text: str = "text"
-    """The field (.jsonl) or column (.parquet) that holds a document."""
+    """The field or column of records that holds a document. Only where all files are records: a
+    file without fields is one document, and an error if this key is given."""
     source: str | None = None
     """The field or column that says what a document is a part of (null: its top folder, or the
-    file that lies in none)."""
+    file that lies in none). Only where all files are records, as for `text`."""
     min_bytes: PositiveInt = 1
     """Leave out documents smaller than this."""
     max_bytes: PositiveInt = 1_000_000

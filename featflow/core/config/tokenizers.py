@@ -27,6 +27,8 @@ class Pretrained(Config):
     name: str
     revision: str | None = None
     """A branch, tag or commit on the hub."""
+    bos: str | None = "auto"
+    """The token that begins a document. auto: what the tokenizer's own files say (null: none)."""
 
 
 Tokenizer = Annotated[Bpe | Pretrained, Field(discriminator="kind")]

@@ -33,8 +33,13 @@ FORMATS = (
         "tokenizer",
         "The record of the tokenizer, whose own format takes no other key.",
         (
-            Field("document_token", "text", "what begins a document, such as `<s>`"),
-            Field("document_token_id", "integer", "its id"),
+            Field(
+                "document_token",
+                "text",
+                "what begins a document; null: nothing",
+                null=True,
+            ),
+            Field("document_token_id", "integer", "its id", null=True),
             Field("vocabulary", "integer", "entries, added tokens included"),
         ),
     ),

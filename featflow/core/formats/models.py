@@ -97,5 +97,6 @@ FORMATS = (
             Field("{corpus}.perplexity", "number", "e to the loss"),
             Field("{corpus}.tokens", "integer", "predictions counted"),
         ),
+        provenance="key `featflow`; `_featflow` where a corpus is called so",
     ),
 )

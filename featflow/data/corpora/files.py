@@ -1,6 +1,6 @@
-"""Files of this machine: text, code, .jsonl or .parquet, each also .gz or .zst.
+"""Files of this machine: text, code, or records, packed or not (data/readers.py tells them apart).
 
-`paths` lists them and reads none: the workflow calls it to know what a corpus is made from.
+`paths` lists them: the workflow calls it to know what a corpus is made from.
 """
 
 import glob
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from featflow.core.config.corpora import Files
 from featflow.core.runtime import log
+from featflow.data.readers import Unsuitable, has_fields, no_fields, texts
 from featflow.data.sources import Document, SourceError, counted, expand
 
 STDLIB = "{stdlib}"
@@ -33,19 +34,19 @@ class File(NamedTuple):
 
 def documents(source: Files, seed: int) -> Iterator[Document]:
     """The documents of the files, in their order; what is left out is counted and logged."""
-    from featflow.data.readers import Unsuitable, texts
-
     left_out: Counter[str] = Counter()
     files = _files(source)
     label = _labels(files)
     try:
         for file in files:
             try:
-                for number, text in texts(file.path, source.text, source.max_bytes):
-                    if problem := _size_problem(text, source):
+                _check_fields(file.path, source)
+                for found in texts(file.path, source.text, source.max_bytes, source.source):
+                    if problem := _size_problem(found.text, source):
                         left_out[problem] += 1
                     else:
-                        yield Document(text, label(file), _origin(file, number))
+                        part_of = label(file) if found.source is None else found.source
+                        yield Document(found.text, part_of, _origin(file, found.number))
             except Unsuitable as reason:
                 log.warning("%s: %s, left out", file.path, reason)
                 left_out[str(reason)] += 1
@@ -87,9 +88,22 @@ def paths(source: Files) -> list[Path]:
     globs match counts once.
 
     Raises:
-        SourceError: when a variable is not set, or a glob matches no file.
+        SourceError: when a variable is not set, a glob matches no file, a link leads nowhere, or
+            `text` is given for a file that has no fields. (Only for that are files looked into,
+            those whose name does not tell.)
     """
-    return [file.path for file in _files(source)]
+    found = [file.path for file in _files(source)]
+    for path in found:
+        _check_fields(path, source)
+    return found
+
+
+def _check_fields(path: Path, source: Files) -> None:
+    given = {"text": source.text} if "text" in source.model_fields_set else {}
+    if source.source is not None:
+        given["source"] = source.source
+    if given and not has_fields(path, source.text):
+        raise SourceError(no_fields(path, *next(iter(given.items()))))
 
 
 def _files(source: Files) -> list[File]:
@@ -101,6 +115,12 @@ def _files(source: Files) -> list[File]:
             found.setdefault(file.path, file)
     wanted = [file for file in found.values() if not keep or _matches(file, keep)]
     wanted = [file for file in wanted if not _matches(file, drop)]
+    for file in wanted:
+        if _leads_nowhere(file.path):
+            raise SourceError(
+                f"paths: {file.path} is a link to {os.readlink(file.path)}, which is not there; "
+                "mend the link, or leave it out with `exclude`"
+            )
     if not wanted:
         key = "exclude" if drop else "include"
         raise SourceError(f"{key}: nothing is left of the {len(found):,} files of `paths`")
@@ -120,11 +140,15 @@ def _matched(pattern: str, key: str) -> list[File]:
         library = os.path.join(Path(sysconfig.get_path("stdlib")), "")
         names = [name for name in names if not _installed(os.path.join(root, name), library)]
     files = [File(Path(root, name), Path(name).as_posix(), Path(root)) for name in names]
-    found = [file for file in files if file.path.is_file()]
+    found = [file for file in files if file.path.is_file() or _leads_nowhere(file.path)]
     if not found:
         hint = "it matches folders only, write /** after it" if files else "check the path"
         raise SourceError(f"{key}: {pattern!r} matches no file (in {str(root)!r}); {hint}")
     return found
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _split(pattern: str, key: str) -> tuple[str, str]:

@@ -6,34 +6,40 @@ that its ids are those of the `sentencepiece` library. Anything else that a fold
 """
 
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from featflow.core.config.tokenizers import Pretrained
+from featflow.core.places import TOKENIZER_FILES
+from featflow.data.bos import facts_beside, settle
 from featflow.data.sources import SourceError, expand_path
 
 FILE = "tokenizer.json"
 SENTENCEPIECE = "tokenizer.model"
-NEEDED = ["tokenizer*", "*tokens*.json", "vocab*", "merges.txt", "*.model", "config.json"]
-"""The files of a repository that a tokenizer may be made of: its weights are left alone."""
 
 
 def build(cfg: Pretrained, corpora: list[Path]) -> Tokenizer:
     """The tokenizer as it is, but for truncation and padding, which are switched off.
 
+    Its post-processor is changed where it puts another token in front of a text than the one that
+    begins a document.
+
     Raises:
-        SourceError: when it cannot be found or read.
+        SourceError: when it cannot be found or read, or does not say what begins a document.
     """
     name = expand_path(cfg.name, "name")
     path = Path(name)
     if path.exists() and cfg.revision:
         raise SourceError(f"revision: {cfg.name!r} lies here and has none; leave it out")
     if path.is_file():
-        tokenizer = _of_file(path)
+        known = path.name in (FILE, SENTENCEPIECE)
+        tokenizer, facts = _of_file(path), facts_beside(path.parent) if known else {}
     elif path.is_dir():
-        tokenizer = _of_folder(path, f"the folder {name!r}")
+        tokenizer, facts = _of_folder(path, f"the folder {name!r}")
     else:
-        tokenizer = _of_folder(_fetched(name, cfg.revision), f"{name!r} on the hub")
+        tokenizer, facts = _of_folder(_fetched(name, cfg.revision), f"{name!r} on the hub")
+    settle(tokenizer, cfg.bos, facts)
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
@@ -42,13 +48,14 @@ def build(cfg: Pretrained, corpora: list[Path]) -> Tokenizer:
 def _fetched(name: str, revision: str | None) -> Path:
     from featflow.data.hub import Repository, folder
 
-    return folder(Repository("model", name, revision, "name"), NEEDED)
+    return folder(Repository("model", name, revision, "name"), list(TOKENIZER_FILES))
 
 
-def _of_folder(folder: Path, label: str) -> Tokenizer:
+def _of_folder(folder: Path, label: str) -> tuple[Tokenizer, dict[str, Any]]:
+    """The tokenizer, and what its files say of its special tokens."""
     for name in (FILE, SENTENCEPIECE):
         if (folder / name).is_file():
-            return _of_file(folder / name)
+            return _of_file(folder / name), facts_beside(folder)
     return _by_transformers(folder, label)
 
 
@@ -66,18 +73,20 @@ def _of_file(path: Path) -> Tokenizer:
         raise SourceError(f"name: {path} is no {kind}: {error}") from error
 
 
-def _by_transformers(folder: Path, label: str) -> Tokenizer:
-    """What transformers makes of a folder's other files."""
+def _by_transformers(folder: Path, label: str) -> tuple[Tokenizer, dict[str, Any]]:
+    """What transformers makes of a folder's other files, defaults of its classes included."""
     from transformers import AutoTokenizer
 
     try:
         found = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-        return Tokenizer.from_str(found.backend_tokenizer.to_str())
+        tokens = {"bos_token": found.bos_token, "eos_token": found.eos_token}
+        tokenizer = Tokenizer.from_str(found.backend_tokenizer.to_str())
     except Exception as error:  # of every class, by what is missing
         names = ", ".join(sorted(p.name for p in folder.iterdir() if p.is_file())) or "no file"
         raise SourceError(
             f"name: {label} has no {FILE}, no {SENTENCEPIECE}, and nothing else that transformers "
             f"reads as a tokenizer; it has: {names}"
         ) from error
+    return tokenizer, {**tokens, **facts_beside(folder)}
