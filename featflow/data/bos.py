@@ -125,8 +125,8 @@ def _said(tokenizer: Tokenizer, facts: Mapping[str, Any]) -> str | None:
     raise SourceError(
         "bos: nothing says which token begins a document: no bos_token in tokenizer_config.json or "
         "special_tokens_map.json beside the tokenizer, and nothing that it puts in front itself; "
-        f"set `bos` to one of its special tokens ({', '.join(special_tokens(tokenizer)) or 'none'}), or "
-        "to null for none"
+        f"set `bos` to one of its special tokens "
+        f"({', '.join(special_tokens(tokenizer)) or 'none'}), or to null for none"
     )
 
 
