@@ -2,7 +2,6 @@
 
 import glob
 import hashlib
-import json
 import os
 import re
 from collections import Counter, defaultdict
@@ -16,6 +15,7 @@ import yaml
 
 from featflow.core.config import FeatflowError
 from featflow.core.config.corpora import Files
+from featflow.core.reading import parsed
 from featflow.data.corpora import files
 from featflow.data.corpus import select
 from featflow.data.readers import COMPRESSIONS, Unsuitable, texts
@@ -169,7 +169,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
     with pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)) as stream:
         whole = stream.read(2_000_000).splitlines()
-    return [json.loads(line) for line in whole[:20] if line.strip()]
+    return [parsed(line) for line in whole[:20] if line.strip()]
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

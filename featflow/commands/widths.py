@@ -1,6 +1,5 @@
 """How large a model is, as far as the config or a folder of this machine tells."""
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from featflow.core import paths
 from featflow.core.config import FeatflowError
 from featflow.core.config.checks import root_of
 from featflow.core.config.models import Architecture, Base
+from featflow.core.reading import parsed
 from featflow.core.slicer import Slices
 
 MLP_HOOK = re.compile(r"mlp\.(hook_post|hook_pre|hook_pre_linear)$")
@@ -71,7 +71,7 @@ def shape_in(folder: Path) -> Shape | None:
 def settings_in(folder: Path) -> dict[str, Any]:
     """A model folder's config.json; empty where there is none."""
     try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        found = parsed((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -1,7 +1,6 @@
 """Documents in a file: a text is one, a .jsonl or .parquet holds many; each also .gz or .zst."""
 
 import io
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from featflow.core.config.errors import FeatflowError
+from featflow.core.reading import parsed, told
 from featflow.core.writing import writable
 from featflow.data.sources import SourceError, text_of
 
@@ -58,9 +58,11 @@ def _sound(path: Path) -> Iterator[None]:
         raise FeatflowError(f"{path}: no such file any more") from None
     except PermissionError:
         raise FeatflowError(f"{path}: not readable; change its permissions or exclude it") from None
-    except (OSError, ValueError) as error:  # Arrow's and json's errors are of these two kinds
+    except (FeatflowError, Unsuitable, MemoryError):
+        raise
+    except Exception as error:  # Arrow's and json's are of many classes
         raise FeatflowError(
-            f"{path}: corrupt, or not what its name says: {error}; fetch it again, or leave it out "
+            f"{path}: corrupt, or not what its name says: {told(error)}; fetch it again, or leave it out "
             f"with the corpus's `exclude`"
         ) from error
 
@@ -102,7 +104,7 @@ def _lines(path: Path, file: BinaryIO, field: str) -> Iterator[tuple[int, str]]:
             continue
         where = f"{path}, line {number},"
         try:
-            record = json.loads(line)
+            record = parsed(line)
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
         yield number, text_of(_field(record, field, where), "text", f"field {field!r} of {where}")

@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 from featflow.core.artifacts import readable
 from featflow.core.config.errors import FeatflowError, did_you_mean
 from featflow.core.provenance import named
+from featflow.core.reading import told
 from featflow.core.runtime import importing
 from featflow.models.attention import use_own
 from featflow.models.folder import load_model, quiet
@@ -59,7 +60,7 @@ class HookedModel:
         """
         self._bridge = bridge
         self.hook = hook
-        carried = _carried(bridge)
+        carried = _carried(bridge, name)
         if hook not in carried:
             raise HookError(_no_such_hook(name, hook, carried))
         self.width = carried[hook]
@@ -92,8 +93,10 @@ class HookedModel:
                 hf_model=model.to(device),  # type: ignore[arg-type]
                 tokenizer=tokenizer,
             )
-        except (ValueError, NotImplementedError) as error:
-            reason = str(error).split(". ")[0]  # what follows is a list of all it can open
+        except MemoryError:
+            raise
+        except Exception as error:  # of many classes: it meets what its authors had no model for
+            reason = told(error).split(". ")[0]  # what follows is a list of all it can open
             raise HookError(
                 f"{named(folder)}: TransformerLens cannot open a {type(model).__name__}: {reason}; "
                 "without its hooks a model can be evaluated, fine-tuned and merged, but have no SAE"
@@ -165,8 +168,12 @@ def batches(blocks: np.ndarray, tokens: int = TOKENS_A_BATCH) -> Iterator[Tensor
         yield torch.from_numpy(blocks[start : start + size].astype(np.int64))
 
 
-def _carried(bridge: Any) -> dict[str, int]:
-    """The width of each hook that carries a float (B, L, n) tensor, by every name it has."""
+def _carried(bridge: Any, name: str) -> dict[str, int]:
+    """The width of each hook that carries a float (B, L, n) tensor, by every name it has.
+
+    Raises:
+        HookError: when the model cannot be run.
+    """
     seen: dict[int, int] = {}
 
     def note(value: object, hook: object) -> None:
@@ -177,8 +184,16 @@ def _carried(bridge: Any) -> dict[str, int]:
     ids = torch.zeros(2, 3, dtype=torch.long, device=next(bridge.parameters()).device)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about hooks that fire only when switched on
-        bridge.run_with_hooks(ids, fwd_hooks=[(lambda name: True, note)], use_cache=False)
-    return {name: seen[id(hook)] for name, hook in bridge.hook_dict.items() if id(hook) in seen}
+        try:
+            bridge.run_with_hooks(ids, fwd_hooks=[(lambda name: True, note)], use_cache=False)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise HookError(
+                f"{name}: TransformerLens cannot run this model: {told(error)}; without its hooks "
+                "a model can be evaluated, fine-tuned and merged, but have no SAE"
+            ) from error
+    return {point: seen[id(hook)] for point, hook in bridge.hook_dict.items() if id(hook) in seen}
 
 
 def _no_such_hook(name: str, hook: str, carried: dict[str, int]) -> str:

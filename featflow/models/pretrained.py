@@ -18,6 +18,7 @@ from featflow.data.sources import SourceError, keyed
 from featflow.data.tokenizer import load
 from featflow.models.folder import (
     HANDLE,
+    check_runs,
     longest_input,
     open_model,
     quiet,
@@ -104,12 +105,13 @@ def opened(source: Source, config: PretrainedConfig) -> PreTrainedModel:
     """The model in its stored dtype, every weight of it from the files, and finite.
 
     Raises:
-        SourceError: when a weight is missing, of another shape, or not finite.
+        SourceError: when a weight is missing, of another shape, or not finite, or the model cannot
+            be run.
     """
     dtype = source.dtype()
     try:
         model, strangers = open_model(source.folder, config, dtype)
-    except (ValueError, RuntimeError, OSError) as error:
+    except (ValueError, OSError) as error:
         files = ", ".join(path.name for path in source.files)
         raise SourceError(f"name: {source.name}: {files}: {error}; {AGAIN}") from error
     if strangers:
@@ -120,9 +122,15 @@ def opened(source: Source, config: PretrainedConfig) -> PreTrainedModel:
                 f"name: {source.file_of(name)}: {name} has weights that are not finite (NaN or "
                 f"infinite); {AGAIN}, or use another one"
             )
+    try:
+        check_runs(model.eval())
+    except ValueError as error:
+        raise SourceError(
+            f"name: {source.folder / HANDLE}: {error}; correct what it says, or {AGAIN}"
+        ) from error
     if hasattr(config, "auto_map"):
         del config.auto_map  # names code beside the model, which is not copied
-    return model.eval()
+    return model
 
 
 @torch.inference_mode()
