@@ -60,10 +60,11 @@ def shape_of(slices: Slices, model: str) -> Shape | None:
 def shape_in(folder: Path) -> Shape | None:
     """The shape of the model in a folder of Hugging Face's format; None where there is none."""
     settings = settings_in(folder)
-    hidden = settings.get("hidden_size") or settings.get("n_embd")
+    sizes = {key: value for key, value in settings.items() if type(value) is int and value > 0}
+    hidden = sizes.get("hidden_size") or sizes.get("n_embd")
     if not hidden:
         return None
-    inner = settings.get("intermediate_size") or settings.get("n_inner") or 4 * hidden
+    inner = sizes.get("intermediate_size") or sizes.get("n_inner") or 4 * hidden
     weights = [f for kind in ("*.safetensors", "*.bin") for f in folder.glob(kind)]
     return Shape(hidden, inner, weights=sum(f.stat().st_size for f in weights))
 

@@ -62,8 +62,8 @@ def _sound(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # Arrow's and json's are of many classes
         raise FeatflowError(
-            f"{path}: corrupt, or not what its name says: {told(error)}; fetch it again, or leave it out "
-            f"with the corpus's `exclude`"
+            f"{path}: corrupt, or not what its name says: {told(error)}; fetch it again, or leave "
+            f"it out with the corpus's `exclude`"
         ) from error
 
 

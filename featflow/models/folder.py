@@ -225,6 +225,10 @@ def block_length(model: "PreTrainedModel", asked: int | None, folder: Path) -> i
         raise FeatflowError(
             f"{named(folder)}: context {asked} is longer than the model's longest input, {longest}"
         )
+    if min(length for length in (asked, longest, 2) if length is not None) < 2:
+        raise FeatflowError(
+            f"{named(folder)}: in blocks of 1 token nothing is predicted; a context of 2 or more"
+        )
     if asked is None and longest is None:
         raise FeatflowError(
             f"{named(folder)}/{HANDLE}: it does not say how long an input may be "
@@ -237,7 +241,7 @@ def longest_input(config: "PretrainedConfig") -> int | None:
     """The most tokens that a model was made for; None where its config does not say."""
     text = config.get_text_config()
     found = (getattr(text, name, None) for name in ("max_position_embeddings", "max_seq_len"))
-    return next((length for length in found if length), None)
+    return next((length for length in found if length and length > 0), None)
 
 
 def vocabulary(model: "PreTrainedModel") -> int:

@@ -61,8 +61,14 @@ class HookedModel:
         self._bridge = bridge
         self.hook = hook
         carried = _carried(bridge, name)
+        if carried.get(hook) == 1:
+            raise HookError(
+                f"{name}: {hook} carries one number a token, and an SAE reads vectors: give it "
+                "another hook, or a model that is wider there"
+            )
         if hook not in carried:
-            raise HookError(_no_such_hook(name, hook, carried))
+            vectors = {point: width for point, width in carried.items() if width > 1}
+            raise HookError(_no_such_hook(name, hook, vectors))
         self.width = carried[hook]
         use_own(bridge, attention, self._sample)
 
@@ -169,7 +175,7 @@ def batches(blocks: np.ndarray, tokens: int = TOKENS_A_BATCH) -> Iterator[Tensor
 
 
 def _carried(bridge: Any, name: str) -> dict[str, int]:
-    """The width of each hook that carries a float (B, L, n) tensor, by every name it has.
+    """The width n of each hook that carries a float (B, L, n) tensor, by every name it has.
 
     Raises:
         HookError: when the model cannot be run.
@@ -178,7 +184,7 @@ def _carried(bridge: Any, name: str) -> dict[str, int]:
 
     def note(value: object, hook: object) -> None:
         shape = value.shape if isinstance(value, Tensor) and value.is_floating_point() else ()
-        if len(shape) == 3 and shape[:2] == (2, 3) and shape[2] > 1:
+        if len(shape) == 3 and shape[:2] == (2, 3) and shape[2] > 0:
             seen[id(hook)] = shape[2]
 
     ids = torch.zeros(2, 3, dtype=torch.long, device=next(bridge.parameters()).device)

@@ -24,9 +24,21 @@ HARMLESS = {
     *("dtype", "torch_dtype"),
     # what a forward pass gives beside the logits, or by which of equal means
     *("use_cache", "return_dict", "output_hidden_states", "output_attentions", "torchscript"),
-    *("output_router_logits", "chunk_size_feed_forward", "gradient_checkpointing", "pretraining_tp"),
+    *(
+        "output_router_logits",
+        "chunk_size_feed_forward",
+        "gradient_checkpointing",
+        "pretraining_tp",
+    ),
     # heads that are not a language model's
-    *("id2label", "label2id", "num_labels", "problem_type", "finetuning_task", "classifier_dropout"),
+    *(
+        "id2label",
+        "label2id",
+        "num_labels",
+        "problem_type",
+        "finetuning_task",
+        "classifier_dropout",
+    ),
     *("task_specific_params", "summary_type", "summary_use_proj", "summary_activation"),
     *("summary_proj_to_labels", "summary_first_dropout"),
     # training alone

@@ -5,7 +5,8 @@
   scale that was trained in.
 - fve: fraction of variance explained, 1 − Σ‖x − x̂‖² / Σ‖x − mean(x)‖².
 - explained_loss: (L_zero − L_sae) / (L_zero − L_clean), the LM's loss at the positions of the
-  windows, with the activations there zeroed, replaced by x̂, and clean.
+  windows, with the activations there zeroed, replaced by x̂, and clean; null where that means
+  nothing (saes/explained.py). The losses are null where no token is predicted (a window of 1).
 - dead_fraction: features that never fire on these tokens.
 - density: a histogram of the shares of tokens at which the others fire.
 
@@ -33,7 +34,11 @@ from featflow.data import tokens as streams
 from featflow.data.windows import blocks, layout
 from featflow.models.hooked import HookedModel, batches
 from featflow.saes import saelens
+from featflow.saes.explained import explained_loss
 from featflow.saes.saelens import Folded
+
+UNRESOLVED = 1e-12
+"""Of Σ x²: a smaller variance is rounding, the activations are constant."""
 
 EDGES = np.arange(-7, 0.5, 0.5)
 """log10 of the density at the edges of the histogram's bins."""
@@ -165,18 +170,21 @@ def measure(sae: Folded, model: HookedModel, ids: Tensor, kept: slice) -> Sums:
 def ratios(sums: Sums, scale: float) -> dict[str, float | None]:
     """The metrics of these sums; None where one is not defined."""
     variance = sums.squares - float(sums.x.square().sum()) / sums.tokens
-    gap = sums.zeroed - sums.clean
+    clean, replaced, zeroed = (
+        total / sums.predictions if sums.predictions else None
+        for total in (sums.clean, sums.replaced, sums.zeroed)
+    )
     mse = sums.squared_error / (sums.tokens * len(sums.x))
     return {
         "tokens": sums.tokens,
         "l0": float(sums.firings.sum()) / sums.tokens,
         "mse": mse,
         "mse_scaled": mse * scale**2,
-        "fve": 1 - sums.squared_error / variance if variance else None,
-        "explained_loss": (sums.zeroed - sums.replaced) / gap if gap else None,
-        "loss_clean": sums.clean / sums.predictions,
-        "loss_sae": sums.replaced / sums.predictions,
-        "loss_zero": sums.zeroed / sums.predictions,
+        "fve": 1 - sums.squared_error / variance if variance > UNRESOLVED * sums.squares else None,
+        "explained_loss": explained_loss(zeroed, replaced, clean),
+        "loss_clean": clean,
+        "loss_sae": replaced,
+        "loss_zero": zeroed,
         "dead_fraction": float((sums.firings == 0).double().mean()),
     }
 

@@ -7,6 +7,11 @@ import math
 
 from torch import Tensor
 
+from featflow.core.runtime import log
+
+SMALLEST = 1e-30
+"""Of an element: its inverse is still far from float32's largest number."""
+
 SAMPLED = 65_536
 """Vectors in the sample."""
 
@@ -14,6 +19,24 @@ SAMPLED = 65_536
 def typical_element(x: Tensor) -> float:
     """mean‖x‖ / √n of x (N, n): its inverse is the scale `unit`."""
     return float(x.norm(dim=1).double().mean()) / math.sqrt(x.shape[1])
+
+
+def unit_scale(element: float) -> float:
+    """What activations are multiplied by to have typical elements of 1.
+
+    Args:
+        element: a typical element as it is.
+
+    Returns:
+        Its inverse; 1 where it is 0, or so small that nothing but rounding would be made large.
+    """
+    if element > SMALLEST:
+        return 1 / element
+    log.warning(
+        "the activations at the hook are all zero: this SAE learns nothing, every feature "
+        "of it will be silent"
+    )
+    return 1.0
 
 
 def geometric_median(x: Tensor, iterations: int = 100, tolerance: float = 1e-6) -> Tensor:
