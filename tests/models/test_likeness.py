@@ -118,6 +118,6 @@ def test_other_architectures_are_compared_by_their_own_keys(tmp_path):
 
 
 def test_a_config_that_cannot_be_read_is_named(children, tmp_path):
-    other = edited(children[1], tmp_path / "other", num_attention_heads=0)
+    other = edited(children[1], tmp_path / "other", architectures=3)
     with pytest.raises(ArtifactError, match=r"other/config\.json: cannot be read: transformers"):
         check_alike("one and other", (children[0], other))

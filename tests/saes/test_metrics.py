@@ -13,7 +13,8 @@ from featflow.core.provenance import Provenance
 from featflow.core.slices import MetricsSlice, Windows
 from featflow.models.hooked import HookedModel, batches
 from featflow.saes import metrics, saelens
-from featflow.saes.metrics import evaluate, run
+from featflow.saes.explained import LEAST_GAP
+from featflow.saes.metrics import Sums, evaluate, ratios, run
 from featflow.saes.saelens import Folded
 from tests.saes.conftest import HOOK, WINDOWS
 
@@ -75,8 +76,11 @@ def test_metrics_are_those_of_a_direct_computation(sae, model, token_ids, contex
         assert given["mse_scaled"] == pytest.approx(9 * given["mse"])
         fve = 1 - error.square().sum() / (x - x.mean(0)).square().sum()
         assert given["fve"] == pytest.approx(fve.item(), rel=1e-4)
-        explained = (losses[2] - losses[1]) / (losses[2] - losses[0])
-        assert given["explained_loss"] == pytest.approx(explained, rel=1e-2)
+        clean, replaced, zeroed = losses
+        for what, loss in [("clean", clean), ("sae", replaced), ("zero", zeroed)]:
+            mean = loss / (len(x) * (23 / 24 if context == "full" else 7 / 8))
+            assert given[f"loss_{what}"] == pytest.approx(mean, rel=1e-5)
+        assert zeroed - clean < LEAST_GAP * len(x) and given["explained_loss"] is None
         assert given["dead_fraction"] == (f.sum(0) == 0).double().mean().item() >= 5 / 64
 
 
@@ -106,6 +110,50 @@ def test_the_histogram_holds_every_living_feature(sae, model, token_ids):
     assert len(found["density"]["log10_edges"]) == len(found["density"]["features"]) + 1
 
 
+def test_explained_loss_is_null_where_zeroing_costs_next_to_nothing():
+    def found(clean: float, replaced: float, zeroed: float):
+        sums = Sums(10, 1.0, torch.ones(2), 30.0, torch.ones(3), 8, clean, replaced, zeroed)
+        return ratios(sums, 1.0)["explained_loss"]
+
+    assert found(8 * 2.0, 8 * 2.2, 8 * 3.0) == pytest.approx(0.8)
+    assert found(8 * 2.0, 8 * 2.02, 8 * 2.051) == pytest.approx(0.031 / 0.051, rel=1e-6)
+    assert found(8 * 2.0, 8 * 2.02, 8 * 2.049) is None
+    assert found(8 * 2.0, 8 * 2.2, 8 * 1.9) is None  # it even helps
+    assert found(8 * 2.0, 8 * 2.2, 8 * 2.0) is None
+
+
+def test_the_rule_holds_for_each_corpus_and_for_all_together(model_folder, token_ids):
+    """At the residual stream zeroing costs a lot; on text of one token it costs nothing."""
+    hooked = HookedModel.load(model_folder, "blocks.0.hook_resid_post", "cpu")
+    lose = 0.5 * torch.eye(32)
+    half = Folded(torch.cat([lose, -lose], 1), torch.zeros(64), torch.eye(32).repeat(2, 1),
+                  torch.zeros(32))  # fmt: skip
+    half.W_dec[32:] *= -1
+    found = evaluate(half, hooked, {"a": token_ids, "b": token_ids[::-1].copy()}, WINDOWS, 500, 1.0)
+    for each in (found, *found["corpora"].values()):
+        gap = each["loss_zero"] - each["loss_clean"]
+        expected = (each["loss_zero"] - each["loss_sae"]) / gap if gap >= LEAST_GAP else None
+        assert each["explained_loss"] == (expected and pytest.approx(expected))
+
+
+@pytest.mark.parametrize("windows", [(1, "truncated", 1), (1, "full", 2)])
+def test_windows_that_predict_nothing_have_no_loss(sae, model, token_ids, windows):
+    window, context, length = windows
+    cut = Windows(window=window, context=context, context_length=length)
+    found = evaluate(sae, model, {"a": token_ids}, cut, 100, 1.0)
+    for each in (found, found["corpora"]["a"]):
+        assert [each[f"loss_{what}"] for what in ("clean", "sae", "zero")] == [None] * 3
+        assert each["explained_loss"] is None and each["tokens"] == 100
+        assert each["l0"] > 0 and each["fve"] is not None
+
+
+def test_activations_that_never_change_have_no_variance_to_explain(sae, model, token_ids):
+    same = np.full_like(token_ids, 7)
+    cut = Windows(window=1, context="truncated", context_length=1)
+    found = evaluate(sae, model, {"a": same}, cut, 100, 1.0)
+    assert found["fve"] is None and found["mse"] > 0
+
+
 def test_a_perfect_sae_explains_all(model, token_ids):
     eye = torch.eye(48)
     perfect = Folded(
@@ -115,7 +163,7 @@ def test_a_perfect_sae_explains_all(model, token_ids):
         b_dec=torch.zeros(48),
     )
     found = evaluate(perfect, model, {"a": token_ids}, WINDOWS, 500, 1.0)
-    assert found["explained_loss"] == pytest.approx(1, abs=1e-3)
+    assert found["loss_sae"] == pytest.approx(found["loss_clean"], rel=1e-6)
     assert found["fve"] == pytest.approx(1) and found["l0"] == 48
 
 

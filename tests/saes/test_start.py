@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from featflow.saes.start import geometric_median, typical_element
+from featflow.saes.start import geometric_median, typical_element, unit_scale
 
 
 def test_the_median_is_the_minimiser():
@@ -36,3 +36,16 @@ def test_outliers_move_it_little():
 def test_the_typical_element():
     x = torch.randn(500, 64, generator=torch.Generator().manual_seed(0)) * 3
     assert typical_element(x) == pytest.approx(3, rel=0.02)
+
+
+def test_the_scale_gives_typical_elements_of_1_and_leaves_nothing_as_it_is(caplog):
+    assert unit_scale(4.0) == 0.25 and unit_scale(1e-20) == pytest.approx(1e20)
+    assert not caplog.records
+    for element in (0.0, 1e-40):
+        assert unit_scale(element) == 1.0
+    assert "the activations at the hook are all zero" in caplog.text
+
+
+def test_the_median_of_nothing_is_nothing():
+    assert torch.equal(geometric_median(torch.zeros(9, 4)), torch.zeros(4))
+    assert torch.equal(geometric_median(torch.ones(1, 1)), torch.ones(1))
