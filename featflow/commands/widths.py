@@ -1,6 +1,5 @@
 """How large a model is, as far as the config or a folder of this machine tells."""
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from featflow.core import paths
 from featflow.core.config import FeatflowError
 from featflow.core.config.checks import root_of
 from featflow.core.config.models import Architecture, Base
+from featflow.core.reading import parsed
 from featflow.core.slicer import Slices
 
 MLP_HOOK = re.compile(r"mlp\.(hook_post|hook_pre|hook_pre_linear)$")
@@ -60,10 +60,11 @@ def shape_of(slices: Slices, model: str) -> Shape | None:
 def shape_in(folder: Path) -> Shape | None:
     """The shape of the model in a folder of Hugging Face's format; None where there is none."""
     settings = settings_in(folder)
-    hidden = settings.get("hidden_size") or settings.get("n_embd")
+    sizes = {key: value for key, value in settings.items() if type(value) is int and value > 0}
+    hidden = sizes.get("hidden_size") or sizes.get("n_embd")
     if not hidden:
         return None
-    inner = settings.get("intermediate_size") or settings.get("n_inner") or 4 * hidden
+    inner = sizes.get("intermediate_size") or sizes.get("n_inner") or 4 * hidden
     weights = [f for kind in ("*.safetensors", "*.bin") for f in folder.glob(kind)]
     return Shape(hidden, inner, weights=sum(f.stat().st_size for f in weights))
 
@@ -71,7 +72,7 @@ def shape_in(folder: Path) -> Shape | None:
 def settings_in(folder: Path) -> dict[str, Any]:
     """A model folder's config.json; empty where there is none."""
     try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        found = parsed((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

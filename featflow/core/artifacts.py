@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 
 from featflow.core import manifest
 from featflow.core.provenance import ELSE, KEY, Provenance
-from featflow.core.reading import ArtifactError, readable
+from featflow.core.reading import ArtifactError, parsed, readable
 from featflow.core.writing import writable
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def load_json(path: Path) -> dict[str, Any]:
         ArtifactError: when the file is missing or is no JSON object.
     """
     with readable(path):
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = parsed(Path(path).read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError("it is not a JSON object")
     own = ELSE if ELSE in content else KEY
@@ -163,7 +163,7 @@ def load_provenance(path: Path) -> dict[str, Any] | None:
             return _of_script(path.read_text(encoding="utf-8"))
         if path.suffix != ".json":
             return None
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         return None
     metadata = content.get("metadata")
@@ -179,9 +179,9 @@ def _of_script(text: str) -> dict[str, Any] | None:
     """Of `featflow.put(KEY,VALUE);`: what VALUE has under `provenance`."""
     if '"provenance":' not in text:  # in a text the quotes would be escaped
         return None
-    _, value = json.loads(f"[{text.removeprefix('featflow.put(').rstrip().removesuffix(');')}]")
+    _, value = parsed(f"[{text.removeprefix('featflow.put(').rstrip().removesuffix(');')}]")
     return value.get("provenance") if isinstance(value, dict) else None
 
 
 def _object(text: str | bytes | None) -> dict[str, Any] | None:
-    return json.loads(text) if text else None
+    return parsed(text) if text else None

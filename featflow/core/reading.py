@@ -1,11 +1,10 @@
 """What goes wrong when an artifact is read, said with the file's name and the remedy."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pyarrow as pa
-from safetensors import SafetensorError
+from typing import Any
 
 from featflow.core.config.errors import FeatflowError
 from featflow.core.names import target
@@ -17,13 +16,42 @@ class ArtifactError(FeatflowError):
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while reading `path` into an ArtifactError with the remedy."""
+    """Turn what goes wrong while reading `path` into an ArtifactError with the remedy.
+
+    Whatever class a library raises: which ones it has for files that are no good is not documented,
+    and changes. So nothing belongs into the block that does not depend on what the file holds.
+    """
     try:
         yield
     except FileNotFoundError:
         raise ArtifactError(f"{path}: no such file; {_remedy(path, missing=True)}") from None
-    except (SafetensorError, pa.ArrowException, ValueError, OSError) as error:
-        raise ArtifactError(f"{path}: cannot be read: {error}; {_remedy(path)}") from error
+    except (FeatflowError, MemoryError):
+        raise
+    except Exception as error:
+        raise ArtifactError(f"{path}: cannot be read: {told(error)}; {_remedy(path)}") from error
+
+
+def told(error: Exception) -> str:
+    """What a library's error says; its class too, where the text alone says little (`KeyError: 3`).
+
+    A library's own classes, and ValueError and OSError, are raised with a text for people.
+    """
+    text, name = str(error), type(error).__name__
+    if text and (type(error).__module__ != "builtins" or isinstance(error, (ValueError, OSError))):
+        return text
+    return f"{name}: {text}" if text else name
+
+
+def parsed(text: str | bytes) -> Any:
+    """What a JSON text holds.
+
+    Raises:
+        ValueError: when it is no JSON, or is nested too deeply to be read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply to be read as JSON") from None
 
 
 def _remedy(path: Path, missing: bool = False) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 from featflow.core.config.errors import FeatflowError
+from featflow.core.reading import parsed, told
 from featflow.core.writing import writable
 from featflow.data.sources import SourceError, text_of
 
@@ -207,10 +208,12 @@ def _sound(path: Path) -> Iterator[None]:
         raise FeatflowError(f"{path}: no such file any more") from None
     except PermissionError:
         raise FeatflowError(f"{path}: not readable; change its permissions or exclude it") from None
-    except (OSError, ValueError, csv.Error) as error:  # Arrow's and json's are of the first two
+    except (FeatflowError, Unsuitable, MemoryError):
+        raise
+    except Exception as error:  # Arrow's, csv's and json's are of many classes
         raise FeatflowError(
-            f"{path}: corrupt, or not what its name says: {error}; fetch it again, or leave it out "
-            f"with the corpus's `exclude`"
+            f"{path}: corrupt, or not what its name says: {told(error)}; fetch it again, or leave "
+            f"it out with the corpus's `exclude`"
         ) from error
 
 
@@ -267,8 +270,8 @@ def _records(path: Path, file: BinaryIO, form: Form) -> Iterator[tuple[int, Any,
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            record = parsed(line)
+        except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
         yield number, record, f"{path}, line {number},"
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from featflow.core.config.errors import FeatflowError
 from featflow.core.slices import Windows
 
 AT_ONCE = 4096
@@ -111,6 +112,19 @@ class Rows:
         inside = np.arange(self.layout.block)[self.kept]
         places = self.chosen[start:stop, None] * self.layout.block + inside
         return places[self.mask(start, stop)]
+
+    def require(self, corpus: str) -> "Rows":
+        """These rows.
+
+        Raises:
+            FeatflowError: when there is none.
+        """
+        if not self.counts().any():
+            raise FeatflowError(
+                f"no token of {corpus}'s windows is text; give it more documents, or set "
+                "activations.special: keep"
+            )
+        return self
 
     def counts(self) -> np.ndarray:
         """How many rows each block has: (B,) int64."""

@@ -138,7 +138,8 @@ def probe(ids: np.ndarray, corpus: str, cfg: FeaturesSlice, special: np.ndarray)
             "gives %s; they are used",
             *(cfg.study, f"{cfg.tokens_per_corpus:,}", corpus, f"{whole * a_block:,}"),
         )
-    return Rows(ids, drawn(whole, wanted, cfg.blocks_seed), cfg.windows, special)
+    chosen = drawn(whole, wanted, cfg.blocks_seed)
+    return Rows(ids, chosen, cfg.windows, special).require(corpus)
 
 
 def activations(model: HookedModel, rows: Rows, batch: range) -> Tensor:

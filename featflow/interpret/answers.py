@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from featflow.core.locking import NoLocks, lock
+from featflow.core.reading import parsed
 from featflow.core.runtime import log
 from featflow.core.writing import writable
 from featflow.interpret.faults import SHORTEST_SECRET
@@ -120,7 +121,7 @@ class Answers:
                 self._lines += 1
                 self._known = (about.st_ino, self._known[1] + len(line))
                 try:
-                    self._take(json.loads(line))
+                    self._take(parsed(line))
                 except (ValueError, KeyError, TypeError, AttributeError):
                     log.warning("%s: line %d is not readable: passed over", self.path, self._lines)
 

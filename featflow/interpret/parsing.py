@@ -1,11 +1,11 @@
 """Answers read strictly: what is not exactly what was asked for is no answer."""
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from featflow.core.config.errors import FeatflowError
+from featflow.core.reading import parsed
 from featflow.interpret.faults import REFUSED
 from featflow.interpret.providers import LEVELS
 from featflow.interpret.questions import Answer
@@ -149,6 +149,6 @@ def _json(answer: Answer) -> Any:
     if fenced := re.fullmatch(r"(?s)```\w*\s*\n(.*?)\n?```", text):
         text = fenced[1]
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parsed(text)
+    except ValueError:
         raise Unusable("it is no JSON") from None

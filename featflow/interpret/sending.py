@@ -155,6 +155,9 @@ class Sending:
             return self._lost(error)
         except (json.JSONDecodeError, UnicodeDecodeError):
             return Fault("an answer that is no JSON", Remedy.AGAIN, billed=True)
+        except Exception as error:  # the package's, for an answer that it cannot make sense of
+            reason = f"an answer that cannot be read ({type(error).__name__})"
+            return Fault(reason, Remedy.AGAIN, billed=True)
         return _read(completion) or Fault("an answer without content", Remedy.AGAIN, billed=True)
 
     def _without(self, question: Question) -> set[str]:

@@ -1,6 +1,7 @@
 """The evaluate stage: next-token loss and accuracy of a model on every corpus."""
 
 import math
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from featflow.core.artifacts import save_json
+from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log
 from featflow.core.slices import EvaluateSlice
@@ -21,6 +23,9 @@ from featflow.models.losses import score
 
 BATCH_TOKENS = 8192
 """Tokens whose losses are added up in float32 before they join the others."""
+
+LARGEST = math.log(sys.float_info.max)
+"""Nats, about 709.8."""
 
 PASS_TOKENS = {"cpu": 4096, "cuda": 8192}
 """Tokens of a forward pass: on a CPU its activations should stay in the caches."""
@@ -50,9 +55,14 @@ def run(cfg: EvaluateSlice, *, model: Path, tokens: list[Path], output: Path) ->
     for corpus, path in zip(cfg.corpora, tokens, strict=True):
         blocks = drawn_blocks(path, context, vocabulary(loaded), cfg.tokens, cfg.blocks_seed)
         found = measure(loaded, blocks)
-        results[corpus] = {**found._asdict(), "perplexity": math.exp(found.loss)}
+        results[corpus] = {**found._asdict(), "perplexity": perplexity(found.loss)}
         log.info("%s: loss %.3f, accuracy %.3f", corpus, found.loss, found.accuracy)
     save_json(output, results, provenance)
+
+
+def perplexity(loss: float) -> float | None:
+    """e to a loss in nats; None where that is more than a float holds (JSON has no infinity)."""
+    return math.exp(loss) if loss < LARGEST else None
 
 
 @torch.inference_mode()
@@ -61,6 +71,9 @@ def measure(model: PreTrainedModel, blocks: np.ndarray) -> Measured:
 
     In float32: products in bfloat16 are a tenth to a fifth faster here and shift the loss by up to
     0.003 nats, always downwards, which is more than two values of t may differ by.
+
+    Raises:
+        FeatflowError: when the loss is no number.
     """
     body, head = readout.parts(model.eval())
     plain = readout.multiplies(model)
@@ -74,6 +87,11 @@ def measure(model: PreTrainedModel, blocks: np.ndarray) -> Measured:
             found = readout.score(model, ids)
         loss, right = loss + float(found.loss), right + int(found.right)
     count = blocks.shape[0] * (blocks.shape[1] - 1)
+    if not math.isfinite(loss):
+        raise FeatflowError(
+            f"the loss is {loss}: the model's logits are not finite on this text, in float32; "
+            "train it again with a smaller learning_rate, or leave the model out"
+        )
     return Measured(loss / count, right / count, count)
 
 

@@ -15,6 +15,7 @@ import torch
 from featflow.core.artifacts import readable, settle
 from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import KEY, Provenance, named
+from featflow.core.reading import told
 from featflow.core.runtime import importing
 from featflow.core.writing import writable
 from featflow.data.bos import document_token
@@ -83,7 +84,7 @@ def load_model(folder: Path) -> "PreTrainedModel":
 
     Raises:
         ArtifactError: when a file is missing or cannot be read, or holds other weights than the
-            config asks for.
+            config asks for, or the model cannot be run.
         FeatflowError: when a weight is not finite.
     """
     weights = folder / WEIGHTS
@@ -96,27 +97,82 @@ def load_model(folder: Path) -> "PreTrainedModel":
             raise ValueError(f"it holds {named_few(strangers)}, which the model does not have")
     for name, weight in model.named_parameters():
         check_finite(weight, name, weights)
+    with readable(folder / HANDLE):
+        check_runs(model)
     return model
 
 
 def read_config(folder: Path) -> "PretrainedConfig":
-    """The config of a model folder.
+    """The config of a model folder, as featflow calls the model.
 
     Raises:
         FileNotFoundError, ValueError or OSError: when there is none, or transformers cannot use it.
     """
     with importing():
-        from huggingface_hub.errors import StrictDataclassError
         from transformers import AutoConfig
 
     (folder / HANDLE).stat()
+    with explained("transformers cannot read it"), quiet():
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        _as_called(config)
+    return config
+
+
+def _as_called(config: "PretrainedConfig") -> None:
+    """Undo what a config.json asks of the one who calls the model, and changes no logit.
+
+    A tuple instead of an output with names, states that nobody reads, kernels that may not be
+    installed here (transformers chooses one that is), an id for padding that is no token's.
+    """
+    if not isinstance(config.architectures, list | None):
+        raise ValueError(f"architectures is {config.architectures!r}, not a list of names")
+    config.return_dict = True
+    config.output_hidden_states = False
+    config._output_attentions = False
+    for part in ("attn", "experts"):
+        if getattr(config, f"_{part}_implementation", None) != "eager":
+            setattr(config, f"_{part}_implementation", None)
+    text = config.get_text_config()
+    padding, rows = getattr(text, "pad_token_id", None), getattr(text, "vocab_size", None)
+    if padding is not None and rows is not None and not 0 <= padding < rows:
+        text.pad_token_id = None  # featflow pads nothing
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Whatever transformers raises for a folder that it cannot use as a ValueError.
+
+    It documents no classes; by what is wrong they are KeyError, TypeError, AssertionError,
+    ImportError, ZeroDivisionError and others.
+
+    Args:
+        what: cannot be done, for the message.
+
+    Raises:
+        ValueError: in place of all but OSError, such as that for a file that is not there.
+    """
     try:
-        with quiet():
-            return AutoConfig.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-    except (StrictDataclassError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+        yield
+    except (OSError, MemoryError, FeatflowError):
+        raise
+    except Exception as error:
+        raise ValueError(f"{what}: {told(error)}") from error
+
+
+@torch.inference_mode()
+def check_runs(model: "PreTrainedModel") -> None:
+    """A first forward pass, which shows whether what config.json says can be computed.
+
+    Raises:
+        ValueError: when it fails, or gives no logits, or some that are not finite.
+    """
+    ids = torch.arange(4, device=model.device)[None] % vocabulary(model)
+    with explained("the model cannot be run"), quiet():
+        logits = model(input_ids=ids, use_cache=False).logits
+    if logits.shape[:2] != ids.shape or model.get_output_embeddings() is None:
+        raise ValueError(f"the model gives {tuple(logits.shape)} logits for 4 tokens")
+    if model.dtype != torch.float16 and not logits.isfinite().all():  # whose range may be too small
+        raise ValueError("the model's logits are NaN or infinite, though its weights are not")
 
 
 def open_model(
@@ -134,7 +190,7 @@ def open_model(
 
     model: PreTrainedModel
     info: dict[str, Any]
-    with quiet():
+    with explained(f"transformers cannot make a model of it and its {HANDLE}"), quiet():
         model, info = AutoModelForCausalLM.from_pretrained(  # type: ignore[misc]
             folder,
             config=config,
@@ -170,6 +226,10 @@ def block_length(model: "PreTrainedModel", asked: int | None, folder: Path) -> i
         raise FeatflowError(
             f"{named(folder)}: context {asked} is longer than the model's longest input, {longest}"
         )
+    if min(length for length in (asked, longest, 2) if length is not None) < 2:
+        raise FeatflowError(
+            f"{named(folder)}: in blocks of 1 token nothing is predicted; a context of 2 or more"
+        )
     if asked is None and longest is None:
         raise FeatflowError(
             f"{named(folder)}/{HANDLE}: it does not say how long an input may be "
@@ -182,7 +242,7 @@ def longest_input(config: "PretrainedConfig") -> int | None:
     """The most tokens that a model was made for; None where its config does not say."""
     text = config.get_text_config()
     found = (getattr(text, name, None) for name in ("max_position_embeddings", "max_seq_len"))
-    return next((length for length in found if length), None)
+    return next((length for length in found if length and length > 0), None)
 
 
 def vocabulary(model: "PreTrainedModel") -> int:

@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 from featflow.core.artifacts import readable
 from featflow.core.config.errors import FeatflowError, did_you_mean
 from featflow.core.provenance import named
+from featflow.core.reading import told
 from featflow.core.runtime import importing
 from featflow.models.attention import use_own
 from featflow.models.folder import load_model, quiet
@@ -58,11 +59,16 @@ class HookedModel:
         """
         self._bridge = bridge
         self.hook = hook
-        carried = _carried(bridge)
+        carried = _carried(bridge, name)
         misnamed = {key: of for key in carried if (of := _other_name(bridge, key))}
-        proper = {key: width for key, width in carried.items() if key not in misnamed}
+        proper = {k: n for k, n in carried.items() if k not in misnamed and n > 1}
         if hook in misnamed:
             raise HookError(_misnamed(name, hook, misnamed[hook], proper))
+        if carried.get(hook) == 1:
+            raise HookError(
+                f"{name}: {hook} carries one number a token, and an SAE reads vectors: give it "
+                "another hook, or a model that is wider there"
+            )
         if hook not in carried:
             raise HookError(_no_such_hook(name, hook, proper))
         self.width = carried[hook]
@@ -95,8 +101,10 @@ class HookedModel:
                 hf_model=model.to(device),  # type: ignore[arg-type]
                 tokenizer=tokenizer,
             )
-        except (ValueError, NotImplementedError) as error:
-            reason = str(error).split(". ")[0]  # what follows is a list of all it can open
+        except MemoryError:
+            raise
+        except Exception as error:  # of many classes: it meets what its authors had no model for
+            reason = told(error).split(". ")[0]  # what follows is a list of all it can open
             raise HookError(
                 f"{named(folder)}: TransformerLens cannot open a {type(model).__name__}: {reason}; "
                 "without its hooks a model can be evaluated, fine-tuned and merged, but have no SAE"
@@ -161,20 +169,32 @@ def _losses(logits: Tensor, targets: Tensor) -> Tensor:
     return found.view(targets.shape)
 
 
-def _carried(bridge: Any) -> dict[str, int]:
-    """The width of each hook that carries a float (B, L, n) tensor, by every name it has."""
+def _carried(bridge: Any, name: str) -> dict[str, int]:
+    """The width n of each hook that carries a float (B, L, n) tensor, by every name it has.
+
+    Raises:
+        HookError: when the model cannot be run.
+    """
     seen: dict[int, int] = {}
 
     def note(value: object, hook: object) -> None:
         shape = value.shape if isinstance(value, Tensor) and value.is_floating_point() else ()
-        if len(shape) == 3 and shape[:2] == (2, 3) and shape[2] > 1:
+        if len(shape) == 3 and shape[:2] == (2, 3) and shape[2] > 0:
             seen[id(hook)] = shape[2]
 
     ids = torch.zeros(2, 3, dtype=torch.long, device=next(bridge.parameters()).device)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about hooks that fire only when switched on
-        bridge.run_with_hooks(ids, fwd_hooks=[(lambda name: True, note)], use_cache=False)
-    return {name: seen[id(hook)] for name, hook in bridge.hook_dict.items() if id(hook) in seen}
+        try:
+            bridge.run_with_hooks(ids, fwd_hooks=[(lambda name: True, note)], use_cache=False)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise HookError(
+                f"{name}: TransformerLens cannot run this model: {told(error)}; without its hooks "
+                "a model can be evaluated, fine-tuned and merged, but have no SAE"
+            ) from error
+    return {point: seen[id(hook)] for point, hook in bridge.hook_dict.items() if id(hook) in seen}
 
 
 INSIDE = {"hook_pre": "hook_in", "hook_post": "hook_out"}

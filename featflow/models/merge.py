@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from featflow.core.artifacts import load_json, load_table, readable, save_json
+from featflow.core.artifacts import load_json, load_table, save_json
 from featflow.core.config.errors import FeatflowError
 from featflow.core.config.merging import Method, TaskVectors
 from featflow.core.provenance import Provenance, digest
@@ -17,19 +17,10 @@ from featflow.core.runtime import log, progress
 from featflow.core.slices import MergeSlice
 from featflow.core.torch_runtime import seeded
 from featflow.models import equilibrium
-from featflow.models.folder import HANDLE, copy_tokenizer, read_config, written_folder
+from featflow.models.folder import HANDLE, copy_tokenizer, written_folder
+from featflow.models.likeness import check_alike
 from featflow.models.merging import Merged, Weight, method
 from featflow.models.weights import WEIGHTS, Weights
-
-COMPUTED_WITH = (
-    "model_type",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "head_dim",
-    "hidden_act",
-    "tie_word_embeddings",
-)
-"""Keys of config.json by which weights of the same shape may mean something else."""
 
 
 class Sources:
@@ -46,14 +37,11 @@ class Sources:
         self._files = [Weights(folder / WEIGHTS) for folder in folders]
         self._parents, self._base = len(parents), base
         self.names = list(self._files[0].shapes)
-        configs = [_computed_with(folder) for folder in folders]
         tokenizers = [digest(folder / "tokenizer.json") for folder in folders]
         for i in range(1, len(folders)):
             pair = f"{folders[0].name} and {folders[i].name} cannot be merged"
             same_weights(pair, self._files[0], self._files[i])
-            for key, value in configs[0].items():
-                if value != configs[i][key]:
-                    raise FeatflowError(f"{pair}: {key} is {value} and {configs[i][key]}")
+            check_alike(pair, (folders[0], folders[i]))
             if tokenizers[0] != tokenizers[i]:
                 raise FeatflowError(
                     f"{pair}: their tokenizer.json differ, so the rows of their embeddings stand "
@@ -69,6 +57,24 @@ class Sources:
         tensors = [file[name] for file in self._files]
         base = tensors[self._parents] if self._base else None
         return Weight(name, tensors[: self._parents], base)
+
+    def overflow(self, weight: Weight, kind: str) -> str:
+        """What to say where finite weights of the parents make a merge that is not finite."""
+        dtype = weight.parents[0].dtype
+        names = [file.path.parent.name for file in self._files]
+        most = [f"{float(tensor.abs().max()):.4g}" for tensor in weight.parents]
+        said = " and ".join(f"{name} (up to {m})" for name, m in zip(names, most, strict=False))
+        remedy = "lower the method's weights or its scale"
+        if dtype == torch.float16:
+            remedy += (
+                f", name another parent first, or store {names[0]} in float32: AutoModelForCausalLM"
+                ".from_pretrained(FOLDER).float().save_pretrained(NEW_FOLDER)"
+            )
+        return (
+            f"{weight.name}: the {kind} of {said} is not finite in {_name(dtype)}, which holds "
+            f"numbers up to {torch.finfo(dtype).max:.4g}; the parents are finite, and a merge has "
+            f"the dtype of the first. Remedy: {remedy}"
+        )
 
 
 def run(
@@ -114,6 +120,10 @@ def run(
         save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
         save_json(folder / "merge.json", report, provenance)
         save_json(folder / HANDLE, load_json(parents[0] / HANDLE), provenance)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def check_inputs(cfg: MergeSlice, parents: list[Path], base: Path | None) -> None:
@@ -181,14 +191,17 @@ def merge_all(sources: Sources, settings: Method) -> Iterator[tuple[str, Merged]
     Numbers that are no floats (masks, positions) must be the same in all models, and are copied.
 
     Raises:
-        FeatflowError: when a weight is not finite.
+        FeatflowError: when a weight is not finite, in a model or in the merge.
     """
     merge = method(settings.kind)
     for name in sources.names:
         weight = sources.read(name)
         first, *others = weight.parents
         if first.is_floating_point():
-            yield name, merge(weight, settings)
+            merged = merge(weight, settings)
+            if not merged.tensor.isfinite().all():
+                raise FeatflowError(sources.overflow(weight, settings.kind))
+            yield name, merged
         elif all(torch.equal(first, other) for other in others):
             yield name, Merged(first.clone(), {"branch": "copied"})
         else:
@@ -207,9 +220,3 @@ def same_weights(pair: str, first: Weights, other: Weights) -> None:
                 f"{pair}: {name} is {shape} and {other.shapes[name]}; parents need the same "
                 "architecture and tokenizer"
             )
-
-
-def _computed_with(folder: Path) -> dict[str, Any]:
-    with readable(folder / HANDLE):
-        config = read_config(folder)
-    return {key: getattr(config, key, None) for key in COMPUTED_WITH}

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import CONFIG_MAPPING, PretrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
 )
 
 from featflow.core.provenance import Provenance
+from featflow.core.reading import parsed
 from featflow.core.runtime import log
 from featflow.core.slices import PretrainedSlice
 from featflow.core.torch_runtime import seeded
@@ -18,6 +19,7 @@ from featflow.data.sources import SourceError, keyed
 from featflow.data.tokenizer import load
 from featflow.models.folder import (
     HANDLE,
+    check_runs,
     longest_input,
     open_model,
     quiet,
@@ -72,10 +74,13 @@ def causal_config(source: Source) -> PretrainedConfig:
     except FileNotFoundError:
         raise SourceError(f"name: {source.name} has no {HANDLE}; {AGAIN}") from None
     except (ValueError, OSError) as error:
-        raise SourceError(
-            f"name: {path} cannot be used: {error}; only architectures that the installed "
-            "transformers knows by itself can, since code beside a model is never run"
-        ) from error
+        remedy = f"correct what it says, or {AGAIN}"
+        if not known_type(path):
+            remedy = (
+                "only architectures that the installed transformers knows by itself can be used, "
+                "since code beside a model is never run"
+            )
+        raise SourceError(f"name: {path} cannot be used: {error}; {remedy}") from error
     known = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
     for name in config.architectures or []:
         known = known and name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
@@ -88,6 +93,16 @@ def causal_config(source: Source) -> PretrainedConfig:
     if getattr(config, "quantization_config", None):
         raise SourceError(quantised(source.name, f"quantization_config in its {HANDLE}"))
     return config
+
+
+def known_type(path: Path) -> bool:
+    """Whether the installed transformers has the architecture that a config.json names."""
+    try:
+        found = parsed(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True  # whatever it names, it is broken
+    kind = found.get("model_type") if isinstance(found, dict) else None
+    return isinstance(kind, str) and kind in CONFIG_MAPPING
 
 
 def check_context(context: int, config: PretrainedConfig, source: Source) -> None:
@@ -104,12 +119,13 @@ def opened(source: Source, config: PretrainedConfig) -> PreTrainedModel:
     """The model in its stored dtype, every weight of it from the files, and finite.
 
     Raises:
-        SourceError: when a weight is missing, of another shape, or not finite.
+        SourceError: when a weight is missing, of another shape, or not finite, or the model cannot
+            be run.
     """
     dtype = source.dtype()
     try:
         model, strangers = open_model(source.folder, config, dtype)
-    except (ValueError, RuntimeError, OSError) as error:
+    except (ValueError, OSError) as error:
         files = ", ".join(path.name for path in source.files)
         raise SourceError(f"name: {source.name}: {files}: {error}; {AGAIN}") from error
     if strangers:
@@ -120,9 +136,15 @@ def opened(source: Source, config: PretrainedConfig) -> PreTrainedModel:
                 f"name: {source.file_of(name)}: {name} has weights that are not finite (NaN or "
                 f"infinite); {AGAIN}, or use another one"
             )
+    try:
+        check_runs(model.eval())
+    except ValueError as error:
+        raise SourceError(
+            f"name: {source.folder / HANDLE}: {error}; correct what it says, or {AGAIN}"
+        ) from error
     if hasattr(config, "auto_map"):
         del config.auto_map  # names code beside the model, which is not copied
-    return model.eval()
+    return model
 
 
 @torch.inference_mode()

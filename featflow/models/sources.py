@@ -3,7 +3,6 @@
 Only safetensors are read: a pickle runs whatever code its author put in.
 """
 
-import json
 from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from featflow.core.config.tokenizers import Pretrained as PretrainedTokenizer
 from featflow.core.places import MODEL_FILES, TOKENIZER_FILES
+from featflow.core.reading import parsed
 from featflow.core.slices import PretrainedSlice
 from featflow.data.hub import Repository
 from featflow.data.hub import folder as from_hub
@@ -114,7 +114,7 @@ def _weight_files(folder: Path, name: str) -> list[str]:
             f"{', '.join(there) or 'no file'}"
         )
     try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        index = parsed((folder / INDEX).read_text(encoding="utf-8"))
         names = sorted(set(index["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SourceError(f"name: {folder / INDEX} is no index: {error!r}; {AGAIN}") from error

@@ -10,10 +10,8 @@ from featflow.figures.graph import own_corpora
 from featflow.report.files import among
 from featflow.report.study import corpora_in_order, models_in_order
 from featflow.report.tables import UNKNOWN, Column, Table, count, number, share, small, text
-
-LEAST_GAP = 0.05
-"""Nats that the LM's loss must rise when its activations are zeroed, for explained loss to mean
-something: below, it is a ratio to nearly nothing, or to less than nothing."""
+from featflow.saes.explained import LEAST_GAP
+from featflow.saes.explained import explained_loss as of_losses
 
 EXPLAINED = {
     "fve": "all rows",
@@ -34,11 +32,13 @@ def explained_loss(parts: list[Metrics]) -> float | None:
     total = sum(part["tokens"] for part in parts)
     if not total:
         return None
+    if any(part["loss_clean"] is None for part in parts):  # no token is predicted there
+        return None
     zero, sae, clean = (
         sum(part["tokens"] * part[f"loss_{what}"] for part in parts) / total
         for what in ("zero", "sae", "clean")
     )
-    return (zero - sae) / (zero - clean) if zero - clean >= LEAST_GAP else None
+    return of_losses(zero, sae, clean)
 
 
 def dictionaries(cfg: ReportSlice, files: list[Path]) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from safetensors import safe_open
 
 from featflow.core import paths
 from featflow.core.artifacts import readable
+from featflow.core.reading import parsed
 from featflow.core.slices import Difference, Node, ReportSlice
 from featflow.data.composition import Part, composition, in_common, shared, warnings
 from featflow.figures.graph import ordered
@@ -143,7 +144,7 @@ def _difference(difference: Difference) -> list[Cell]:
 def _setting(value: str) -> Cell:
     """A setting as the config has it; of a mapping what is set, a line a key."""
     try:
-        found = json.loads(value)
+        found = parsed(value)
     except ValueError:
         return text(value, "code")
     if isinstance(found, dict):

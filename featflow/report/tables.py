@@ -60,14 +60,21 @@ def text(value: object, look: str = "") -> Cell:
     return Cell(str(value), look=look)
 
 
+HUGE = 1e9
+"""A number that nobody reads digit by digit."""
+
+
 def count(value: float | None) -> Cell:
     """A number of things."""
     return _known(value, lambda known: f"{known:,.0f}")
 
 
 def number(value: float | None, digits: int = 3, look: str = "") -> Cell:
-    """A number with so many decimals."""
-    return _known(value, lambda known: f"{known:,.{digits}f}", look)
+    """A number with so many decimals; a huge one, such as the perplexity of a model that is no
+    good, with three significant digits."""
+    return _known(
+        value, lambda known: f"{known:,.{digits}f}" if abs(known) < HUGE else f"{known:.3g}", look
+    )
 
 
 def small(value: float | None) -> Cell:

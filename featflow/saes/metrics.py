@@ -10,7 +10,8 @@
   and no longer than what the SAE was trained on; outliers: how many others there are, and of which
   tokens.
 - explained_loss: (L_zero − L_sae) / (L_zero − L_clean), the LM's loss at the rows, with the
-  activations there zeroed, replaced by x̂, and clean.
+  activations there zeroed, replaced by x̂, and clean; null where that means nothing
+  (saes/explained.py). The losses are null where no token is predicted (a window of 1).
 - dead_fraction: features that never fire on these rows.
 - density: a histogram of the shares of rows at which the others fire.
 
@@ -41,13 +42,14 @@ from featflow.data import tokens as streams
 from featflow.data.windows import Rows, blocks, drawn, layout
 from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
 from featflow.saes import saelens
+from featflow.saes.explained import explained_loss
 from featflow.saes.saelens import Folded
 
 LISTED = 20
 """Tokens that are outliers most often, which are named."""
 
-UNRESOLVED = 1e-10
-"""An element of x whose variance is a smaller share of its mean square counts as constant."""
+UNRESOLVED = 1e-12
+"""Of Σ x²: a smaller variance of an element is rounding, it is constant."""
 
 EDGES = np.arange(-7, 0.5, 0.5)
 """log10 of the density at the edges of the histogram's bins."""
@@ -104,7 +106,7 @@ def probe(ids: np.ndarray, corpus: str, cfg: MetricsSlice, special: np.ndarray) 
             "share"
         )
     chosen = drawn(whole, max(1, cfg.tokens // (kept.stop - kept.start)), cfg.blocks_seed)
-    return Rows(ids, chosen, cfg.windows, special)
+    return Rows(ids, chosen, cfg.windows, special).require(corpus)
 
 
 def _warn_of_outliers(metrics: dict[str, Any]) -> None:
@@ -247,19 +249,22 @@ def measure(sae: Folded, model: HookedModel, rows: Rows, batch: range, longest: 
 
 def ratios(sums: Sums, scale: float) -> dict[str, float | None]:
     """The metrics of these sums; None where one is not defined."""
-    gap = sums.zeroed - sums.clean
     every, tokens = sums.all.ratios(), sums.all.rows
     without = {f"{key}_without_outliers": value for key, value in sums.text.ratios().items()}
+    clean, replaced, zeroed = (
+        total / sums.predictions if sums.predictions else None
+        for total in (sums.clean, sums.replaced, sums.zeroed)
+    )
     return {
         "tokens": tokens,
         "l0": float(sums.firings.sum()) / tokens,
         **every,
         "mse_scaled": (every["mse"] or 0) * scale**2,
         **without,
-        "explained_loss": (sums.zeroed - sums.replaced) / gap if gap else None,
-        "loss_clean": sums.clean / sums.predictions,
-        "loss_sae": sums.replaced / sums.predictions,
-        "loss_zero": sums.zeroed / sums.predictions,
+        "explained_loss": explained_loss(zeroed, replaced, clean),
+        "loss_clean": clean,
+        "loss_sae": replaced,
+        "loss_zero": zeroed,
         "dead_fraction": float((sums.firings == 0).double().mean()),
     }
 

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from featflow.core.config.errors import FeatflowError
 from featflow.core.config.saes import Sparsity
 
 GAIN = 0.01
@@ -54,6 +55,16 @@ class Penalty:
 def starting_penalty(width: int, scale: float) -> float:
     """λ that takes half a typical element off every active feature: λ n / 2 = scale / 2.
 
-    Args: n; mean‖x‖/√n in the scale trained in (start.typical_element).
+    Args: n; mean‖x‖/√n in the scale trained in (start.typical_element); where that is 0, as if it
+    were 1, since a λ of 0 could not be steered.
     """
-    return scale / width
+    return (scale if scale > 0 else 1.0) / width
+
+
+def check_target(sparsity: Sparsity, features: int) -> None:
+    """Raise FeatflowError unless an SAE has as many features as are to fire at a token."""
+    if sparsity.l0 is not None and sparsity.l0 > features:
+        raise FeatflowError(
+            f"sparsity.l0: {sparsity.l0:g} features are to fire at a token, and the SAE has "
+            f"{features:,}; use a smaller l0 (a few percent of them), or a larger expansion"
+        )

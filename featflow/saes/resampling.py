@@ -3,6 +3,7 @@
 Shapes: N sampled vectors, n inputs, m features.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -13,6 +14,12 @@ from featflow.core.runtime import log
 from featflow.saes.architectures import Autoencoder
 
 CHUNK = 4096
+
+
+def draw_weights(errors: Tensor) -> Tensor | None:
+    """Weights (N,) to draw vectors by their squared errors (N,): these squared; None: all are 0."""
+    weights = errors.double().cpu().square()
+    return weights if 0 < float(weights.sum()) < math.inf else None
 
 
 class Revival:
@@ -53,13 +60,16 @@ class Revival:
     def revive(self, step: int, sae: Autoencoder, sample: Tensor) -> int:
         """Point the dead features at badly reconstructed vectors of the sample (N, n); how many.
 
-        A vector is drawn with a probability in proportion to its squared error, squared.
+        A vector is drawn with a probability in proportion to its squared error, squared. None is
+        revived where every vector is reconstructed without an error: there is nothing to point at.
         """
         self.last_time = step
         dead = self.dead(step)
         if len(dead):
             errors = [(x - sae.reconstruct(x)).square().sum(1) for x in sample.split(CHUNK)]
-            weights = torch.cat(errors).double().cpu().square()
+            weights = draw_weights(torch.cat(errors))
+            if weights is None:
+                return 0
             generator = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
             replacement = len(dead) > int((weights > 0).sum())
             chosen = torch.multinomial(weights, len(dead), replacement, generator=generator)

@@ -8,6 +8,11 @@ import math
 
 from torch import Tensor
 
+from featflow.core.runtime import log
+
+SMALLEST = 1e-30
+"""Of an element: its inverse is still far from float32's largest number."""
+
 SAMPLED = 65_536
 """Vectors in the sample."""
 
@@ -15,12 +20,37 @@ SAMPLED = 65_536
 def typical_element(norms: Tensor, width: int) -> float:
     """median‖x‖ / √n of vectors with these norms (N,) and n numbers: its inverse is the scale
     `unit`. (A median, since a few vectors may be a thousand times as long as the others.)"""
-    return float(norms.double().median()) / math.sqrt(width)
+    return _typical(norms) / math.sqrt(width)
 
 
 def longest_row(norms: Tensor, outliers: float | None) -> float:
     """The norm above which a vector is an outlier: so many medians of norms (N,); None: none is."""
-    return math.inf if outliers is None else outliers * float(norms.double().median())
+    typical = _typical(norms)
+    return math.inf if outliers is None or not typical else outliers * typical
+
+
+def _typical(norms: Tensor) -> float:
+    """The median of those that are not 0; 0 where all are."""
+    there = norms[norms > 0]
+    return float(there.double().median()) if len(there) else 0.0
+
+
+def unit_scale(element: float) -> float:
+    """What activations are multiplied by to have typical elements of 1.
+
+    Args:
+        element: a typical element as it is.
+
+    Returns:
+        Its inverse; 1 where it is 0, or so small that nothing but rounding would be made large.
+    """
+    if element > SMALLEST:
+        return 1 / element
+    log.warning(
+        "the activations at the hook are all zero: this SAE learns nothing, every feature "
+        "of it will be silent"
+    )
+    return 1.0
 
 
 def geometric_median(x: Tensor, iterations: int = 100, tolerance: float = 1e-6) -> Tensor:

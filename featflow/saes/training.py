@@ -19,9 +19,15 @@ from featflow.core.config.saes import Activations, Sae
 from featflow.core.runtime import log, progress
 from featflow.saes.architectures import Autoencoder, Step, autoencoder
 from featflow.saes.batches import Batch, Position, Shards, batches, sample
-from featflow.saes.penalty import Penalty, starting_penalty
+from featflow.saes.penalty import Penalty, check_target, starting_penalty
 from featflow.saes.resampling import Revival
-from featflow.saes.start import SAMPLED, geometric_median, longest_row, typical_element
+from featflow.saes.start import (
+    SAMPLED,
+    geometric_median,
+    longest_row,
+    typical_element,
+    unit_scale,
+)
 
 RECORDS = 200
 """Rows of the training table."""
@@ -79,12 +85,13 @@ class Training:
         self.batch = settings.batch * shards.shard(0).rows.shape[1]
         self.steps = max(1, math.ceil(settings.tokens / self.batch))
         element = typical_element(norms[inside], width)
-        self.scale = 1 / element if activations.scale == "unit" else 1.0
+        self.scale = unit_scale(element) if activations.scale == "unit" else 1.0
         self.sample *= self.scale
         self.sae = autoencoder(settings, width, seed, device)
         self.penalty = Penalty(
             settings.sparsity, self.steps, starting_penalty(width, element * self.scale)
         )
+        check_target(settings.sparsity, self.sae.features)
         self.revival = Revival(settings.resampling, self.steps, self.sae.features, seed, device)
         self.records: list[dict[str, float]] = []
         self.done = 0
@@ -156,6 +163,11 @@ class Training:
             f"{what} at step {step} of {self.steps}; {self._told}. The same command goes on from a "
             "checkpoint; other settings start anew: try a smaller learning_rate of the SAE (it is "
             f"{self.settings.learning_rate:g}), a warmup, or precision: float32"
+            + (
+                f", or a smaller sparsity.l1 (it is {l1:g})"
+                if (l1 := self.settings.sparsity.l1)
+                else ""
+            )
         )
 
     def _record(self, found: Step, penalty: float, rate: float, tokens: int) -> None:

@@ -11,6 +11,7 @@ from safetensors import safe_open
 
 from featflow.core import artifacts
 from featflow.core.artifacts import ArtifactError
+from featflow.core.config.errors import FeatflowError
 from featflow.core.provenance import KEY, Provenance, digest, named
 from featflow.core.slices import TokensSlice
 
@@ -99,3 +100,33 @@ def test_digest_of_a_folder_sees_content_and_names(tmp_path):
     (tmp_path / "a").rename(tmp_path / "b")
     assert digest(tmp_path) != before
     assert named(tmp_path / "b") == "b"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyError("x"), AssertionError(), RecursionError("too deep"), NotImplementedError("LZO")],
+)
+def test_whatever_a_library_raises_names_the_file(error):
+    with pytest.raises(ArtifactError) as found, artifacts.readable("results/one/x.safetensors"):
+        raise error
+    said = str(found.value)
+    assert said.startswith(f"results/one/x.safetensors: cannot be read: {type(error).__name__}")
+    assert "rebuild it with: snakemake" in said
+
+
+def test_what_is_not_about_the_file_passes_through():
+    for error in (MemoryError(), FeatflowError("a disk is full")):
+        with pytest.raises(type(error)) as found, artifacts.readable("x.json"):
+            raise error
+        assert found.value is error
+
+
+@pytest.mark.parametrize("opening", ['{"a":', "["])
+def test_json_that_is_nested_too_deeply_is_told(tmp_path, opening):
+    path = tmp_path / "deep.json"
+    path.write_text(opening * 10_000 + "1" + {"[": "]"}.get(opening, "}") * 10_000)
+    for read in (artifacts.load_json, artifacts.load_provenance):
+        with pytest.raises(
+            ArtifactError, match=r"deep\.json: cannot be read: it is nested too deep"
+        ):
+            read(path)

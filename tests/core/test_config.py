@@ -170,3 +170,25 @@ def test_a_figure_of_what_the_study_does_not_have():
         load(few)
     assert "figures.draw.a: it draws a merge whose method has a t" in str(error.value)
     assert "figures.draw.b: it draws an SAE; the study has none" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({"intermediate": 1}, "architecture.intermediate: input should be greater than or equal"),
+        ({"context": 1}, "architecture.context: input should be greater than or equal to 2"),
+        ({"hidden": 12, "heads": 4, "kv_heads": 4}, "(12 / 4 = 3) must be even"),
+        ({"hidden": 1, "heads": 1, "kv_heads": 1}, "(1 / 1 = 1) must be even"),
+    ],
+)
+def test_sizes_that_no_model_can_have_are_said_before_anything_is_made(sizes, words):
+    with pytest.raises(ConfigError) as found:
+        load(set_at(config(), "models/root/architecture", sizes))
+    assert words in str(found.value) and "models.root" in str(found.value)
+
+
+def test_the_smallest_model_is_right():
+    sizes = {"hidden": 2, "heads": 1, "kv_heads": 1, "layers": 1, "intermediate": 2, "context": 2}
+    small = set_at(config(), "models/root/architecture", sizes)
+    loaded = load(set_at(small, "activations/window", 1)).studies["one"]
+    assert loaded.models["root"].architecture.intermediate == 2

@@ -326,3 +326,17 @@ def test_a_hub_that_cannot_be_reached_is_told_soon(tmp_path):
     assert "studies.s.corpora.lua.dataset: the hub cannot be reached" in result["said"]
     for words in (endpoint, "snakemake --profile local fetch", "HF_ENDPOINT"):
         assert words in result["said"]
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "train.csv", "train.txt", "train.parquet"])
+def test_an_empty_split_is_told(tmp_path, name):
+    folder = tmp_path / "hollow"
+    folder.mkdir()
+    if name.endswith("parquet"):
+        pd.DataFrame({"text": pd.Series([], dtype=str)}).to_parquet(folder / name)
+    else:
+        (folder / name).write_text("text\n" if name.endswith("csv") else "")
+    with pytest.raises(
+        SourceError, match=r"hollow (has no rows in|cannot be read.*whether) split 't"
+    ):
+        list(hub.documents(Hub(kind="hub", dataset=str(folder)), seed=0))

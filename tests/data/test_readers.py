@@ -115,7 +115,7 @@ def test_a_file_that_is_not_what_its_name_says_is_named(tmp_path, name):
         read(tmp_path / name)
 
 
-@pytest.mark.parametrize("line", [b'{"text": "cut', b'{"text": "caf\xe9"}'])
+@pytest.mark.parametrize("line", [b'{"text": "cut', b'{"text": "caf\xe9"}', b"[" * 10_000])
 def test_a_corrupt_line_is_named(file, line):
     with pytest.raises(FeatflowError, match=r"a\.jsonl.*: corrupt.*line 2"):
         read(file("a.jsonl", b'{"text": "good"}\n' + line + b"\n"))

@@ -1,16 +1,19 @@
 """Loss and accuracy against the model's own, position by position."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from featflow.core.artifacts import load_json, load_provenance, load_tensors
+from featflow.core.artifacts import ArtifactError, load_json, load_provenance, load_tensors
+from featflow.core.config.errors import FeatflowError
 from featflow.core.slices import EvaluateSlice
 from featflow.models import evaluate
-from featflow.models.folder import load_model
+from featflow.models.folder import block_length, load_model
 
 
 def direct(model, blocks: np.ndarray) -> tuple[float, float]:
@@ -72,3 +75,37 @@ def test_a_corpus_may_be_called_as_the_provenance_is(base, corpora, tmp_path):
     assert load_json(output)["featflow"]["tokens"] == 31 * 31
     provenance = load_provenance(output)
     assert provenance is not None and provenance["config"]["corpora"] == names
+
+
+def test_the_perplexity_of_a_hopeless_model_is_null(base, corpora, tmp_path):
+    assert evaluate.perplexity(0.0) == 1 and evaluate.perplexity(709.5) > 1e308
+    assert evaluate.perplexity(709.8) is None and evaluate.perplexity(1e9) is None
+    folder = shutil.copytree(base, tmp_path / "hopeless")
+    weights = load_file(folder / "model.safetensors")
+    weights["lm_head.weight"] *= 1e6
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    cfg = EvaluateSlice(study="demo", model="hopeless", corpora=["one"], tokens=320)
+    evaluate.run(cfg, model=folder, tokens=[corpora["one"]], output=tmp_path / "e.json")
+    found = load_json(tmp_path / "e.json")["one"]
+    assert found["loss"] > 1000 and found["perplexity"] is None
+    assert "Infinity" not in (tmp_path / "e.json").read_text()
+
+
+def test_logits_that_are_not_finite_are_told(base, corpora, tmp_path):
+    folder = shutil.copytree(base, tmp_path / "broken")
+    weights = load_file(folder / "model.safetensors")
+    weights["lm_head.weight"][:] = 1e38  # finite, as is every other weight
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(
+        ArtifactError, match="logits are NaN or infinite, though its weights are not"
+    ):
+        load_model(folder)
+    model = load_model(base)
+    model.get_output_embeddings().weight.data[:] = 1e38
+    with pytest.raises(FeatflowError, match="the loss is nan: the model's logits are not finite"):
+        evaluate.measure(model, load_tensors(corpora["one"])["input_ids"][:320].reshape(10, 32))
+
+
+def test_a_block_of_one_token_predicts_nothing(base):
+    with pytest.raises(FeatflowError, match="in blocks of 1 token nothing is predicted"):
+        block_length(load_model(base), 1, base)

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 from featflow import cli
 from featflow.core.artifacts import ArtifactError, load_json
 from featflow.core.config.errors import FeatflowError
-from featflow.core.config.merging import Dare, Linear, TaskArithmetic, Ties
+from featflow.core.config.merging import Dare, Linear, Slerp, TaskArithmetic, Ties
 from featflow.core.slices import EvaluateSlice
 from featflow.models import evaluate, finetune, merge, train
 from tests.models.conftest import ARCHITECTURE, finetune_slice, merge_slice, train_slice
@@ -252,7 +252,8 @@ def test_parents_that_do_not_fit_are_told_by_the_command(children, tmp_path, cap
     config |= {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16}
     (heads / "config.json").write_text(json.dumps(config))
     said = refused(cfg, [one, heads], tmp_path, capsys)
-    assert "one and heads cannot be merged: num_attention_heads is 4 and 2" in said
+    assert "one and heads cannot be merged: head_dim is 8 and 16" in said
+    assert "num_attention_heads is 4 and 2, num_key_value_heads is 2 and 1 (in their" in said
 
 
 def test_a_nan_a_truncated_and_a_foreign_file_are_told_by_the_command(children, tmp_path, capsys):
@@ -265,6 +266,47 @@ def test_a_nan_a_truncated_and_a_foreign_file_are_told_by_the_command(children, 
     save_file({"foreign": torch.ones(2)}, bad / "model.safetensors")
     said = refused(cfg, [one, bad], tmp_path, capsys)
     assert "one and bad cannot be merged: only one of them has foreign" in said
+
+
+def in_dtype(folder, target, dtype, size: float):
+    """A copy of a model folder in a dtype, its embeddings `size` everywhere."""
+    shutil.copytree(folder, target)
+    weights = load_file(target / "model.safetensors")
+    weights["model.embed_tokens.weight"].fill_(size)
+    weights = {name: weight.to(dtype) for name, weight in weights.items()}
+    save_file(weights, target / "model.safetensors", metadata={"format": "pt"})
+    return target
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "method", "said"),
+    [
+        ("float16 float16", Linear(kind="linear", normalize=False), "linear of a (up to 4e+04)"),
+        ("float16 bfloat16", Linear(kind="linear", weights=[0, 2]), "and b (up to"),
+        ("float16 bfloat16", Slerp(kind="slerp", t=1), "the slerp of a (up to"),
+    ],
+)
+def test_a_merge_that_overflows_says_so_itself(children, tmp_path, capsys, dtypes, method, said):
+    first, second = (getattr(torch, name) for name in dtypes.split())
+    a = in_dtype(children[0], tmp_path / "a", first, 4e4)
+    b = in_dtype(children[1], tmp_path / "b", second, 4e4 if second == first else 1e5)
+    found = refused(merge_slice(method=method).dumps(), [a, b], tmp_path, capsys)
+    assert "model.embed_tokens.weight: the " in found and said in found
+    assert "is not finite in float16, which holds numbers up to 6.55e+04" in found
+    assert "store a in float32: AutoModelForCausalLM.from_pretrained(FOLDER).float()" in found
+    assert "training" not in found.split("up to")[-1]
+
+
+def test_the_same_merge_in_a_dtype_that_holds_it_is_right(children, tmp_path):
+    a = in_dtype(children[0], tmp_path / "a", torch.bfloat16, 4e4)
+    b = in_dtype(children[1], tmp_path / "b", torch.float16, 4e4)
+    method = Linear(kind="linear", normalize=False)
+    merge.run(merge_slice(method=method), parents=[a, b], output=tmp_path / "merged")
+    found = load_file(tmp_path / "merged" / "model.safetensors")["model.embed_tokens.weight"]
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(
+        found.float(), torch.full_like(found, 8e4).float(), rtol=5e-3, atol=0
+    )
 
 
 def test_what_a_method_needs_is_asked_for_by_the_command(children, base, tmp_path, capsys):

@@ -14,11 +14,14 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
 from featflow import cli
-from featflow.core.slices import PretrainedSlice
-from featflow.models import pretrained
+from featflow.core.artifacts import load_json
+from featflow.core.slices import EvaluateSlice, PretrainedSlice
+from featflow.models import evaluate, pretrained
+from featflow.models.folder import load_model
+from featflow.models.hooked import HookedModel
 from tests.data.hub_server import serving
 from tests.models.architectures import write_model
 
@@ -43,6 +46,12 @@ def source(llama, tmp_path) -> Path:
 def slice_of(name: object, **changes) -> PretrainedSlice:
     fields = {"study": "demo", "model": "mine", "name": str(name), "context": 32, **changes}
     return PretrainedSlice(**fields)
+
+
+def change(folder: Path, **keys) -> None:
+    """Set keys of a config.json."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | keys))
 
 
 @pytest.fixture
@@ -339,3 +348,89 @@ def test_a_hub_that_is_out_of_reach_is_said_with_the_remedy(hub, refused, monkey
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     said = refused("owner/open")
     assert "cannot be reached" in said and "snakemake --profile local fetch" in said
+
+
+WORKS = {
+    "padding behind the embeddings": {"pad_token_id": 300},
+    "no padding": {"pad_token_id": -1},
+    "flash attention": {"attn_implementation": "flash_attention_2"},
+    "a kernel of the hub": {"attn_implementation": "kernels-community/flash-attn"},
+    "an attention that is none": {"_attn_implementation": "hello"},
+    "tuples": {"return_dict": False, "output_hidden_states": True, "use_cache": False},
+    "attentions": {"output_attentions": True},
+}
+
+
+@pytest.mark.parametrize("name", WORKS)
+def test_what_a_config_asks_of_its_caller_changes_nothing(source, bring, corpora, tmp_path, name):
+    expected = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+    change(source, **WORKS[name])
+    folder = bring(source)
+    ids = torch.arange(32)[None]
+    with torch.no_grad():
+        wanted = expected(ids).logits
+        torch.testing.assert_close(load_model(folder)(ids).logits, wanted)
+    cfg = EvaluateSlice(study="demo", model="mine", corpora=["one"], tokens=320, context=32)
+    evaluate.run(cfg, model=folder, tokens=[corpora["one"]], output=tmp_path / "e.json")
+    assert load_json(tmp_path / "e.json")["one"]["loss"] == pytest.approx(5.7, abs=0.5)
+    assert HookedModel.load(folder, "blocks.0.mlp.hook_post").activations(ids).shape == (1, 32, 48)
+
+
+FAILS = {
+    "activation": ({"hidden_act": "nope"}, "cannot make a model of it and its config.json: Key"),
+    "rope": ({"rope_parameters": {"rope_type": "hello", "rope_theta": 1.0}}, "KeyError: 'hello'"),
+    "no heads": ({"num_attention_heads": 0}, "ZeroDivisionError"),
+    "no head": ({"head_dim": 0}, "ZeroDivisionError"),
+    "names": ({"architectures": 3}, "architectures is 3, not a list of names"),
+    "part": ({"text_config": {"model_type": "llama"}}, "'dict' object has no attribute"),
+    "epsilon": ({"rms_norm_eps": -100.0}, "logits are NaN or infinite, though its weights are not"),
+    "type": ({"model_type": ["llama"]}, "unhashable type"),
+}
+
+
+@pytest.mark.parametrize("name", FAILS)
+def test_what_a_config_says_and_cannot_be_is_told(source, refused, name):
+    changes, reason = FAILS[name]
+    change(source, **changes)
+    said = refused(source)
+    assert "studies.demo.models.mine.name: " in said and reason in said
+    assert "copy or download the model again" in said or "by itself can be used" in said
+
+
+def test_the_remedy_for_a_broken_key_is_not_that_for_a_strange_architecture(source, refused):
+    change(source, rms_norm_eps="small")
+    said = refused(source)
+    assert "correct what it says" in said and "by itself" not in said
+    change(source, model_type="brand_new")
+    assert "only architectures that the installed transformers knows by itself" in refused(source)
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors.index.json", "tokenizer.json"])
+def test_json_that_is_nested_too_deeply_is_told(source, refused, file):
+    (source / file).write_text('{"a":' * 10_000 + "1" + "}" * 10_000)
+    if file.endswith("index.json"):
+        (source / WEIGHTS).unlink()
+    said = refused(source)
+    assert (str(source / file) in said and "again" in said) or "tokenizer.json" in said
+
+
+def test_a_first_forward_pass_that_fails_is_told(source, refused, monkeypatch):
+    def fails(*_, **__):
+        raise IndexError("index out of range in self")
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", fails)
+    said = refused(source)
+    assert "config.json: the model cannot be run: IndexError: index out of range in self" in said
+
+
+def test_a_fault_of_featflow_itself_stays_marked_as_one(source, tokenizer_file, tmp_path, capsys,
+                                                        monkeypatch):  # fmt: skip
+    def broken(*_):
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr(pretrained, "check_tokenizer", broken)
+    words = ["pretrained", "--cfg", slice_of(source).dumps(), "--tokenizer", str(tokenizer_file)]
+    with pytest.raises(SystemExit):
+        cli.main([*words, "--output", str(tmp_path / "out")])
+    said = capsys.readouterr().err
+    assert "this is a fault of featflow" in said and "KeyError: 'a mistake'" in said

@@ -2,6 +2,7 @@
 
 import json
 import weakref
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from featflow.core.provenance import Provenance
 from featflow.core.slices import MetricsSlice, Windows
 from featflow.models.hooked import HookedModel
 from featflow.saes import metrics, saelens
-from featflow.saes.metrics import evaluate, run
+from featflow.saes.explained import LEAST_GAP
+from featflow.saes.metrics import Errors, Sums, evaluate, ratios, run
 from featflow.saes.saelens import Folded
 from tests.saes.conftest import HOOK, NONE, WINDOWS
 
@@ -34,8 +36,9 @@ def sae():
 
 
 def direct(sae, model, ids, chosen, length, first, no_text, special):
-    """x, f, whether rows are text, and the summed losses clean, replaced and zeroed, by block."""
-    x, f, text, losses = [], [], [], np.zeros(3)
+    """x, f, whether rows are text, and the summed losses clean, replaced and zeroed, and how many
+    predictions these are of."""
+    x, f, text, losses = [], [], [], np.zeros(4)
     for i in chosen:
         block = torch.from_numpy(ids[i * length : (i + 1) * length].astype(np.int64))[None]
         is_text = ~torch.isin(block[0], torch.from_numpy(no_text).long())
@@ -52,6 +55,7 @@ def direct(sae, model, ids, chosen, length, first, no_text, special):
 
         for j, replace in enumerate([None, sae_there, zero_there]):
             losses[j] += model.losses(block, replace)[0][inside[:-1]].double().sum().item()
+        losses[3] += int(inside[:-1].sum())
         x.append(model.activations(block)[0][inside])
         f.append(sae.encode(x[-1]))
         text.append(is_text[inside])
@@ -112,8 +116,9 @@ def test_metrics_are_those_of_a_direct_computation(sae, model, token_ids, contex
             each = (1 - e.square().sum(0) / variance).mean()
             assert given[f"fve_by_dimension{suffix}"] == pytest.approx(each.item(), rel=1e-4)
         assert given["mse_scaled"] == pytest.approx(9 * given["mse"])
-        explained = (losses[2] - losses[1]) / (losses[2] - losses[0])
-        assert given["explained_loss"] == pytest.approx(explained, rel=1e-2)
+        for what, loss in zip(("clean", "sae", "zero"), losses[:3], strict=True):
+            assert given[f"loss_{what}"] == pytest.approx(loss / losses[3], rel=1e-5)
+        assert losses[2] - losses[0] < LEAST_GAP * losses[3] and given["explained_loss"] is None
         assert given["dead_fraction"] == (f.sum(0) == 0).double().mean().item() >= 5 / 64
     inside = whole[2] & (whole[0].norm(dim=1) <= longest)
     assert found["outliers"]["rows"] == (~inside).sum()
@@ -152,6 +157,54 @@ def test_the_histogram_holds_every_living_feature(sae, model, token_ids):
     assert len(found["density"]["log10_edges"]) == len(found["density"]["features"]) + 1
 
 
+def test_explained_loss_is_null_where_zeroing_costs_next_to_nothing():
+    def found(clean: float, replaced: float, zeroed: float):
+        errors = Errors(10, torch.ones(2), torch.ones(2), torch.full((2,), 30.0))
+        losses = (8, clean, replaced, zeroed)
+        sums = Sums(errors, errors, Counter(), torch.ones(3), *losses)
+        return ratios(sums, 1.0)["explained_loss"]
+
+    assert found(8 * 2.0, 8 * 2.2, 8 * 3.0) == pytest.approx(0.8)
+    assert found(8 * 2.0, 8 * 2.02, 8 * 2.051) == pytest.approx(0.031 / 0.051, rel=1e-6)
+    assert found(8 * 2.0, 8 * 2.02, 8 * 2.049) is None
+    assert found(8 * 2.0, 8 * 2.2, 8 * 1.9) is None  # it even helps
+    assert found(8 * 2.0, 8 * 2.2, 8 * 2.0) is None
+
+
+def test_the_rule_holds_for_each_corpus_and_for_all_together(model_folder, token_ids):
+    """At the residual stream zeroing costs a lot; on text of one token it costs nothing."""
+    hooked = HookedModel.load(model_folder, "blocks.0.hook_resid_post", "cpu")
+    lose = 0.5 * torch.eye(32)
+    half = Folded(torch.cat([lose, -lose], 1), torch.zeros(64), torch.eye(32).repeat(2, 1),
+                  torch.zeros(32))  # fmt: skip
+    half.W_dec[32:] *= -1
+    found = evaluate(
+        half, hooked, rows_of({"a": token_ids, "b": token_ids[::-1].copy()}, WINDOWS, 500)
+    )
+    for each in (found, *found["corpora"].values()):
+        gap = each["loss_zero"] - each["loss_clean"]
+        expected = (each["loss_zero"] - each["loss_sae"]) / gap if gap >= LEAST_GAP else None
+        assert each["explained_loss"] == (expected and pytest.approx(expected))
+
+
+@pytest.mark.parametrize("windows", [(1, "truncated", 1), (1, "full", 2)])
+def test_windows_that_predict_nothing_have_no_loss(sae, model, token_ids, windows):
+    window, context, length = windows
+    cut = Windows(window=window, context=context, context_length=length, special="keep")
+    found = evaluate(sae, model, rows_of({"a": token_ids}, cut, 100))
+    for each in (found, found["corpora"]["a"]):
+        assert [each[f"loss_{what}"] for what in ("clean", "sae", "zero")] == [None] * 3
+        assert each["explained_loss"] is None and each["tokens"] == 100
+        assert each["l0"] > 0 and each["fve"] is not None
+
+
+def test_activations_that_never_change_have_no_variance_to_explain(sae, model, token_ids):
+    same = np.full_like(token_ids, 7)
+    cut = Windows(window=1, context="truncated", context_length=1, special="keep")
+    found = evaluate(sae, model, rows_of({"a": same}, cut, 100))
+    assert found["fve"] is None and found["mse"] > 0
+
+
 def test_a_perfect_sae_explains_all(model, token_ids):
     eye = torch.eye(48)
     perfect = Folded(
@@ -161,13 +214,21 @@ def test_a_perfect_sae_explains_all(model, token_ids):
         b_dec=torch.zeros(48),
     )
     found = evaluate(perfect, model, rows_of({"a": token_ids}, WINDOWS, 500))
-    assert found["explained_loss"] == pytest.approx(1, abs=1e-3)
+    assert found["loss_sae"] == pytest.approx(found["loss_clean"], rel=1e-6)
     assert found["fve"] == pytest.approx(1) and found["l0"] == 48
 
 
 def test_a_corpus_without_a_block_is_named(token_ids):
     with pytest.raises(FeatflowError, match=r"short.*20"):
         rows_of({"short": token_ids[:20]}, WINDOWS, 100)
+
+
+def test_a_corpus_without_a_row_is_named():
+    cut = Windows(window=8, context="full", context_length=32)
+    with pytest.raises(
+        FeatflowError, match=r"no token of empty's windows is text; .*special: keep"
+    ):
+        rows_of({"empty": np.full(320, 7, np.int32)}, cut, 100, np.array([7]))
 
 
 def test_the_stage_measures_a_folder(model_folder, token_ids, save_tokens, sae, model, tmp_path):

@@ -5,8 +5,9 @@ from itertools import pairwise
 
 import pytest
 
+from featflow.core.config.errors import FeatflowError
 from featflow.core.config.saes import Sparsity
-from featflow.saes.penalty import Penalty
+from featflow.saes.penalty import Penalty, check_target, starting_penalty
 
 
 def steered(start, steps=2000, target=30.0):
@@ -59,3 +60,15 @@ def test_a_restored_penalty_goes_on():
         for step in range(50, 101):
             penalty.follow(step, 50.0)
     assert first.state == second.state
+
+
+def test_a_start_from_nothing_can_be_steered():
+    assert starting_penalty(8, 2.0) == 0.25
+    assert starting_penalty(8, 0.0) == 1 / 8
+
+
+def test_more_features_than_there_are_cannot_fire():
+    check_target(Sparsity(l0=96), 96)
+    check_target(Sparsity(l1=1e9), 1)
+    with pytest.raises(FeatflowError, match=r"sparsity\.l0: 96\.5 features .* the SAE has 96; use"):
+        check_target(Sparsity(l0=96.5), 96)

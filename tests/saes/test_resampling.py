@@ -4,7 +4,7 @@ import torch
 
 from featflow.core.config.saes import Relu, Resampling
 from featflow.saes.architectures.relu import Autoencoder
-from featflow.saes.resampling import Revival
+from featflow.saes.resampling import Revival, draw_weights
 
 
 def autoencoder(width=8):
@@ -74,3 +74,25 @@ def test_more_dead_than_vectors_still_works():
     sae, revival = autoencoder(), Revival(Resampling(), 100, 16, seed=0)
     assert revival.revive(50, sae, torch.randn(5, 8)) == 16
     torch.testing.assert_close(sae.decoder.norm(dim=1), torch.ones(16))
+
+
+def test_where_nothing_is_reconstructed_badly_nothing_is_revived():
+    sae = autoencoder()
+    sae.offset.zero_()
+    before = {name: tensor.clone() for name, tensor in sae.state.items()}
+    revival = Revival(Resampling(), 160, sae.features, seed=0)
+    assert len(revival.dead(100)) == sae.features
+    assert revival.revive(100, sae, torch.zeros(50, 8)) == 0
+    assert all(torch.equal(before[name], tensor) for name, tensor in sae.state.items())
+    assert draw_weights(torch.tensor([0.0, 2.0])).tolist() == [0, 4]
+    assert draw_weights(torch.tensor([1.0, torch.inf])) is None
+
+
+def test_a_vector_at_the_decoder_bias_gives_no_direction():
+    sae = autoencoder()
+    inputs = torch.stack([sae.offset[0], torch.ones(8)])
+    before = sae.decoder[3].clone()
+    sae.revive(torch.tensor([3, 7]), inputs)
+    assert torch.equal(sae.decoder[3], before)
+    assert torch.allclose(sae.decoder[7], torch.full((8,), 8**-0.5))
+    assert all(tensor.isfinite().all() for tensor in sae.state.values())

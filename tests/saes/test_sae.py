@@ -7,12 +7,15 @@ import pytest
 import torch
 
 from featflow.core.artifacts import ArtifactError
+from featflow.core.checkpoints import Checkpoints
 from featflow.core.config.errors import FeatflowError
 from featflow.core.config.saes import Activations, Relu, Sparsity
 from featflow.core.slices import ActivationsSlice, SaeSlice
 from featflow.saes import activations
+from featflow.saes.activations import whole
 from featflow.saes.sae import run
 from featflow.saes.saelens import load
+from featflow.saes.training import Training
 from tests.saes.conftest import HOOK, WINDOWS
 
 FILES = ["cfg.json", "sae_weights.safetensors", "training.parquet"]
@@ -106,3 +109,32 @@ def test_shards_of_another_model_are_refused(stage, tmp_path):
     other = SaeSlice.model_validate({**cfg, "model": "n"})
     with pytest.raises(ArtifactError, match=r"0\.safetensors.* of m at .*, not of n at"):
         run(other, model=tmp_path, output=tmp_path / "n", shards=[tmp_path / "0.safetensors"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "scale"),
+    [
+        ({}, "unit"),
+        ({"sparsity": Sparsity(l0=4)}, "unit"),
+        ({"centering": "none"}, "none"),
+        ({"expansion": 1}, "none"),
+    ],
+)
+def test_a_block_that_gives_nothing_but_zeros_gives_a_silent_sae(
+    monkeypatch, tmp_path, settings, scale
+):
+    class Zeros:
+        counts = [200]
+
+        def shard(self, index):
+            return whole(torch.zeros(200, 8, 16, dtype=torch.bfloat16))
+
+    given = Relu(kind="relu", **{"expansion": 2, "tokens": 20_000, "batch": 16, **settings})
+    with Checkpoints("zeros") as checkpoints:
+        how = Activations(scale=scale)
+        found = Training(given, Zeros(), 1, how, torch.device("cpu")).run(checkpoints)
+    assert found.scale == 1.0
+    assert found.table[["mse", "l1", "l0", "revived"]].to_numpy().max() == 0
+    assert found.table.dead.iloc[-1] == 1
+    folded = found.autoencoder.folded(found.scale)
+    assert torch.equal(folded.decode(folded.encode(torch.zeros(3, 16))), torch.zeros(3, 16))

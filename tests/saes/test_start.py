@@ -1,11 +1,13 @@
 """The geometric median against scipy's minimiser."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
 
-from featflow.saes.start import geometric_median, typical_element
+from featflow.saes.start import geometric_median, longest_row, typical_element, unit_scale
 
 
 def test_the_median_is_the_minimiser():
@@ -38,3 +40,20 @@ def test_the_typical_element():
     assert typical_element(x.norm(dim=1), 64) == pytest.approx(3, rel=0.02)
     x[:50] *= 1000  # a few are no reason for another scale
     assert typical_element(x.norm(dim=1), 64) == pytest.approx(3, rel=0.02)
+    x[:400] = 0  # nor are those that are nothing
+    assert typical_element(x.norm(dim=1), 64) == pytest.approx(3, rel=0.05)
+    assert longest_row(x.norm(dim=1), 10) == pytest.approx(10 * 3 * 8, rel=0.05)
+    assert longest_row(torch.zeros(9), 10) == longest_row(torch.ones(9), None) == math.inf
+
+
+def test_the_scale_gives_typical_elements_of_1_and_leaves_nothing_as_it_is(caplog):
+    assert unit_scale(4.0) == 0.25 and unit_scale(1e-20) == pytest.approx(1e20)
+    assert not caplog.records
+    for element in (0.0, 1e-40):
+        assert unit_scale(element) == 1.0
+    assert "the activations at the hook are all zero" in caplog.text
+
+
+def test_the_median_of_nothing_is_nothing():
+    assert torch.equal(geometric_median(torch.zeros(9, 4)), torch.zeros(4))
+    assert torch.equal(geometric_median(torch.ones(1, 1)), torch.ones(1))

@@ -15,6 +15,8 @@ from featflow.core.config.base import Config, Name
 from featflow.core.config.merging import Method
 
 Precision = Literal["auto", "float32", "bfloat16"]
+Context = Annotated[int, Field(ge=2)]
+"""Tokens of a block: the last one is what the one before it predicts."""
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -22,12 +24,12 @@ class Architecture(Config):
     """A `transformers.MistralForCausalLM`; the defaults are the paper's."""
 
     hidden: PositiveInt = 512
-    intermediate: PositiveInt = 1024
-    """Width of the SiLU-gated MLP, the n of an SAE on `mlp.hook_post`."""
+    intermediate: Annotated[int, Field(ge=2)] = 1024
+    """Width of the SiLU-gated MLP, the n of an SAE on `mlp.hook_post`, which takes two or more."""
     layers: PositiveInt = 1
     heads: PositiveInt = 16
     kv_heads: PositiveInt = 8
-    context: PositiveInt = 256
+    context: Context = 256
     """Tokens of a training block, and the model's longest input."""
     tied: bool = False
     """Share the input and output embeddings."""
@@ -36,6 +38,11 @@ class Architecture(Config):
     def _heads_divide(self) -> "Architecture":
         if self.hidden % self.heads:
             raise ValueError(f"heads ({self.heads}) must divide hidden ({self.hidden})")
+        if self.hidden // self.heads % 2:
+            raise ValueError(
+                f"hidden / heads ({self.hidden} / {self.heads} = {self.hidden // self.heads}) must "
+                "be even: rotary positions turn pairs of numbers"
+            )
         if self.heads % self.kv_heads:
             raise ValueError(f"kv_heads ({self.kv_heads}) must divide heads ({self.heads})")
         return self
@@ -89,7 +96,7 @@ class Pretrained(Config):
     """A branch, tag or commit on the hub."""
     corpora: list[Name] = Field(min_length=1)
     """The study's corpora that stand for what it was trained on: its features are judged there."""
-    context: PositiveInt = 256
+    context: Context = 256
     """Tokens of the blocks that it and its descendants read; at most its longest input."""
 
 

@@ -94,7 +94,12 @@ FORMATS = (
         (
             Field("{corpus}.loss", "number", "mean next-token cross-entropy, nats a token"),
             Field("{corpus}.accuracy", "number", "share of tokens predicted right"),
-            Field("{corpus}.perplexity", "number", "e to the loss"),
+            Field(
+                "{corpus}.perplexity",
+                "number",
+                "e to the loss; null where that is more than a float holds (over 709 nats)",
+                null=True,
+            ),
             Field("{corpus}.tokens", "integer", "predictions counted"),
         ),
         provenance="key `featflow`; `_featflow` where a corpus is called so",

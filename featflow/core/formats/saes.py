@@ -38,12 +38,17 @@ def _measures(where: str = "") -> tuple[Field, ...]:
         Field(
             f"{where}explained_loss",
             "number",
-            "(L_zero − L_sae) / (L_zero − L_clean); null where zeroing changes nothing",
+            "(L_zero − L_sae) / (L_zero − L_clean); null where zeroing costs next to nothing",
             null=True,
         ),
-        Field(f"{where}loss_clean", "number", "the model's loss, nats a token"),
-        Field(f"{where}loss_sae", "number", "with the activations replaced by x̂"),
-        Field(f"{where}loss_zero", "number", "with the activations zeroed"),
+        Field(
+            f"{where}loss_clean",
+            "number",
+            "the model's loss, nats a token; null where no token is predicted (a window of 1)",
+            null=True,
+        ),
+        Field(f"{where}loss_sae", "number", "with the activations replaced by x̂", null=True),
+        Field(f"{where}loss_zero", "number", "with the activations zeroed", null=True),
         Field(f"{where}dead_fraction", "number", "share of features that never fire here"),
     )
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import datasets
 import numpy as np
-from huggingface_hub.errors import HTTPError
 
 from featflow.core.config.corpora import Hub
+from featflow.core.config.errors import FeatflowError
 from featflow.core.runtime import log, progress
 from featflow.data import hub
 from featflow.data.hub import Repository
@@ -29,9 +29,6 @@ datasets.config.STREAMING_READ_MAX_RETRIES = 3
 SHARD = re.compile(r"-\d+-of-\d+")
 """What tells the files of one table apart."""
 
-UNREADABLE = (datasets.exceptions.DatasetsError, HTTPError, OSError, ValueError)
-"""What datasets, pyarrow and the hub's client raise for data that they cannot get or read."""
-
 
 def documents(source: Hub, seed: int) -> Iterator[Document]:
     """The documents of the data set's split, in its order; with `sample`, a share of them.
@@ -41,7 +38,7 @@ def documents(source: Hub, seed: int) -> Iterator[Document]:
         seed: chooses the sample, and the files where `files` says how many.
 
     Raises:
-        SourceError: when the data set cannot be opened or read, or lacks the column.
+        SourceError: when the data set cannot be opened or read, lacks the column, or has no rows.
     """
     name = expand_path(source.dataset, "dataset")
     local = Path(name).is_dir()
@@ -49,17 +46,27 @@ def documents(source: Hub, seed: int) -> Iterator[Document]:
         raise SourceError(f"revision: {source.dataset!r} is a folder, which has none; leave it out")
     label = Path(name).resolve().name if local else name
     repository = Repository("dataset", name, source.revision, "dataset")
+    nothing = f"split: {label} has no rows in split {source.split!r}; name another one"
+    i = -1
     try:
         for i, (file, row) in enumerate(_rows(source, repository, label, local, seed)):
             if source.sample is None or drawn(i, seed, source.sample):
                 text = text_of(row[source.text], "text", f"column {source.text!r} of {label}")
                 part_of = SHARD.sub("", file) if source.source is None else str(row[source.source])
                 yield Document(text, part_of, f"{label}/{source.split}:{i}")
-    except UNREADABLE as error:
+    except (FeatflowError, MemoryError):
+        raise
+    except Exception as error:  # datasets, pyarrow and the hub's client have many classes
         message = None if local else hub.explain(error, repository)
+        if isinstance(error.__cause__, StopIteration):  # raised by datasets for an empty file
+            message = nothing
         raise SourceError(
-            message or f"dataset: {label} cannot be read: {hub.first_line(error)}; check its files"
+            message
+            or f"dataset: {label} cannot be read: {hub.first_line(error)}; check its files, and "
+            f"whether split {source.split!r} has any rows"
         ) from error
+    if i < 0:
+        raise SourceError(nothing)
 
 
 def drawn(row: int, seed: int, share: float) -> bool:

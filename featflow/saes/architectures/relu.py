@@ -130,9 +130,12 @@ class Autoencoder:
 
     def revive(self, dead: Tensor, inputs: Tensor) -> None:
         """Point features (k,) at inputs (k, n): decoder x − b_d at unit norm, encoder the same at
-        0.2 of the living encoders' mean norm, bias 0, Adam as if they had never taken a step."""
+        0.2 of the living encoders' mean norm, bias 0, Adam as if they had never taken a step. A
+        vector at b_d itself points nowhere: its feature stays as it is."""
         directions = inputs - self.offset
-        directions /= directions.norm(dim=1, keepdim=True)
+        lengths = directions.norm(dim=1, keepdim=True)
+        somewhere = lengths[:, 0] > 0
+        dead, directions = dead[somewhere], directions[somewhere] / lengths[somewhere]
         living = torch.ones(self.features, dtype=torch.bool, device=dead.device)
         living[dead] = False
         norms = self.encoder.norm(dim=1)
