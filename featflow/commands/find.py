@@ -13,6 +13,7 @@ from featflow.core.config import FeatflowError
 from featflow.core.config.cases import Case
 from featflow.core.config.errors import did_you_mean
 from featflow.core.config.study import Study
+from featflow.core.programs import snakemake
 from featflow.core.slicer import Slices
 from featflow.core.slices import CaseSlice
 
@@ -142,7 +143,7 @@ def files(cfg: CaseSlice) -> dict[str, Any]:
     if missing := list(dict.fromkeys(t for path, t in targets.items() if not path.is_file())):
         raise FeatflowError(
             f"study {cfg.study} is not built that far; make what is missing with: "
-            f"snakemake --profile local {' '.join(missing)}"
+            f"{snakemake(*missing)}"
         )
     return {
         "dumps": list(dumps),
