@@ -253,8 +253,9 @@ def _call(function: Callable[..., None], verb: str, arguments: list[str]) -> Non
 
 
 def _described(function: Callable[..., None]) -> list[str]:
-    """The paragraphs of a docstring before its sections, wrapped; indented ones, which are examples,
-    are kept as they are, with the program as it has to be typed here.
+    """The paragraphs of a docstring before its sections, wrapped.
+
+    Indented ones are examples: kept as they are, with the program as it has to be typed here.
     """
     text = re.split(r"\n(?=Args:|Raises:)", inspect.getdoc(function) or "")[0].strip()
     width = min(shutil.get_terminal_size().columns, 90)

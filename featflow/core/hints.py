@@ -34,11 +34,12 @@ class MissingRule(logging.Filter):
         message = str(record.msg)
         if getattr(record, "exception", None) == "MissingRuleException" and LISTED not in message:
             target = re.search(r"No rule to produce (\S+)", message)
-            stage = target and difflib.get_close_matches(target[1], STAGES, n=1)
-            if stage and "/" not in target[1]:  # of --forcerun or --until
-                words = f"did you mean {stage[0]!r}? {listed()}"
+            name = target[1] if target else ""
+            close = difflib.get_close_matches(name, STAGES, n=1) if "/" not in name else []
+            if close:  # a word behind --forcerun or --until
+                words = f"did you mean {close[0]!r}? {listed()}"
             else:
-                words = hint(target[1], self.studies) if target else listed()
+                words = hint(name, self.studies) if name else listed()
             record.msg = f"{message}\n{words}"
         return True
 
