@@ -165,6 +165,7 @@ def lines(case: Mapping[str, Any]) -> list[str]:
         "",
         coloured(f"Features of {case['model']}, SAE {case['sae']}", "bold"),
         f"of {case['choice']['candidates']:,}: {case['choice']['rule']}",
+        *_on_reseeds(len(case["reseeds"])),
         "",
         *columns([_CANDIDATES, *map(_candidate, [first, *case["runners_up"]])]),
         "",
@@ -175,6 +176,13 @@ def lines(case: Mapping[str, Any]) -> list[str]:
         "",
         f"{case['model']}/{case['feature']}: {case['verdict']}.",
     ]
+
+
+def _on_reseeds(count: int) -> list[str]:
+    """What the column `reseed r` is, where it is not what the features were chosen by."""
+    if count < 2:
+        return []
+    return [f"reseed r: the mean over {count} reseeds; to be found by one of them is enough"]
 
 
 _CANDIDATES = ("feature", "F1", "precision", "recall", "mass", "LLR", "density", "reseed r")
