@@ -26,6 +26,10 @@ WINDOW = 24
 LEAST_DOCUMENTS, LEAST_BYTES = 40, 100_000
 PROBE, ACTIVATIONS, VISITS = 100_000, 1_200_000, 3_000_000
 """Tokens at most: of the probe a corpus, of a model's activations, of an SAE's training."""
+EVALUATION = 50_000
+SHARES = (1, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.09, 0.06, 0.04)
+"""Of all tokens, for a model that exists: the first with which a study is done in time."""
+LEAST = {"activations": 100_000, "visits": 400_000, "probe": 20_000, "evaluation": 10_000}
 PASSES = 12
 """An SAE sees an activation at most so often."""
 TRAINING = {"base": 2_500_000, "finetune": 1_200_000}
@@ -59,10 +63,32 @@ class Sizes(NamedTuple):
     """Token visits of an SAE."""
     probe: int
     """Rows a corpus."""
+    evaluation: int = EVALUATION
+    """Tokens a corpus."""
+    share: float = 1.0
+    """Of `TRAINING` and of all tokens, for a model that is dear to compute."""
 
-    def epochs(self, kind: str, corpus: int) -> int:
-        """Passes that give a model of this kind its share of training on one of the corpora."""
-        return max(1, min(EPOCHS, round(TRAINING[kind] / self.corpora[corpus].train)))
+    def epochs(self, kind: str, *corpora: int) -> float:
+        """Passes that give a model of this kind its share of training on some of the corpora."""
+        seen = len(corpora) * min(self.corpora[corpus].train for corpus in corpora)
+        passes = self.share * TRAINING[kind] / seen
+        if self.share == 1 or passes >= 1:
+            return max(1, min(EPOCHS, round(passes)))
+        return float(f"{passes:.2g}")
+
+    def scaled(self, share: float) -> "Sizes":
+        """The same with a share of the tokens, as far as anything can be seen with so few."""
+
+        def fewer(number: int, least: int) -> int:
+            return rounded(max(min(number, least), share * number))
+
+        return self._replace(
+            activations=fewer(self.activations, LEAST["activations"]),
+            visits=fewer(self.visits, LEAST["visits"]),
+            probe=fewer(self.probe, LEAST["probe"]),
+            evaluation=fewer(self.evaluation, LEAST["evaluation"]),
+            share=share,
+        )
 
 
 def sizes(
