@@ -1,8 +1,10 @@
 """The command line: `featflow <verb>`. Flags come from the signature of the verb's function."""
 
+import codecs
 import gc
 import importlib
 import inspect
+import io
 import json
 import os
 import re
@@ -14,11 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from featflow import __version__
-from featflow.core import torchrun
+from featflow.core import programs, torchrun
 from featflow.core.config.errors import ConfigError, FeatflowError, did_you_mean, explain
+from featflow.core.slices import Slice
 from featflow.core.stages import STAGES
 
 EVERYDAY = {
@@ -39,14 +42,57 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a verb; a FeatflowError becomes a message and exit code 1."""
     # Threads that spin while they wait slow each other down up to 20 times where jobs share cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    arguments = sys.argv[1:] if arguments is None else arguments
+    print_anything()
+    arguments = [_decoded(word) for word in sys.argv[1:]] if arguments is None else arguments
     verb = arguments[0] if arguments else "--help"
     try:
-        _run(verb, arguments[1:])
-        sys.stdout.flush()
+        try:
+            _run(verb, arguments[1:])
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
     except BrokenPipeError:  # `featflow menu | head`: the reader has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
         raise SystemExit(141) from None
+
+
+PLAIN = {
+    **{
+        "→": "->",
+        "↑": "^",
+        "–": "-",
+        "—": "-",
+        "−": "-",
+        "×": "x",
+        "·": "*",
+        "…": "...",
+        "≥": ">=",
+    },
+    **{"≤": "<=", "τ": "tau", "λ": "lambda", "’": "'", "‘": "'", "“": '"', "”": '"', "│": "|"},
+    **{"├": "|", "└": "`", "─": "-", "╭": "+", "╮": "+", "╰": "+", "╯": "+", "⊙": "*"},
+}
+"""What stands for characters of featflow's own words on a terminal that lacks them."""
+
+
+def print_anything() -> None:
+    """Let prints and logs replace what the terminal cannot show (LANG=C), instead of failing."""
+
+    def replaced(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeEncodeError)
+        lost = error.object[error.start : error.end]
+        return "".join(PLAIN.get(character, "?") for character in lost), error.end
+
+    codecs.register_error("plain", replaced)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plain")
+
+
+def _decoded(argument: str) -> str:
+    """An argument as UTF-8, whatever the locale takes it for."""
+    return os.fsencode(argument).decode("utf-8", "surrogateescape")
 
 
 def _run(verb: str, arguments: list[str]) -> None:
@@ -71,15 +117,12 @@ def usage() -> str:
     lines = [
         "featflow: what happens to a language model's features when it is fine-tuned or merged.",
         "",
-        "Snakemake builds a study, or one file of it:  snakemake --profile local [TARGET]",
+        f"Snakemake builds a study, or one file of it:  {programs.snakemake()} [TARGET]",
         "",
         "everyday:",
         *(f"  {verb:<12} {summary}" for verb, summary in EVERYDAY.items()),
         "",
-        "  featflow init mine --folders texts/old texts/new   write a study on two folders of text",
-        "  featflow check mine                                see what it is, and what it costs",
-        "  snakemake --profile local --config study=mine      build it",
-        "  featflow table mine                                read the result",
+        *_first_steps(),
         "",
         "stages (what the rules call; `snakemake -p` prints the commands):",
         *(f"  {verb:<12} {stage.summary}" for verb, stage in STAGES.items()),
@@ -87,6 +130,18 @@ def usage() -> str:
         "`featflow <command> --help` says more about one.",
     ]
     return "\n".join(lines)
+
+
+def _first_steps() -> list[str]:
+    steps = {
+        programs.featflow("init", "mine", "--folders", "texts/old", "texts/new"): "write a study",
+        programs.featflow("check", "mine"): "see what it is",
+        programs.featflow("plan", "mine"): "see what it costs",
+        programs.snakemake("--config", "study=mine"): "build it",
+        programs.featflow("table", "mine"): "read the result",
+    }
+    width = max(map(len, steps))
+    return [f"  {command.ljust(width)}   {what}" for command, what in steps.items()]
 
 
 def _run_stage(verb: str, arguments: list[str]) -> None:
@@ -147,7 +202,9 @@ def _stage_function(verb: str) -> Callable[..., None]:
     slice_class = hints["cfg"]
 
     def stage(cfg: str, **paths: object) -> None:
-        run(_slice(slice_class, cfg), **paths)
+        checked = _slice(slice_class, cfg)
+        os.environ[programs.STUDY] = checked.study
+        run(checked, **paths)
 
     text = Annotated[str, tyro.conf.arg(metavar="JSON", help="what the stage reads of the config.")]
     parameters = list(inspect.signature(run).parameters.values())
@@ -168,7 +225,7 @@ def _hinted(annotation: Any, default: object) -> Any:
     return annotation
 
 
-def _slice(slice_class: type[BaseModel], text: str) -> BaseModel:
+def _slice(slice_class: type[Slice], text: str) -> Slice:
     """The slice from its JSON.
 
     Raises:
@@ -196,7 +253,16 @@ def _call(function: Callable[..., None], verb: str, arguments: list[str]) -> Non
 
 
 def _described(function: Callable[..., None]) -> list[str]:
-    """The paragraphs of a docstring before its sections, wrapped; indented ones are kept as is."""
+    """The paragraphs of a docstring before its sections, wrapped.
+
+    Indented ones are examples: kept as they are, with the program as it has to be typed here.
+    """
     text = re.split(r"\n(?=Args:|Raises:)", inspect.getdoc(function) or "")[0].strip()
     width = min(shutil.get_terminal_size().columns, 90)
-    return [p if p.startswith(" ") else textwrap.fill(p, width) for p in text.split("\n\n")]
+    typed = {name: programs.program(name) for name in ("featflow", "snakemake")}
+    return [
+        re.sub(r"(?m)^( +)(featflow|snakemake) ", lambda m: f"{m[1]}{typed[m[2]]} ", paragraph)
+        if paragraph.startswith(" ")
+        else textwrap.fill(paragraph, width)
+        for paragraph in text.split("\n\n")
+    ]

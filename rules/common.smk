@@ -13,7 +13,7 @@ gc.set_threshold(100_000)
 
 sys.path.insert(0, str(workflow.basedir))
 
-from featflow.core import paths, requests, runs, torchrun
+from featflow.core import paths, programs, requests, runs, torchrun
 from featflow.core.config import FeatflowError
 from featflow.core.hints import MissingRule
 from featflow.core.inputs import Inputs, flags, folders
@@ -39,6 +39,7 @@ from featflow.report.inputs import inputs as inputs_of_report
 ENVIRONMENT = "../envs/featflow.yaml"
 NAME = "[a-z][a-z0-9]*"
 
+programs.remember(workflow.overwrite_configfiles)
 use_this_checkout(workflow.basedir)
 
 # A signal that ends a job must reach the stage, which saves its state: no shell stays in between.
@@ -187,6 +188,22 @@ def check_requests():
     settings = workflow.resource_settings
     rules = [rule.name for rule in workflow.rules]
     requests.check(settings.overwrite_resources, settings.overwrite_threads, rules)
+
+
+# What the command line says of rules is there only once the Snakefile is read.
+prepare_dag = workflow._prepare_dag
+
+
+def prepare_dag_of_stages(*arguments, **named):
+    """`--forcerun features` means the rules of that stage, whichever there are."""
+    asked, rules = workflow.dag_settings, [rule.name for rule in workflow.rules]
+    explained(requests.check_targets)(asked.targets, rules)
+    for name in ("forcerun", "until", "omit_from"):
+        setattr(asked, name, requests.rules_of(getattr(asked, name), rules))
+    return prepare_dag(*arguments, **named)
+
+
+workflow._prepare_dag = prepare_dag_of_stages
 
 
 @explained

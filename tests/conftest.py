@@ -9,6 +9,8 @@ import pytest
 # As the command line does, before torch loads: on few cores, threads that spin while they wait for
 # each other take five times the CPU time of what they compute.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ["FEATFLOW_BIN"] = ""
+"""Messages name `snakemake` and `featflow` plainly, whether or not the environment is activated."""
 
 SLOW = (
     *("slurm/", "workflow/test_tiny", "workflow/test_rebuilds", "workflow/test_integrity"),
@@ -29,6 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next(found, len(SLOW))
 
     items.sort(key=rank)
+
+
+@pytest.fixture(autouse=True)
+def _no_config_named_before(monkeypatch):
+    """What one test says of its config and study is not in another one's commands."""
+    for variable in ("FEATFLOW_CONFIGS", "FEATFLOW_STUDY"):
+        monkeypatch.setenv(variable, "")
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,8 @@ class Estimator:
     def __init__(self, slices: Slices):
         self.slices, self.study, self.lineage = slices, slices.study, slices.lineage
         self.unknown: dict[str, None] = {}
+        self.assumed: Shape | None = None
+        """The shape of a model that only the hub knows; None: it is unknown."""
 
     def estimate(self) -> Estimate:
         """All parts."""
@@ -133,7 +135,7 @@ class Estimator:
 
     def shape(self, model: str) -> Shape:
         """Of the model's root: its descendants have the same."""
-        shape = shape_of(self.slices, model)
+        shape = shape_of(self.slices, model) or self.assumed
         if shape is None:
             raise Unknown(f"the size of {getattr(root_of(self.study, model), 'name', model)}")
         return shape

@@ -19,11 +19,13 @@ from pydantic import ValidationError
 
 from featflow.commands import rates
 from featflow.commands.disk import Unknown
-from featflow.commands.origin import provenance_of, slice_of
+from featflow.commands.origin import provenance_of, slice_of, stage_of
 from featflow.commands.planned import Job
+from featflow.commands.widths import Shape
 from featflow.commands.work import Work
 from featflow.core.artifacts import ArtifactError
 from featflow.core.config import FeatflowError, Workflow
+from featflow.core.hints import targets
 from featflow.core.names import parsed
 from featflow.core.slicer import Slices
 from featflow.core.slices import Slice
@@ -130,6 +132,25 @@ class Estimates:
             if amount and (run := read(path)):
                 found.append((run, amount))
         return found
+
+
+def of_study(workflow: Workflow, study: str, cores: int, assumed: Shape | None = None) -> float:
+    """Seconds that all jobs of a study take, one after the other on all cores, without a dry run.
+
+    Args:
+        workflow: the checked config.
+        study: the study's name.
+        cores: of the machine.
+        assumed: the shape of a model that only the hub knows.
+    """
+    estimates, slices = Estimates(workflow), Slices(study, workflow.studies[study])
+    estimates.work[study].sizes.assumed = assumed
+    jobs = {}
+    for path in targets(slices):
+        stage, cfg = stage_of(slices, path), slice_of(slices, path)
+        if stage is not None and cfg is not None:
+            jobs[stage, cfg.dumps()] = Job(stage, {}, (), (path,), {}, threads=cores)
+    return sum(estimates.of(job).seconds or 0.0 for job in jobs.values())
 
 
 AS_THEY_ARE = (

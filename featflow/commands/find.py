@@ -13,6 +13,7 @@ from featflow.core.config import FeatflowError
 from featflow.core.config.cases import Case
 from featflow.core.config.errors import did_you_mean
 from featflow.core.config.study import Study
+from featflow.core.programs import snakemake
 from featflow.core.slicer import Slices
 from featflow.core.slices import CaseSlice
 
@@ -142,7 +143,7 @@ def files(cfg: CaseSlice) -> dict[str, Any]:
     if missing := list(dict.fromkeys(t for path, t in targets.items() if not path.is_file())):
         raise FeatflowError(
             f"study {cfg.study} is not built that far; make what is missing with: "
-            f"snakemake --profile local {' '.join(missing)}"
+            f"{snakemake(*missing)}"
         )
     return {
         "dumps": list(dumps),
@@ -164,6 +165,7 @@ def lines(case: Mapping[str, Any]) -> list[str]:
         "",
         coloured(f"Features of {case['model']}, SAE {case['sae']}", "bold"),
         f"of {case['choice']['candidates']:,}: {case['choice']['rule']}",
+        *_on_reseeds(len(case["reseeds"])),
         "",
         *columns([_CANDIDATES, *map(_candidate, [first, *case["runners_up"]])]),
         "",
@@ -174,6 +176,13 @@ def lines(case: Mapping[str, Any]) -> list[str]:
         "",
         f"{case['model']}/{case['feature']}: {case['verdict']}.",
     ]
+
+
+def _on_reseeds(count: int) -> list[str]:
+    """What the column `reseed r` is, where it is not what the features were chosen by."""
+    if count < 2:
+        return []
+    return [f"reseed r: the mean over {count} reseeds; to be found by one of them is enough"]
 
 
 _CANDIDATES = ("feature", "F1", "precision", "recall", "mass", "LLR", "density", "reseed r")

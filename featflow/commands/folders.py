@@ -65,21 +65,38 @@ class Sample:
         return sum(self.sizes)
 
 
-def look(folder: str) -> Found:
+def look(folder: str, flag: str = "--folders") -> Found:
     """What is in a folder, or a file.
 
+    Args:
+        folder: its path.
+        flag: what named it.
+
     Raises:
-        FeatflowError: when it does not exist, or holds no text.
+        FeatflowError: when it does not exist, cannot be read, or holds no text.
     """
-    path = Path(os.path.expanduser(folder))
-    if re.search(r"\$\{|\{stdlib\}", folder):
-        raise FeatflowError(f"--folders: write {folder!r} without braces")
-    if not path.exists():
-        raise FeatflowError(f"--folders: no folder {folder!r}; check the path")
-    kinds = _kinds([path] if path.is_file() else list(_walk(path)))
+    path = there(folder, flag)
+    try:
+        files = [path] if path.is_file() else list(_walk(path))
+    except OSError as error:
+        raise FeatflowError(
+            f"{flag}: {folder!r} cannot be read: {error.strerror} ({error.filename}); change its "
+            "permissions, or name another folder"
+        ) from None
+    if not files:
+        raise FeatflowError(
+            f"{flag}: {folder!r} is empty, so it has no text; hidden files do not count"
+        )
+    if closed := [file for file in files if not os.access(file, os.R_OK)]:
+        more = f" and {len(closed) - 1} more" if len(closed) > 1 else ""
+        raise FeatflowError(
+            f"{flag}: {closed[0]}{more} cannot be read; change the permissions, or name another "
+            "folder"
+        )
+    kinds = _kinds(files)
     if not kinds:
         raise FeatflowError(
-            f"--folders: {folder!r} has no text (no file of UTF-8 text, and no records as JSON, "
+            f"{flag}: {folder!r} has no text (no file of UTF-8 text, and no records as JSON, "
             ".csv, .tsv or .parquet, packed or not); hidden files do not count"
         )
     sizes = {kind: sum(p.stat().st_size for p in paths) for kind, paths in kinds.items()}
@@ -91,6 +108,25 @@ def look(folder: str) -> Found:
     paths = [root] if path.is_file() else [f"{root}/**/*{glob.escape(s)}" for s, _ in wanted]
     number, size = sum(len(kinds[k]) for k in wanted), sum(sizes[k] for k in wanted)
     return Found(paths, text, number, size)
+
+
+def there(folder: str, flag: str) -> Path:
+    """The path of a folder or a file.
+
+    Raises:
+        FeatflowError: when nothing is there.
+    """
+    path = Path(os.path.expanduser(folder))
+    if re.search(r"\$\{|\{stdlib\}", folder):
+        raise FeatflowError(f"{flag}: write {folder!r} without braces")
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise FeatflowError(f"{flag}: {folder!r} cannot be read: {error.strerror}") from None
+    if not exists:
+        what = "is a link to nothing" if path.is_symlink() else "is not there"
+        raise FeatflowError(f"{flag}: no folder {folder!r} (nor a file): it {what}; check the path")
+    return path
 
 
 def read(found: Found, limit: int = LIMIT) -> Sample:
@@ -129,7 +165,11 @@ def is_name(name: str) -> bool:
 
 def _walk(folder: Path) -> Iterator[Path]:
     """The files that `**` finds: none that is hidden."""
-    for top, names, found in os.walk(folder):
+
+    def failed(error: OSError) -> None:
+        raise error
+
+    for top, names, found in os.walk(folder, onerror=failed):
         names[:] = sorted(n for n in names if not n.startswith("."))
         yield from (Path(top, n) for n in sorted(found) if not n.startswith("."))
 

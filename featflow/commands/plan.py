@@ -22,7 +22,7 @@ from featflow.commands.terminal import (
     size,
     span,
 )
-from featflow.core.config import FeatflowError
+from featflow.core.config import FeatflowError, Workflow
 from featflow.core.config.errors import did_you_mean
 from featflow.core.slicer import Slices
 from featflow.core.stages import STAGES
@@ -88,6 +88,39 @@ def plan(
         raise FeatflowError(f"--gpu: no rates for {gpu!r}; {did_you_mean(gpu, rates.GPUS)}")
     checked, name = chosen(study, config)
     cores = cores or os.cpu_count() or 1
+    told = outlook(checked, name, cores, gpu, gpus)
+    print(f"study {name}, {'on ' + gpu.upper() if gpu else f'on {cores} cores'}\n")
+    print("\n".join(told.jobs if jobs else told.stages))
+    print("\n".join(["", *told.summary, "", coloured("disk", "bold"), *told.room]))
+
+
+class Outlook(NamedTuple):
+    """What is said of a study, in lines."""
+
+    stages: list[str]
+    jobs: list[str]
+    summary: list[str]
+    disk: float
+    """Bytes that it takes."""
+    room: list[str]
+    """Whether the disk has them."""
+
+
+def outlook(
+    checked: Workflow, name: str, cores: int, gpu: str | None = None, gpus: int = CLUSTER
+) -> Outlook:
+    """What a study takes.
+
+    Args:
+        checked: the config.
+        name: the study's.
+        cores: of the machine that runs it.
+        gpu: a key of rates.GPUS: on a cluster with these.
+        gpus: how many of them at one time.
+
+    Raises:
+        FeatflowError: when Snakemake cannot plan it.
+    """
     words = ("--cores", str(cores))
     with ThreadPoolExecutor() as pool:
         asked = [(*words, "--forceall"), words]
@@ -97,11 +130,13 @@ def plan(
     of = {job.outputs: known.of(job) for job in every}
     disks = disk.estimate(Slices(name, checked.studies[name]))
     found = rows(every, pending, of)
-    print(f"study {name}, {'on ' + gpu.upper() if gpu else f'on {cores} cores'}\n")
-    print("\n".join(job_table(every, pending, of) if jobs else table(found, disks)))
-    print("\n".join(["", *summary(found, every, pending, of, cores, gpus if gpu else None)]))
-    room = check.disk_lines(disks, name)[len(disks.parts) + 1 :]  # behind its own table
-    print("\n".join(["", coloured("disk", "bold"), *room]))
+    return Outlook(
+        table(found, disks),
+        job_table(every, pending, of),
+        summary(found, every, pending, of, cores, gpus if gpu else None),
+        disks.total,
+        check.disk_lines(disks, name)[len(disks.parts) + 1 :],  # behind its own table
+    )
 
 
 def rows(

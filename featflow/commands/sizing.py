@@ -27,6 +27,10 @@ WINDOW = 24
 LEAST_DOCUMENTS, LEAST_BYTES = 40, 100_000
 PROBE, ACTIVATIONS, VISITS = 100_000, 1_200_000, 3_000_000
 """Tokens at most: of the probe a corpus, of a model's activations, of an SAE's training."""
+EVALUATION = 50_000
+SHARES = (1, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.09, 0.06, 0.04)
+"""Of all tokens, for a model that exists: the first with which a study is done in time."""
+LEAST = {"activations": 100_000, "visits": 400_000, "probe": 20_000, "evaluation": 10_000}
 PASSES = 12
 """An SAE sees an activation at most so often."""
 TRAINING = {"base": 2_500_000, "finetune": 1_200_000}
@@ -60,10 +64,32 @@ class Sizes(NamedTuple):
     """Token visits of an SAE."""
     probe: int
     """Rows a corpus."""
+    evaluation: int = EVALUATION
+    """Tokens a corpus."""
+    share: float = 1.0
+    """Of `TRAINING` and of all tokens, for a model that is dear to compute."""
 
-    def epochs(self, kind: str, corpus: int) -> int:
-        """Passes that give a model of this kind its share of training on one of the corpora."""
-        return max(1, min(EPOCHS, round(TRAINING[kind] / self.corpora[corpus].train)))
+    def epochs(self, kind: str, *corpora: int) -> float:
+        """Passes that give a model of this kind its share of training on some of the corpora."""
+        seen = len(corpora) * min(self.corpora[corpus].train for corpus in corpora)
+        passes = self.share * TRAINING[kind] / seen
+        if self.share == 1 or passes >= 1:
+            return max(1, min(EPOCHS, round(passes)))
+        return float(f"{passes:.2g}")
+
+    def scaled(self, share: float) -> "Sizes":
+        """The same with a share of the tokens, as far as anything can be seen with so few."""
+
+        def fewer(number: int, least: int) -> int:
+            return rounded(max(min(number, least), share * number))
+
+        return self._replace(
+            activations=fewer(self.activations, LEAST["activations"]),
+            visits=fewer(self.visits, LEAST["visits"]),
+            probe=fewer(self.probe, LEAST["probe"]),
+            evaluation=fewer(self.evaluation, LEAST["evaluation"]),
+            share=share,
+        )
 
 
 def sizes(
@@ -85,7 +111,17 @@ def sizes(
         _check(sample)
     vocabulary = 4096 if min(sample.bytes for sample in samples) >= 1_000_000 else 2048
     measured = yields(samples, vocabulary, tokenizer)
-    corpora = [_held_out(s, y, context, swept) for s, y in zip(samples, measured, strict=True)]
+    shares = [_shares(s, y, context, swept) for s, y in zip(samples, measured, strict=True)]
+    largest = Shares(*map(max, zip(*shares, strict=True)))
+    corpora = [
+        Corpus(
+            own.validation,
+            own.selection,
+            _held(sample, bytes_a_token, "train", own, largest)[1],
+            _held(sample, bytes_a_token, "validation", own, largest)[1],
+        )
+        for sample, bytes_a_token, own in zip(samples, measured, shares, strict=True)
+    ]
     shape = layout(Windows(window=WINDOW, context="full", context_length=context))
     rows = shape.windows * WINDOW
     activations = min(ACTIVATIONS, sum(c.train // shape.block * rows for c in corpora))
@@ -154,34 +190,44 @@ def _check(sample: Sample) -> None:
         )
 
 
-def _held_out(sample: Sample, token_bytes: float, context: int, swept: bool) -> Corpus:
-    """The smallest shares that hold out enough; the real split decides what that is."""
-    digests, lengths = sample.digests, sample.sizes
+class Shares(NamedTuple):
+    """What a corpus holds out."""
 
-    def held(name: str, validation: float, selection: float) -> tuple[int, int]:
-        """Documents and tokens of a split."""
-        source = Files(kind="files", paths=["*"], validation=validation, selection=selection)
-        cfg = CorpusSlice(study="x", corpus="x", seed=0, source=source)
-        inside = [n for d, n in zip(digests, lengths, strict=True) if split(d, cfg) == name]
-        return len(inside), int(SURE * sum(inside) / token_bytes)
+    validation: float
+    selection: float
+
+
+def _held(
+    sample: Sample, token_bytes: float, name: str, own: Shares, largest: Shares
+) -> tuple[int, int]:
+    """Documents and tokens of a split, where no corpus of the study holds out more than `largest`:
+    the real split decides."""
+    source = Files(kind="files", paths=["*"], **own._asdict())
+    cfg = CorpusSlice(study="x", corpus="x", seed=0, source=source, **largest._asdict())
+    pairs = zip(sample.digests, sample.sizes, strict=True)
+    inside = [size for digest, size in pairs if split(digest, cfg) == name]
+    return len(inside), int(SURE * sum(inside) / token_bytes)
+
+
+def _shares(sample: Sample, token_bytes: float, context: int, swept: bool) -> Shares:
+    """The smallest shares that hold out enough."""
 
     def enough(name: str, documents: int, tokens: int, shares: Sequence[float]) -> float:
         """The first share that gives these; the last one where none does."""
         for share in shares:
-            pair = (share, 0.01) if name == "validation" else (0.01, share)
-            found = held(name, *pair)
+            own = Shares(share, 0.01) if name == "validation" else Shares(0.01, share)
+            found = _held(sample, token_bytes, name, own, own)
             if found[0] >= documents and found[1] >= tokens:
                 break
         return share
 
     wanted = round(1.4 * PROBE)
     validation = enough("validation", 20, wanted, [n / 100 for n in range(5, 21)])
-    if held("validation", validation, 0.01)[0] < 12:
+    own = Shares(validation, 0.01)
+    if _held(sample, token_bytes, "validation", own, own)[0] < 12:
         validation = enough("validation", 12, 2 * context, [n / 100 for n in range(21, 36)])
     blocks = 40 * context if swept else 2 * context
-    selection = enough("selection", 2, blocks, [n / 100 for n in range(2, 16)])
-    train = held("train", validation, selection)[1]
-    return Corpus(validation, selection, train, held("validation", validation, selection)[1])
+    return Shares(validation, enough("selection", 2, blocks, [n / 100 for n in range(2, 16)]))
 
 
 def rounded(number: float) -> int:

@@ -61,7 +61,7 @@ tokenizer:  # one for all models of the study
 BASE = """
 {name}:  # where the lineage begins
   kind: base  # a model trained from scratch
-  corpora: [{corpus}]  # what it is trained on
+  corpora: {corpora}  # what it is trained on
   architecture:  # a small Mistral; larger ones want a GPU
     hidden: 128  # width
     intermediate: 256  # width of the MLP, which the SAEs read
@@ -80,15 +80,15 @@ PRETRAINED = """
 {name}:  # where the lineage begins
   kind: pretrained  # a model that exists
   name: {model}  # a folder in Hugging Face's format, or a name on the hub
-  corpora: [{corpus}]  # stands for its training text: its features are judged there
+  corpora: {corpora}  # stands for its training text: its features are judged there
   context: {context}  # tokens of a block, at most the model's longest input
 """
 
 FINETUNE = """
-{name}:  # what {parent} becomes when it learns {corpus}
+{name}:  # what {parent} becomes when it learns {learns}
   kind: finetune  # a model trained further
   parent: {parent}  # the model that it starts from
-  corpora: [{corpus}]  # what it is trained on
+  corpora: {corpora}  # what it is trained on
   training:  # AdamW
     epochs: {epochs}  # passes over the text
     batch: 32  # blocks of `context` tokens a step
@@ -102,8 +102,13 @@ MERGE = """
   parents: [{a}, {b}]  # of which ones
   method:  # how
     kind: slerp  # along the arc between them, tensor by tensor
-    t: equilibrium  # 0: the first, 1: the second; here: where it is as good on both texts
+    t: {t}
 """
+
+EQUILIBRIUM = "equilibrium  # 0: the first, 1: the second; here: where it is as good on both texts"
+BALANCED = "balanced  # 0: the first, 1: the second; here: where both gains are kept best"
+"""A model that exists is better at one of the texts, whatever it learns: its merges are compared by
+what their parents have gained."""
 
 RANDOM = """
 {name}:  # a control: what persists into it is chance, the floor of every share
@@ -113,7 +118,7 @@ RANDOM = """
 
 REST = """
 evaluation:  # how models are measured
-  tokens: 50_000  # of each corpus, for loss, accuracy and the SAEs' metrics
+  tokens: {evaluation:_}  # of each corpus, for loss, accuracy and the SAEs' metrics
 activations:  # what the SAEs are trained on: the same text for every model
   window: {window}  # consecutive tokens that stay together
   tokens: {activations:_}  # distinct tokens of a model that its SAEs see
@@ -153,17 +158,34 @@ class Root(NamedTuple):
     context: int
 
 
-def on_folders(samples: dict[str, Sample], sizes: Sizes, context: int, root: Root | None) -> str:
-    """A study on folders of text: a root, a fine-tune on each further one, a merge of two of them.
+class Wanted(NamedTuple):
+    """The lineage of a study, by the names of corpora."""
+
+    base: list[str]
+    """What the root learns, or what stands for what it has learnt."""
+    finetunes: list[list[str]]
+    """What each fine-tune of it learns."""
+    merge: bool
+    """Whether the first two fine-tunes are merged."""
+
+
+def on_folders(
+    samples: dict[str, Sample], wanted: Wanted, sizes: Sizes, context: int, root: Root | None
+) -> str:
+    """A study on folders of text: a root, its fine-tunes, a merge of two of them.
 
     Args:
         samples: the corpora by name, in the order of the folders.
+        wanted: its lineage.
         sizes: its settings.
         context: tokens of a block.
-        root: the model that exists; without one, a base is trained on the first corpus.
+        root: the model that exists; without one, a base is trained.
     """
     names = list(samples)
-    first = names[0] if root is None else _free("start", names)
+    if root is not None:
+        first = _free("start", names)
+    else:
+        first = wanted.base[0] if len(wanted.base) == 1 else _free("base", names)
     model = _quoted(root.name) if root else ""
     if root is None:
         tokenizer = TRAINED_TOKENIZER.format(corpora=_listed(names), vocabulary=sizes.vocabulary)
@@ -174,6 +196,7 @@ def on_folders(samples: dict[str, Sample], sizes: Sizes, context: int, root: Roo
         activations=sizes.activations,
         visits=sizes.visits,
         probe=sizes.probe,
+        evaluation=sizes.evaluation,
         root=first,
         hook=root.hook if root else "blocks.0.mlp.hook_post",
         expansion=root.expansion if root else 4,
@@ -184,7 +207,7 @@ def on_folders(samples: dict[str, Sample], sizes: Sizes, context: int, root: Roo
             *(_indented(each) for each in _corpora(samples, sizes)),
             tokenizer,
             "models:  # the lineage: each model, and what it came from",
-            *(_indented(each) for each in _models(names, first, sizes, context, model)),
+            *(_indented(each) for each in _models(names, wanted, first, sizes, context, model)),
             rest,
         ]
     )
@@ -209,22 +232,35 @@ def _corpora(samples: dict[str, Sample], sizes: Sizes) -> Iterable[str]:
         yield re.sub(r"  text: .*\n", "", text) if is_default else text
 
 
-def _models(names: list[str], first: str, sizes: Sizes, context: int, model: str) -> Iterable[str]:
-    """The root, a fine-tune for each further corpus (of one that exists: for an only one too)."""
+def _models(
+    names: list[str], wanted: Wanted, first: str, sizes: Sizes, context: int, model: str
+) -> Iterable[str]:
+    """The root, its fine-tunes, their merge, and a model with random weights."""
+
+    def epochs(kind: str, corpora: list[str]) -> float:
+        return sizes.epochs(kind, *map(names.index, corpora))
+
+    on = {"name": first, "corpora": _listed(wanted.base), "context": context}
     if model:
-        yield PRETRAINED.format(name=first, model=model, corpus=names[0], context=context)
+        yield PRETRAINED.format(**on, model=model)
     else:
-        epochs = sizes.epochs("base", 0)
-        yield BASE.format(name=first, corpus=names[0], context=context, epochs=epochs)
-    further = names[1:] or (names if model else [])
-    for name in further:
-        epochs = sizes.epochs("finetune", names.index(name))
-        rate = "5e-5" if model else "5e-4"
-        yield FINETUNE.format(name=name, parent=first, corpus=name, epochs=epochs, rate=rate)
-    if len(further) > 1:
-        yield MERGE.format(name=_free("merged", names), a=further[0], b=further[1])
-    if further:
-        yield RANDOM.format(name=_free("random", names), like=first)
+        yield BASE.format(**on, epochs=epochs("base", wanted.base))
+    tuned: list[str] = []
+    for corpora in wanted.finetunes:
+        tuned.append(_free(corpora[0], [first, *tuned]))
+        yield FINETUNE.format(
+            name=tuned[-1],
+            parent=first,
+            corpora=_listed(corpora),
+            learns=" and ".join(corpora),
+            epochs=epochs("finetune", corpora),
+            rate="5e-5" if model else "5e-4",
+        )
+    if wanted.merge:
+        name, t = _free("merged", [first, *tuned]), BALANCED if model else EQUILIBRIUM
+        yield MERGE.format(name=name, a=tuned[0], b=tuned[1], t=t)
+    if tuned:
+        yield RANDOM.format(name=_free("random", [first, *tuned]), like=first)
 
 
 def lines(study: str, head: Iterable[str], template: str, indent: int) -> list[str]:
@@ -255,7 +291,11 @@ def _indented(template: str) -> str:
 
 
 def _free(name: str, taken: list[str]) -> str:
-    return name if name not in taken else f"{name}2"
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}{number}"
+    return free
 
 
 def _listed(values: Iterable[str]) -> str:

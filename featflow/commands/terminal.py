@@ -8,10 +8,11 @@ from typing import Annotated
 
 import tyro
 
+from featflow.core import programs
 from featflow.core.config import FeatflowError, Workflow, load
 from featflow.core.config.errors import did_you_mean
 
-CONFIG = Path("workflow_config.yaml")
+CONFIG = programs.CONFIG
 
 ConfigPath = Annotated[Path, tyro.conf.arg(metavar="FILE")]
 StudyName = Annotated[
@@ -29,6 +30,7 @@ def chosen(study: str | None, config: Path) -> tuple[Workflow, str]:
         ConfigError: with a line for everything that is wrong.
         FeatflowError: when there is no such study.
     """
+    programs.remember([config])
     workflow = load(config)
     name = workflow.study if study is None else study
     if name not in workflow.studies:

@@ -10,6 +10,7 @@ from featflow.core.config.models import Base, Finetune, Merge, Pretrained, Rando
 from featflow.core.config.study import Study
 from featflow.core.config.tokenizers import Bpe
 from featflow.core.lineage import Lineage
+from featflow.core.programs import fetch
 
 ABOVE = "↑ shown above; this is its parent too"
 
@@ -65,7 +66,7 @@ def network(name: str, study: Study) -> list[str]:
         return []
     return [
         f"  from the hub: {', '.join(hub)}",
-        f"  where there is a network: snakemake --profile local fetch --config study={name}",
+        f"  where there is a network: {fetch(name)}",
     ]
 
 

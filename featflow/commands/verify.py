@@ -8,6 +8,7 @@ from featflow.commands.terminal import CONFIG, ConfigPath, StudyName, chosen, co
 from featflow.core import paths
 from featflow.core.config import FeatflowError
 from featflow.core.names import target
+from featflow.core.programs import snakemake
 from featflow.core.slicer import Slices
 
 SHOWN = 5
@@ -61,10 +62,10 @@ def remedy(broken: Iterable[Found]) -> str:
     targets = {target(each.name): False for each in broken}
     for each in broken:
         targets[target(each.name)] |= each.what != MISSING or target(each.name) != each.name
-    words = ["snakemake --profile local", *targets]
+    words = list(targets)
     if forced := [name for name, there in targets.items() if there]:
         words += ["--forcerun", *forced]
-    return " ".join(words)
+    return snakemake(*words)
 
 
 def _named(names: list[str]) -> str:

@@ -17,6 +17,10 @@ MLP_HOOK = re.compile(r"mlp\.(hook_post|hook_pre|hook_pre_linear)$")
 STREAM_HOOK = re.compile(r"hook_(embed|resid_\w+|mlp_in|mlp_out|attn_in|attn_out|normalized)$")
 
 
+WEIGHT = {"float16": 2, "bfloat16": 2, "float64": 8}
+"""Bytes of a weight, where they are not 4."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """The widths of a model; of a pretrained one also what its weight files take."""
@@ -26,6 +30,8 @@ class Shape:
     architecture: Architecture | None = None
     weights: int | None = None
     """Bytes of the weight files."""
+    weight: int = 4
+    """Bytes of one weight in them."""
 
     def width(self, hook: str) -> int | None:
         """How many numbers a hook carries a token (None: it takes the model to know)."""
@@ -66,7 +72,9 @@ def shape_in(folder: Path) -> Shape | None:
         return None
     inner = sizes.get("intermediate_size") or sizes.get("n_inner") or 4 * hidden
     weights = [f for kind in ("*.safetensors", "*.bin") for f in folder.glob(kind)]
-    return Shape(hidden, inner, weights=sum(f.stat().st_size for f in weights))
+    dtype = str(settings.get("dtype") or settings.get("torch_dtype")).removeprefix("torch.")
+    stored = sum(f.stat().st_size for f in weights)
+    return Shape(hidden, inner, weights=stored, weight=WEIGHT.get(dtype, 4))
 
 
 def settings_in(folder: Path) -> dict[str, Any]:

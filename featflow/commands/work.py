@@ -74,7 +74,7 @@ class Work:
         length = context or self.slices.windows().context_length
         embeddings = 2 * vocabulary * shape.hidden
         if shape.architecture is None:
-            total = (shape.weights or 0) / 4
+            total = (shape.weights or 0) / shape.weight
             return 2 * (max(0.0, total - embeddings) + head * embeddings / 2)
         layers, tied = shape.architecture.layers, shape.architecture.tied
         inner = shape.parameters(vocabulary) - embeddings / (2 if tied else 1)

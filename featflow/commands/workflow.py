@@ -102,11 +102,13 @@ def _snakemake(workflow: Workflow, study: str, calls: list[tuple[str, ...]]) -> 
         snapshot.write_text(json.dumps(content), encoding="utf-8")
         profile = ["--profile", "local"] if Path("local").is_dir() else []
         command = [sys.executable, "-m", "snakemake", *profile, "--nolock"]
-        environment = {**os.environ, VARIABLE: str(snapshot)}
+        environment = {**os.environ, VARIABLE: str(snapshot), "PYTHONIOENCODING": "utf-8"}
 
         def call(arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
             words = [*command, *arguments]
-            return subprocess.run(words, env=environment, capture_output=True, text=True)
+            return subprocess.run(
+                words, env=environment, capture_output=True, encoding="utf-8", errors="replace"
+            )
 
         done = list(pool.map(call, calls))
     for result in done:

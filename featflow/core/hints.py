@@ -13,9 +13,12 @@ from featflow.core import paths
 from featflow.core.config.errors import did_you_mean
 from featflow.core.config.models import Base, Finetune, Merge
 from featflow.core.paths import Template
+from featflow.core.programs import featflow
 from featflow.core.slicer import Slices
+from featflow.core.stages import STAGES
 
-LISTED = "`featflow menu` lists the targets"
+LISTED = "lists the targets"
+"""How the last hint ends; where it stands already, a message has been seen."""
 
 
 class MissingRule(logging.Filter):
@@ -31,7 +34,13 @@ class MissingRule(logging.Filter):
         message = str(record.msg)
         if getattr(record, "exception", None) == "MissingRuleException" and LISTED not in message:
             target = re.search(r"No rule to produce (\S+)", message)
-            record.msg = f"{message}\n{hint(target[1], self.studies) if target else LISTED}"
+            name = target[1] if target else ""
+            close = difflib.get_close_matches(name, STAGES, n=1) if "/" not in name else []
+            if close:  # a word behind --forcerun or --until
+                words = f"did you mean {close[0]!r}? {listed()}"
+            else:
+                words = hint(name, self.studies) if name else listed()
+            record.msg = f"{message}\n{words}"
         return True
 
 
@@ -39,10 +48,15 @@ def hint(target: str, studies: Mapping[str, Slices]) -> str:
     """The closest name or target that there is, and how to list them all."""
     parts = target.split("/")
     if parts[0] == "results" and len(parts) > 2 and parts[1] not in studies:
-        return f"there is no study {parts[1]!r}; {did_you_mean(parts[1], studies)} {LISTED}"
+        return f"there is no study {parts[1]!r}; {did_you_mean(parts[1], studies)} {listed()}"
     known = [path for slices in studies.values() for path in targets(slices)]
     close = difflib.get_close_matches(target, known, n=1)
-    return f"did you mean {close[0]}? {LISTED}" if close else LISTED
+    return f"did you mean {close[0]}? {listed()}" if close else listed()
+
+
+def listed() -> str:
+    """How to see every target."""
+    return f"`{featflow('menu')}` {LISTED}"
 
 
 def targets(slices: Slices) -> Iterator[str]:

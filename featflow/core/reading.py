@@ -8,6 +8,7 @@ from typing import Any
 
 from featflow.core.config.errors import FeatflowError
 from featflow.core.names import target
+from featflow.core.programs import snakemake
 
 
 class ArtifactError(FeatflowError):
@@ -59,16 +60,16 @@ def _remedy(path: Path, missing: bool = False) -> str:
     if not name.startswith("results/"):
         return "check the path"
     if missing:
-        return f"make it with: snakemake --profile local {target(name)}"
+        return f"make it with: {snakemake(target(name))}"
     return rebuild(name)
 
 
 def rebuild(*names: str) -> str:
     """How to rebuild artifacts, by their paths from results/ on."""
-    targets = " ".join(dict.fromkeys(map(target, names)))
+    targets = list(dict.fromkeys(map(target, names)))
     what = "it" if len(names) == 1 else "both"
     # The targets come first: --forcerun takes every word that follows it, and builds all else too.
-    return f"rebuild {what} with: snakemake --profile local {targets} --forcerun {targets}"
+    return f"rebuild {what} with: {snakemake(*targets, '--forcerun', *targets)}"
 
 
 def named(path: Path) -> str:

@@ -1,13 +1,16 @@
-"""What a profile, or the command line, asks of the cluster for each rule: checked, not guessed.
+"""What a profile, or the command line, asks for by the names of rules: checked, not guessed.
 
-Snakemake takes any rule and any resource in `set-resources` and `set-threads`, and a misspelt one
-asks for nothing.
+A stage may have several rules (`features_demo` for each study, `corpus_hub` for what is fetched):
+what is asked for the stage goes to them all. Snakemake takes any rule and any resource in
+`set-resources` and `set-threads`, and a misspelt one asks for nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from featflow.core.config.errors import ConfigError, did_you_mean
+from featflow.core.programs import featflow, snakemake
+from featflow.core.stages import STAGES
 
 RESOURCES = (
     *("clusters", "constraint", "cpus_per_gpu", "cpus_per_task", "disk", "disk_mb", "gpu"),
@@ -24,6 +27,37 @@ def spread(asked: Mapping[str, Any], studies: Iterable[str]) -> dict[str, Any]:
         for_all = rules.pop("features")
         rules = {**{f"features_{study}": for_all for study in studies}, **rules}
     return rules
+
+
+def rules_of(words: Iterable[str], rules: Collection[str]) -> set[str]:
+    """What `--forcerun`, `--until` and `--omit-from` name: for a stage all of its rules.
+
+    Args:
+        words: rules, stages and files.
+        rules: the rules that there are.
+    """
+    found = {word: [rule for rule in rules if rule.split("_")[0] == word] for word in words}
+    return {name for word, of_stage in found.items() for name in of_stage or [word]}
+
+
+def check_targets(targets: Iterable[str], rules: Collection[str]) -> None:
+    """Check the targets of a run.
+
+    Args:
+        targets: what is asked for.
+        rules: the rules that there are.
+
+    Raises:
+        ConfigError: for the name of a stage, which is no target: its jobs have names of their own.
+    """
+    for word in targets:
+        stage = word.split("_")[0] if word in rules else word
+        if stage in STAGES:
+            raise ConfigError(
+                f"{word}: a stage, and no target; `{featflow('menu', '--stage', stage)}` lists the "
+                f"targets that it makes; `{snakemake('--until', stage)}` runs all of its jobs, and "
+                "what they need"
+            )
 
 
 def check(resources: Mapping[str, Any], threads: Iterable[str], rules: Iterable[str]) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from featflow.core.config.errors import FeatflowError
 from featflow.core.locking import NoLocks, lock, try_lock
+from featflow.core.programs import program
 from featflow.core.runtime import checkpoints_root
 
 VARIABLE = "FEATFLOW_RUN"
@@ -116,7 +117,7 @@ def _clear_up(locks: Path, records: Path) -> None:
     if held and len(gone) < len(lives):  # another may hold them: Snakemake will say what it thinks
         for path in (path for path, known in lives.items() if known is None):
             where = "a run on another machine may hold the locks; if it is gone, delete this file"
-            print(f"{path}: {where}, then: snakemake --unlock", file=sys.stderr)
+            print(f"{path}: {where}, then: {program('snakemake')} --unlock", file=sys.stderr)
         return
     if held and gone:
         for file in held:

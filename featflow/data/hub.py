@@ -25,6 +25,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import disable_progress_bars
 
+from featflow.core.programs import fetch
 from featflow.data.sources import SourceError
 
 Kind = Literal["dataset", "model"]
@@ -179,7 +180,7 @@ def _no_revision(error: BaseException, at: Repository) -> str:
 def _offline(error: BaseException, at: Repository) -> str:
     return (
         f"{at.key}: HF_HUB_OFFLINE is set, and {at.name!r} is not in the hub's cache: unset it on "
-        f"a machine with a network, and run `snakemake --profile local fetch` there"
+        f"a machine with a network, and run `{fetch()}` there"
     )
 
 
@@ -197,8 +198,8 @@ def _unreachable(error: BaseException, at: Repository) -> str:
     reason = next(e for e in reversed(list(_chain(error))) if str(e))
     return (
         f"{at.key}: the hub cannot be reached for {at.name!r} ({constants.ENDPOINT}: "
-        f"{first_line(reason)}): run `snakemake --profile local fetch` on a machine with a "
-        f"network; HF_ENDPOINT names another address of the hub"
+        f"{first_line(reason)}): run `{fetch()}` on a machine with a network; "
+        "HF_ENDPOINT names another address of the hub"
     )
 
 

@@ -1,5 +1,6 @@
 """The pretrained stage: a language model that exists, brought into the study."""
 
+import json
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from featflow.core.runtime import log
 from featflow.core.slices import PretrainedSlice
 from featflow.core.torch_runtime import seeded
 from featflow.data.sources import SourceError, keyed
-from featflow.data.tokenizer import load
+from featflow.data.tokenizer import document_token, load
 from featflow.models.folder import (
     HANDLE,
     check_runs,
@@ -167,33 +168,55 @@ def check_tokenizer(
 ) -> None:
     """Check that the study's token ids mean to the model what they mean to the study.
 
+    Ids that no text gives (`<pad>`, a chat's tokens) are not looked at: they reach no model.
+
     Raises:
         SourceError: when an id has no row of embeddings, or another token in the model's own
             tokenizer.
     """
-    remedy = (
+    study = of_text(tokenizer)
+    own, rows = source.vocabulary(), vocabulary(model)
+    different = sorted(t for t, number in study.items() if own and own.get(t) != number)
+    same = own is not None and not different
+    theirs = (
         f"set the study's tokenizer to the model's: tokenizer: {{kind: pretrained, name: {name}}}"
     )
-    study = tokenizer.get_vocab()
-    rows, largest = vocabulary(model), max(study.values())
-    if largest >= rows:
+    if beyond := sorted((number, token) for token, number in study.items() if number >= rows):
+        number, token = beyond[-1]
+        ours = (
+            "it is the model's own tokenizer, so the two do not fit together: get the model again, "
+            f"or give it rows (model.resize_token_embeddings({number + 1}), then save_pretrained) "
+            "and train it on text with these tokens"
+        )
         raise SourceError(
             f"name: {source.name} has {rows:,} rows of embeddings, and the study's tokenizer "
-            f"({path}) ids up to {largest:,}; {remedy}"
+            f"({path}) gives text ids up to {number:,} ({token!r}); {ours if same else theirs}"
         )
-    own = source.vocabulary()
     if own is None:
         log.warning(
             "%s has no tokenizer beside it to compare the study's with: make sure that they are "
             "the same",
             source.name,
         )
-        return
-    if different := sorted(t for t, number in study.items() if own.get(t) != number):
+    elif different:
         token = different[0]
-        theirs = f"is {own[token]}" if token in own else "does not exist"
+        there = f"is {own[token]}" if token in own else "does not exist"
         raise SourceError(
             f"name: the tokenizer of {source.name} ({len(own):,} tokens) has another vocabulary "
-            f"than the study's, {path} ({len(study):,} tokens): {len(different):,} tokens differ, "
-            f"such as {token!r}, which is {study[token]} here and {theirs} there; {remedy}"
+            f"than the study's, {path} ({len(tokenizer.get_vocab()):,} tokens): {len(different):,} "
+            f"tokens differ, such as {token!r}, which is {study[token]} here and {there} there; "
+            f"{theirs}"
         )
+
+
+def of_text(tokenizer: Tokenizer) -> dict[str, int]:
+    """The tokens that a corpus can hold: no special ones but what begins a document, or stands for
+    what is unknown. (A special token that a text spells is read as text: data/tokenizer.py.)"""
+    special = {t.content for t in tokenizer.get_added_tokens_decoder().values() if t.special}
+    found = json.loads(tokenizer.to_str())["model"]
+    unknown = found.get("unk_token")
+    if isinstance(number := found.get("unk_id"), int):  # of a Unigram
+        unknown = found["vocab"][number][0]
+    begins = document_token(tokenizer)
+    left = special - {begins and begins[0], unknown}
+    return {token: number for token, number in tokenizer.get_vocab().items() if token not in left}

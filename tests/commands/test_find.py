@@ -108,6 +108,7 @@ def test_it_says_what_the_stage_says(find, built):
     ]
     assert found["0"][-1] == "0.80" and "2" in found and "1" not in found
     assert "of 2: living, and found by a reseed at r > 0.8" in printed
+    assert "reseed r: the mean over 2 reseeds; to be found by one of them is enough" in printed
     assert list(found)[-5:] == ["base", "kept", "lost", "split", "merged"]
     assert found["lost"][5] == "vanishes" and found["merged"][1:3] == ["0", "kept"]
     assert found["base"][-1].startswith("1 (F1 ")  # better, and no reseed's

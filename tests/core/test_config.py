@@ -192,3 +192,154 @@ def test_the_smallest_model_is_right():
     small = set_at(config(), "models/root/architecture", sizes)
     loaded = load(set_at(small, "activations/window", 1)).studies["one"]
     assert loaded.models["root"].architecture.intermediate == 2
+
+
+def said(data: dict) -> list[str]:
+    """The lines of what `load` finds wrong."""
+    with pytest.raises(ConfigError) as error:
+        load(data)
+    return str(error.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        (  # a key that is wrong by itself hides nothing of the names
+            {"saes/main/sparsity": {"l0": 3, "l1": 1}, "models/root/corpora": ["enn"]},
+            [
+                "saes.main.sparsity: give either l1 (a weight) or l0 (features a token)",
+                "models.root.corpora: no corpus named 'enn'; did you mean 'en'?",
+            ],
+        ),
+        (  # nor of the graph
+            {"models/lua/training/epochs": -1, "saes/main/hook": "blocks.7.mlp.hook_post"},
+            [
+                "models.lua.training.epochs: input should be greater than 0, found -1",
+                "saes.main.hook: blocks.7.mlp.hook_post, but the last block of root is 0",
+            ],
+        ),
+        (  # an unknown name hides nothing of what does not depend on it
+            {"models/lua/parent": "rot", "saes/main/hook": "blocks.7.mlp.hook_post"},
+            [
+                "models.lua.parent: no model named 'rot'; did you mean 'root'?",
+                "saes.main.hook: blocks.7.mlp.hook_post, but the last block of root is 0",
+            ],
+        ),
+        (  # what is named and cannot be read is no unknown name
+            {"models/lua": {"kind": "finetun"}, "tokenizer/corpora": ["enn"]},
+            [
+                "models.lua.kind: found 'finetun'; allowed: base, pretrained, finetune, merge, "
+                "random",
+                "tokenizer.corpora: no corpus named 'enn'; did you mean 'en'?",
+            ],
+        ),
+        (  # what follows from a mistake alone is not said: the default has one layer
+            {
+                "models/root/architecture": {"layers": "two"},
+                "saes/main/hook": "blocks.1.mlp.hook_post",
+            },
+            [
+                "models.root.architecture.layers: input should be a valid integer, unable to "
+                "parse string as an integer, found 'two'"
+            ],
+        ),
+        (
+            {"tokenizer": {"kind": "bp"}, "flow": {"floor": 0.9}},
+            [
+                "tokenizer.kind: found 'bp'; allowed: bpe, pretrained",
+                "flow.floor: 0.9 is above flow.threshold, 0.8: pairs between them would be lost; "
+                "use 0.8 at most, or null to keep every pair",
+            ],
+        ),
+    ],
+)
+def test_a_mistake_hides_no_other_and_makes_none(changes, lines):
+    wrong = config()
+    for path, value in changes.items():
+        wrong = set_at(wrong, path, value)
+    assert said(wrong) == [f"studies.one.{line}" for line in lines]
+
+
+def test_an_inherited_mistake_is_told_once_where_it_is_made():
+    wrong = set_at(set_at(config(), "saes/main/batch", -1), "models/root/corpora", ["enn"])
+    wrong["studies"]["heir"] = {"extends": "one"}
+    wrong["studies"]["further"] = {"extends": "heir", "flow": {"threshold": 3}}
+    wrong["studies"]["again"] = {"extends": "one", "saes": {"main": {"batch": -1}}}
+    lines = said(wrong)  # saes.reseed extends saes.main, three studies extend the first
+    assert lines == [
+        "studies.one.saes.main.batch: input should be greater than 0, found -1",
+        "studies.one.models.root.corpora: no corpus named 'enn'; did you mean 'en'?",
+        "studies.further.flow.threshold: input should be less than 1, found 3",
+        "studies.again.saes.main.batch: input should be greater than 0, found -1",
+    ]
+
+
+def test_an_extends_that_leads_nowhere_hides_nothing():
+    wrong = set_at(config(), "saes/reseed/extends", "mian")
+    wrong["studies"] |= {"heir": {"extends": "one"}, "lost": {"extends": "on"}, "typo": {"seed": 1}}
+    assert said(wrong) == [
+        "studies.lost.extends: nothing named 'on'; did you mean 'one'?",
+        "studies.one.saes.reseed.extends: nothing named 'mian'; did you mean 'main'?",
+        *(f"studies.typo.{key}: missing" for key in ("corpora", "tokenizer", "models")),
+    ]
+
+
+BOOLEAN = 'as YAML reads `on`, `yes` and `true`: quote the word, as in "on"'
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("corpora: {on: {kind: generated, language: lua}}", f"corpora: the key true, {BOOLEAN}"),
+        ("models: {null: {kind: base, corpora: [en]}}", "models: the key null, as YAML reads"),
+        ("models: {12:30: {kind: base, corpora: [en]}}", "models: the key 750, as YAML reads a"),
+        ("models: {1e5: {kind: base, corpora: [en]}}", "models.1e5: a name is of small letters"),
+        ("models: {lua: {parent: on}}", f"models.lua.parent: found true, {BOOLEAN}"),
+        ("models: {lua: {extends: no}}", "models.lua.extends: nothing named false, as YAML reads"),
+        ("tokenizer: {corpora: [2024-01-31]}", "tokenizer.corpora.0: found 2024-01-31, as YAML"),
+        ("probe: {corpora: [1_000]}", "probe.corpora.0: found 1000, as YAML reads a number"),
+        ("cases: {sign: {tokens: [yes]}}", f"cases.sign.tokens.0: found true, {BOOLEAN}"),
+        ("cases: {sign: {tokens: [1_0]}}", "cases.sign.tokens.0: found 10, as YAML reads a num"),
+        ("activations: {tokens: 1e6}", "activations.tokens: write it as a whole number: 1_000_000"),
+        ("on: 3", "on: unknown key"),
+    ],
+)
+def test_words_that_yaml_takes_for_something_else(text, line):
+    import yaml
+
+    changed = config()
+    changed["studies"]["one"] = merged(changed["studies"]["one"], yaml.safe_load(text))
+    assert any(each.startswith(f"studies.one.{line}") for each in said(changed)), said(changed)
+
+
+def test_a_name_that_yaml_takes_for_something_else_may_be_quoted():
+    import yaml
+
+    changed = set_at(config(), "corpora/on", {"kind": "generated", "language": "lua"})
+    changed = set_at(changed, "models/lua/corpora", ["on"])
+    assert load(yaml.safe_load(yaml.safe_dump(changed))).studies["one"].models["lua"].corpora == [
+        "on"
+    ]
+
+
+@pytest.mark.parametrize(("value", "name"), [(float("nan"), "nan"), (float("inf"), "infinity")])
+def test_a_study_that_snakemake_takes_for_a_number(value, name):
+    """`--config study=nan` reaches the Snakefile as a float."""
+    named = config()
+    named["studies"][name] = {"extends": "one"}
+    assert load({**named, "study": value}).study == name
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (float("nan"), "study: found nan, as YAML reads a number"),
+        (1e5, "study: found 100000.0, as YAML reads a number"),
+        (1.0, "study: found 1.0, as YAML reads a number"),
+        (True, f"study: found true, {BOOLEAN}; there are: one"),
+        (None, "study: it names no study; there are: one"),
+        ("null", "study: no study named 'null'; there are: one"),
+    ],
+)
+def test_a_study_that_is_no_name(value, words):
+    assert said({**config(), "study": value})[0].startswith(words)

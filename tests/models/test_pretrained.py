@@ -22,6 +22,7 @@ from featflow.core.slices import EvaluateSlice, PretrainedSlice
 from featflow.models import evaluate, pretrained
 from featflow.models.folder import load_model
 from featflow.models.hooked import HookedModel
+from featflow.models.pretrained import of_text
 from tests.data.hub_server import serving
 from tests.models.architectures import write_model
 
@@ -58,9 +59,10 @@ def change(folder: Path, **keys) -> None:
 def bring(tokenizer_file, tmp_path):
     """Run the stage; gives the model folder."""
 
-    def run(name, **changes) -> Path:
+    def run(name, tokenizer=None, **changes) -> Path:
         output = tmp_path / "models" / "mine"
-        pretrained.run(slice_of(name, **changes), tokenizer=tokenizer_file, output=output)
+        tokenizer = tokenizer or tokenizer_file
+        pretrained.run(slice_of(name, **changes), tokenizer=tokenizer, output=output)
         return output
 
     return run
@@ -279,8 +281,45 @@ def test_ids_beyond_the_embeddings_are_refused(source, refused, tmp_path):
     tokenizer.add_special_tokens(["<s>"])
     tokenizer.save(str(tmp_path / "large.json"))
     said = refused(source, tokenizer=tmp_path / "large.json")
-    assert "has 300 rows of embeddings" in said and "ids up to 399" in said
+    assert "has 300 rows of embeddings" in said and "ids up to 399 ('w399')" in said
     assert f"tokenizer: {{kind: pretrained, name: {source}}}" in said
+
+
+def with_tokens(file, path, *, special=(), plain=()):
+    """The tokenizer of a file with more entries, behind its own."""
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.add_special_tokens(list(special))
+    tokenizer.add_tokens(list(plain))
+    tokenizer.save(str(path))
+    return path
+
+
+def test_ids_that_no_text_gives_need_no_embeddings(source, bring, tokenizer_file, tmp_path):
+    chat = ["<pad>", *(f"<|reserved_{i}|>" for i in range(300))]
+    larger = with_tokens(tokenizer_file, source / "tokenizer.json", special=chat)
+    assert bring(source, tokenizer=larger).is_dir()  # the model's own, and the study's
+    (source / "tokenizer.json").write_bytes(tokenizer_file.read_bytes())
+    other = with_tokens(tokenizer_file, tmp_path / "study.json", special=chat)
+    assert bring(source, tokenizer=other).is_dir()  # the study's alone
+
+
+def test_a_model_s_own_tokenizer_that_does_not_fit_it(source, refused, tokenizer_file):
+    plain = [f"{i} spaces" for i in range(300)]
+    larger = with_tokens(tokenizer_file, source / "tokenizer.json", plain=plain)
+    last = max(Tokenizer.from_file(str(larger)).get_vocab().values())
+    said = refused(source, tokenizer=larger)
+    assert f"ids up to {last} ('299 spaces')" in said and "it is the model's own tok" in said
+    assert f"resize_token_embeddings({last + 1})" in said and "set the study's" not in said
+
+
+def test_tokens_of_text():
+    tokens = {"<s>": 0, "<unk>": 1, "a": 2, "<pad>": 3}
+    words = Tokenizer(models.WordLevel(tokens, unk_token="<unk>"))
+    words.add_special_tokens(["<s>", "<unk>", "<pad>"])
+    assert of_text(words) == {"<s>": 0, "<unk>": 1, "a": 2}
+    unigram = Tokenizer(models.Unigram([("<s>", 0.0), ("a", -1.0), ("<u>", -9.0)], unk_id=2))
+    unigram.add_special_tokens(["<s>", "<u>", "<mask>"])
+    assert of_text(unigram) == {"<s>": 0, "a": 1, "<u>": 2}
 
 
 def test_another_vocabulary_than_the_model_s_own_is_refused(source, refused, tokenizer_file):

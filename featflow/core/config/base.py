@@ -1,10 +1,21 @@
 """The base of every config class, and the types that several families use."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$")]
+from featflow.core.config.misread import misread
+
+PATTERN = r"^[a-z][a-z0-9]*$"
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    raise ValueError(misread(value, is_name=True))
+
+
+Name = Annotated[str, StringConstraints(pattern=PATTERN), BeforeValidator(_text)]
 """A corpus, model, SAE, study or figure: it becomes a folder name and a wildcard."""
 
 

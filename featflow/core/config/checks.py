@@ -4,8 +4,8 @@ Each problem begins with the path of the key, as the user wrote it.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from featflow.core.config.base import Name
 from featflow.core.config.controlling import control_problems, is_control
@@ -14,6 +14,7 @@ from featflow.core.config.figures import (
     CaseFigure,
     ControlsFigure,
     DensityFigure,
+    Figures,
     FlowFigure,
     ScoresFigure,
     SweepFigure,
@@ -38,12 +39,66 @@ DOMAINS = ("home", "intersection", "union", "shift")
 """What stands beside the corpora's names in the column `domain` of tables."""
 
 
-def problems_of(study: "Study") -> list[str]:
-    """Everything that is wrong; the graph is looked at once its names are right."""
-    problems = [*_unknown_names(study)]
-    if problems or (problems := _cycles(study)):
-        return problems
-    return [*_flow_problems(study), *control_problems(study), *_graph_problems(study)]
+def problems_of(study: "Study", wrong: Iterable[tuple[str, ...]] = ()) -> list[str]:
+    """Everything that is wrong with the study as a whole.
+
+    Args:
+        study: the study.
+        wrong: paths of what is not as the user wrote it, since that is wrong by itself
+            (core/config/salvage.py): nothing is said of what depends on it.
+    """
+    names = [*_unknown_names(study)]
+    apart = {*(path[:2] for path in wrong), *(tuple(_path(each)[:2]) for each in names)}
+    cycles, in_cycles = _cycles(study)
+    apart |= {("models", name) for name in in_cycles}
+    problems = [*names, *cycles]
+    families = {path[0] for path in apart}
+    if "flow" not in families:
+        problems += _flow_problems(study)
+    rest = _without(study, apart)
+    if rest.models:
+        problems += [*control_problems(rest), *_graph_problems(rest)]
+        if "activations" not in families:
+            problems += _window_problems(rest)
+    return problems
+
+
+def _path(problem: str) -> list[str]:
+    return problem.split(": ")[0].split(".")
+
+
+def _without(study: "Study", apart: set[tuple[str, ...]]) -> "Study":
+    """The study without some models and SAEs, and without what depends on them."""
+
+    def left(entries: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+        kept = {name: each for name, each in entries.items() if name not in names}
+        lost = {name for name, each in kept.items() if not _named_by(each) <= kept.keys()}
+        return left(kept, lost) if lost else kept
+
+    models = left(study.models, {path[1] for path in apart if path[0] == "models" and path[1:]})
+    saes = left(study.saes, {path[1] for path in apart if path[0] == "saes" and path[1:]})
+    if len(models) < len(study.models):
+        on = {n: set(s.models or models) & models.keys() for n, s in saes.items()}
+        by_data = {n for n, s in saes.items() if s.control_of and s.corpora}
+        saes = left(saes, by_data | {name for name in saes if not on[name]})
+        updates = {
+            n: {"models": [m for m in s.models or [] if m in on[n]] or None}
+            for n, s in saes.items()
+        }
+        saes = {name: sae.model_copy(update=updates[name]) for name, sae in saes.items()}
+    if len(models) == len(study.models) and len(saes) == len(study.saes):
+        return study
+    return study.model_copy(update={"models": models, "saes": saes, "figures": Figures()})
+
+
+def _named_by(entry: Any) -> set[str]:
+    """The entries of its own family that a model or an SAE is made from, or compared with."""
+    method = getattr(entry, "method", None)
+    single = [
+        *(getattr(entry, key, None) for key in ("parent", "like", "control_of")),
+        getattr(method, "base", None),
+    ]
+    return {name for name in (*single, *getattr(entry, "parents", ())) if name is not None}
 
 
 def parents_of(model: Model) -> list[Name]:
@@ -153,24 +208,26 @@ def _reader_problems(study: "Study", check: Callable[..., Iterator[str]]) -> Ite
         yield from check("explorer.saes", name, known, "SAE with a flow")
 
 
-def _cycles(study: "Study") -> list[str]:
+def _cycles(study: "Study") -> tuple[list[str], set[str]]:
+    """A line a cycle of parents, and the models in them."""
     done: set[str] = set()
+    lines: list[str] = []
+    inside: set[str] = set()
 
-    def visit(name: str, path: list[str]) -> list[str]:
+    def visit(name: str, path: list[str]) -> None:
         if name in path:
-            return [f"models: a cycle, {' → '.join([*path[path.index(name) :], name])}"]
-        if name in done:
-            return []
-        for parent in parents_of(study.models[name]):
-            if found := visit(parent, [*path, name]):
-                return found
-        done.add(name)
-        return []
+            cycle = path[path.index(name) :]
+            if not inside & set(cycle):
+                lines.append(f"models: a cycle, {' → '.join([*cycle, name])}")
+            inside.update(cycle)
+        elif name not in done and name in study.models:
+            for parent in parents_of(study.models[name]):
+                visit(parent, [*path, name])
+            done.add(name)
 
     for name in study.models:
-        if found := visit(name, []):
-            return found
-    return []
+        visit(name, [])
+    return lines, inside
 
 
 def _graph_problems(study: "Study") -> Iterator[str]:
@@ -185,6 +242,9 @@ def _graph_problems(study: "Study") -> Iterator[str]:
         if isinstance(figure, of_saes) and not study.flow_saes:
             yield f"figures.draw.{key}: it draws an SAE; the study has none"
     yield from _hook_problems(study, architectures)
+
+
+def _window_problems(study: "Study") -> Iterator[str]:
     window, context = study.activations.window, context_of(study)
     asked = {sae.context or study.activations.context for sae in study.saes.values()}
     if "full" in asked and context // window < 2:

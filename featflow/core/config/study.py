@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, ValidationInfo, model_validator
 
 from featflow.core.config.base import Config, Name
 from featflow.core.config.cases import Case
@@ -89,8 +89,8 @@ class Study(Config):
     figures: Figures = Figures()
 
     @model_validator(mode="after")
-    def _names_and_graph(self) -> "Study":
-        problems = problems_of(self)
+    def _names_and_graph(self, info: ValidationInfo) -> "Study":
+        problems = problems_of(self, (info.context or {}).get("wrong", ()))
         if problems:
             raise ValueError("\n".join(problems))
         return self
