@@ -127,6 +127,7 @@ rule edges:
             paths.SUMMARY.at(study=w.study, model=m, sae=w.sae)
             for m in of(w).edges(w.sae).models
         ],
+        metrics=lambda w: inputs.edge_metrics(w),
     output:
         edges=report(
             paths.FLOW_EDGES,
@@ -155,4 +156,4 @@ rule edges:
     shell:
         "python -m featflow edges --log {log:q} --cfg {params.cfg:q} --counts {input.counts}"
         " --features {input.features} --controls {input.controls} --summaries {input.summaries}"
-        " --edges {output.edges} --typed {output.typed} --strata {output.strata}"
+        " --metrics {input.metrics} --edges {output.edges} --typed {output.typed} --strata {output.strata}"

@@ -15,7 +15,7 @@ COUNT_COLUMNS = [
     *("edge", "threshold", "parent_features", "parent_silent", "parent_rare"),
     *("persisting", "disappearing", "child_features", "child_silent", "child_rare"),
     *("traced", "emerging", "mutual", "one_to_one", "share", "traced_share", "traced_here"),
-    *("scope", "min_firings", "min_documents"),
+    *("scope", "min_firings", "min_documents", "persisting_anywhere"),
 ]
 
 FEATURE_COLUMNS = {
@@ -42,6 +42,14 @@ def traced(edges: dict[Edge, Comparison]) -> dict[str, np.ndarray]:
     return found
 
 
+def kept(edges: dict[Edge, Comparison]) -> dict[str, np.ndarray]:
+    """Which features of each parent have a partner above the threshold in any of its children."""
+    found: dict[str, np.ndarray] = {}
+    for (parent, _), pair in edges.items():
+        found[parent] = found.get(parent, False) | pair.a.matched
+    return found
+
+
 def count_table(
     edges: dict[Edge, Comparison], found: dict[str, np.ndarray], cfg: FlowSlice
 ) -> pd.DataFrame:
@@ -52,7 +60,7 @@ def count_table(
         found: the traced features of each child, over all its parents.
         cfg: the threshold, the scope and what is rare.
     """
-    rows = []
+    rows, anywhere = [], kept(edges)
     for (parent, child), pair in edges.items():
         a, b = pair.a, pair.b
         living, persisting = int(a.living.sum()), int(a.matched.sum())
@@ -66,7 +74,7 @@ def count_table(
             *(pair.mutual(), pair.one_to_one()),
             *(ratio(persisting, living), ratio(child_traced, child_living)),
             *(int(b.matched.sum()), cfg.flow.scope),
-            *(cfg.flow.min_firings, cfg.flow.min_documents),
+            *(cfg.flow.min_firings, cfg.flow.min_documents, int(anywhere[parent].sum())),
         )
         rows.append(dict(zip(COUNT_COLUMNS, values, strict=True)))
     return pd.DataFrame(rows, columns=COUNT_COLUMNS)

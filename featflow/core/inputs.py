@@ -154,6 +154,11 @@ class Inputs:
         found = self._of(w).lineage.flow_edges(sae)
         return [template.at(study=w.study, sae=sae)] if found else []
 
+    def edge_metrics(self, w: Wildcards) -> list[str]:
+        """The metrics of all SAEs that the numbers of a flow's edges are from."""
+        names = [each.dictionary.split(".") for each in self._of(w).edges(w.sae).saes]
+        return [paths.SAE_METRICS.at(study=w.study, model=m, sae=s) for m, s in names]
+
     # ---- cases and dashboards
 
     def case_flow(self, w: Wildcards) -> list[str]:

@@ -14,6 +14,7 @@ from featflow.core.slices import (
     Domain,
     DomainsSlice,
     EdgeArm,
+    EdgeSae,
     EdgesSlice,
     FlowPair,
     FlowSlice,
@@ -231,4 +232,23 @@ class AnalysisSlices:
             flow=self.judging,
             edges=self.lineage.flow_edges(sae),
             models=list(self._seeds(sae)),
+            saes=self._edge_saes(sae),
         )
+
+    def _edge_saes(self, sae: str) -> list[EdgeSae]:
+        lineage = self.lineage
+        found: dict[Dictionary, list[str]] = {}
+        for parent, child in lineage.flow_edges(sae):
+            ends = [Dictionary(m, s) for m in (parent, child) for s in lineage.seeds(m, sae)]
+            arms = [d for a in lineage.arms(sae) if a[:2] == (parent, child) for d in (a.a, a.b)]
+            for dictionary in dict.fromkeys([*ends, *arms]):
+                found.setdefault(dictionary, []).append(f"{parent}-{child}")
+        return [
+            EdgeSae(
+                dictionary=str(each),
+                l0=self.study.saes[each.sae].sparsity.l0,
+                own=lineage.own_corpora(each.model),
+                edges=edges,
+            )
+            for each, edges in found.items()
+        ]

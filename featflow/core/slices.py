@@ -293,12 +293,27 @@ class DomainsSlice(Slice):
     shares: list[Compared]
 
 
+class EdgeSae(Config):
+    """An SAE that numbers of edges are from: of an end, a reseed there, or of an arm."""
+
+    dictionary: str
+    """`model.sae`."""
+    l0: float | None = None
+    """What its sparsity is steered to (None: it has a fixed weight)."""
+    own: list[Name]
+    """The corpora that its model was trained on last."""
+    edges: list[str]
+    """`{parent}-{child}` of each of these edges."""
+
+
 class EdgesSlice(Slice):
     sae: Name
     flow: Flow
     edges: list[tuple[Name, Name]]
     models: list[Name]
     """Of the edges, in the order of the summaries."""
+    saes: list[EdgeSae]
+    """In the order of their metrics."""
 
 
 class CaseSlice(Slice):

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from featflow.analysis.quality import LEAST_GAP, explained_loss, on_own
 from featflow.core import paths
 from featflow.core.artifacts import load_json, load_table
 from featflow.core.slices import ReportSlice
@@ -11,27 +12,7 @@ from featflow.report.files import among
 from featflow.report.study import corpora_in_order, models_in_order
 from featflow.report.tables import Column, Table, count, number, share, small, text
 
-LEAST_GAP = 0.05
-"""Nats that the LM's loss must rise when its activations are zeroed, for explained loss to mean
-something: below, it is a ratio to nearly nothing, or to less than nothing."""
-
 Metrics = dict[str, Any]
-
-
-def explained_loss(parts: list[Metrics]) -> float | None:
-    """(L_zero − L_sae) / (L_zero − L_clean) over some corpora, each with its tokens.
-
-    Returns:
-        None where the LM hardly does worse without these activations.
-    """
-    total = sum(part["tokens"] for part in parts)
-    if not total:
-        return None
-    zero, sae, clean = (
-        sum(part["tokens"] * part[f"loss_{what}"] for part in parts) / total
-        for what in ("zero", "sae", "clean")
-    )
-    return (zero - sae) / (zero - clean) if zero - clean >= LEAST_GAP else None
 
 
 def dictionaries(cfg: ReportSlice, files: list[Path]) -> list[tuple[str, str]]:
@@ -57,8 +38,7 @@ def metrics_table(cfg: ReportSlice, files: list[Path]) -> Table:
         metrics = _metrics(files, model, sae)
         handle = load_json(among(files, paths.SAE, "model", sae=sae)[model])
         steps = load_table(among(files, paths.SAE_TRAINING, "model", sae=sae)[model], "tokens")
-        parts = metrics["corpora"]
-        own = [parts[c] for c in own_corpora(cfg.models, model) if c in parts]
+        own = own_corpora(cfg.models, model)
         control = cfg.controls.get(sae)
         rows.append(
             [
@@ -69,7 +49,7 @@ def metrics_table(cfg: ReportSlice, files: list[Path]) -> Table:
                 number(metrics["l0"], 1),
                 small(metrics["mse"]),
                 number(metrics["fve"]),
-                number(explained_loss(own or list(parts.values()))),
+                number(explained_loss(on_own(metrics, own))),
                 share(metrics["dead_fraction"]),
             ]
         )

@@ -25,7 +25,10 @@ LINES = (
     Field("by", "text", "the dictionaries or models that gave it"),
 )
 
-COUNTED = ("share", "traced_share", "traced_here", "scope", "min_firings", "min_documents")
+COUNTED = (
+    *("share", "traced_share", "traced_here", "scope", "min_firings", "min_documents"),
+    "persisting_anywhere",
+)
 """Columns of edges.csv that stage `flow` knows, behind the counts."""
 
 COUNT_FIELDS = tuple(f for i, f in enumerate(EDGE_FIELDS) if i < 14 or f.name in COUNTED)
