@@ -112,9 +112,7 @@ class Every:
             yield line._replace(low=found.low, high=found.high)
             yield Line("edge_mean", by, at, found.mean, low=found.low, high=found.high)
             over = f"seeds of {seeded}{', documents' if found.documents else ''}"
-            yield Line(
-                "edge_both", over, at, found.mean, low=found.low_both, high=found.high_both
-            )
+            yield Line("edge_both", over, at, found.mean, low=found.low_both, high=found.high_both)
 
     def _frozen(self, edge: Edge) -> Iterator[Line]:
         """The parent's SAE on the child, and on the children of the edge's arms."""

@@ -1,6 +1,6 @@
 """edges.csv as text for a terminal: two tables under 100 columns, and what they mean."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from textwrap import fill
 from typing import Any
 
@@ -26,7 +26,7 @@ LETTERS = {"seeds": "s", "seeds+documents": "sd", "documents": "d"}
 """What stands behind an interval in tables, by column `interval`."""
 
 
-def over(row: Row) -> str:
+def over(row: Mapping[Any, Any]) -> str:
     """What an interval is over, in words; empty: there is none.
 
     Args: row: of edges.csv.
@@ -41,7 +41,7 @@ def over(row: Row) -> str:
     return f"the SAE seeds of both ends{taken}{documents}"
 
 
-def one_sided(row: Row) -> tuple[str, str] | None:
+def one_sided(row: Mapping[Any, Any]) -> tuple[str, str] | None:
     """The end whose reseeds an interval rests on and the one without any; None where both have."""
     if not isinstance(row["interval_of"], str):
         return None
@@ -93,17 +93,22 @@ def _is_borrowed(row: Row) -> bool:
 def _alike(rows: list[Row]) -> str:
     """What an interval takes for granted where one end has no reseeds."""
     found = [pair for row in rows if "s" in _letters(row) and (pair := one_sided(row))]
-    return "\n" + "\n".join(
-        f"s: {other} has no reseeds, its SAE is taken to scatter as {known}'s."
-        for known, other in dict.fromkeys(found)
-    ) if found else ""
+    return (
+        "\n"
+        + "\n".join(
+            f"s: {other} has no reseeds, its SAE is taken to scatter as {known}'s."
+            for known, other in dict.fromkeys(found)
+        )
+        if found
+        else ""
+    )
 
 
 def _letters(row: Row) -> str:
     return LETTERS[str(row["interval"])] if row["low"] == row["low"] else ""
 
 
-def has_other_floor(row: Row) -> bool:
+def has_other_floor(row: Mapping[Any, Any]) -> bool:
     """Whether an edge has an unrelated floor that is not the one of its table."""
     return row["floor_unrelated"] == row["floor_unrelated"] and not (
         isinstance(row["floor_of"], str) and row["floor_of"].startswith("unrelated")

@@ -1,4 +1,4 @@
-"""How sure a share is: over SAE seeds (a jackknife), over documents (a bootstrap), and over both."""
+"""How sure a share is: over SAE seeds (a jackknife), over documents (a bootstrap), over both."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -66,9 +66,9 @@ def over_seeds(
         scatter = [0.0 if each is None else float(each.var()) for each in drawn]
         alone = [jackknife(shares[:, :, i]) for i in range(len(thresholds))]
         both = [together(shares[:, :, i], part) for i, part in enumerate(scatter)]
-        mean, low, high = _columns(alone)
+        (mean, low, high), (_, low_both, high_both) = _columns(alone), _columns(both)
         has_documents = all(each is not None for each in drawn)
-        found[stratum] = OverSeeds(mean, low, high, *_columns(both)[1:], has_documents)
+        found[stratum] = OverSeeds(mean, low, high, low_both, high_both, has_documents)
     return found
 
 
@@ -84,8 +84,11 @@ def replicates(file: Path) -> Replicates:
     """Those of the parent's features in bootstrap.parquet; none where it has no rows."""
     table = load_table(file, "side", "kind", "stratum", "threshold", "share")
     table = table[(table["side"] == "a") & table["share"].notna()]
-    shares = table.groupby(["kind", "stratum", "threshold"])["share"]
-    return {key: each for key, each in shares if len(each) > 1}
+    found: dict[tuple[str, str, float], pd.Series] = {}
+    for key, each in table.groupby(["kind", "stratum", "threshold"])["share"]:
+        if len(each) > 1:
+            found[key] = each  # type: ignore[index]
+    return found
 
 
 def over_documents(

@@ -176,6 +176,17 @@ class Inputs:
         at = {"study": w.study, "sae": cfg.sae, "parent": cfg.model, "child": cfg.model}
         return [paths.SHARES.at(**at)] if cfg.reseeds else []
 
+    def case_reseeds(self, w: Wildcards) -> list[str]:
+        """The dumps of the reseeds of a case's model."""
+        cfg = self._of(w).case(w.case)
+        return self.dumps(w, [cfg.model], cfg.reseeds, cfg.corpora)
+
+    def case_neighbours(self, w: Wildcards) -> list[str]:
+        """The comparisons of a case's model, reseeds and all, with its parents and children."""
+        cfg = self._of(w).case(w.case)
+        at = {"study": w.study, "sae": cfg.sae}
+        return [paths.SHARES.at(**at, parent=a, child=b) for a, b in cfg.neighbours]
+
     def dashboard_dumps(self, w: Wildcards) -> list[str]:
         """The dumps of every model whose features stand side by side."""
         cfg = self._of(w).dashboards(w.model, w.sae)

@@ -93,6 +93,17 @@ class AnalysisSlices:
         first, second = ([c for c in probe if c in home] for home in homes)
         return first, second
 
+    def judged_on(self, model: str, sae: str) -> list[str]:
+        """The probe corpora on which any edge judges a model's features; without edges its home.
+
+        All of the probe where that is nothing.
+        """
+        edges = [edge for edge in self.lineage.flow_edges(sae) if model in edge]
+        found = {c for edge in edges for c in self.scopes(*edge)[edge.index(model)]}
+        found = found or set(self.lineage.corpora(model))
+        probe = self.study.probe_corpora
+        return [c for c in probe if c in found] or probe
+
     def flow(self, sae: str) -> FlowSlice:
         found = [p for p in self.lineage.pairs(sae) if p.role in ("edge", "span")]
         pairs = [FlowPair(role=p.role, a=str(p.a), b=str(p.b)) for p in found]

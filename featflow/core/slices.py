@@ -330,6 +330,11 @@ class CaseSlice(Slice):
     windows: Windows
     reseeds: list[Name]
     """Of the model, in the order of the pairs in its shares table; empty: it has none."""
+    neighbours: list[tuple[Name, Name]]
+    """The edges of the model, in the order of their shares tables, which say what became of its
+    reseeds' features; empty: it has no reseeds."""
+    scope: list[Name]
+    """The corpora on which the fates of its features are judged: passages from there come first."""
 
 
 class InterpretSlice(Slice):
@@ -361,6 +366,8 @@ class DashboardsSlice(Slice):
     scopes: dict[Name, list[Name]]
     """Of each other model the corpora on which partners in it are judged: of the probe, what both
     models and their ancestors were trained on; all of it where that is nothing."""
+    scope: list[Name]
+    """The corpora on which the fates of its features are judged: contexts from there come first."""
     corpora: list[Name]
     flow: Flow
     hook: str

@@ -40,7 +40,8 @@ class Band(NamedTuple):
 
     def size(self, end: int) -> int:
         """Features at its source (0) or at its target (1)."""
-        return self.entering if end and self.source is not None else self.features
+        is_stub = self.source is None or self.target is None
+        return self.features if end == 0 or is_stub else self.entering
 
 
 class Size(NamedTuple):
@@ -123,7 +124,7 @@ def _tops(
     stubs = [band for band in own if band[1 - end] is None]
     edges: dict[str, list[Band]] = {}
     for band in own:
-        if (other := band[1 - end]) is not None:
+        if (other := band.source if end else band.target) is not None:
             edges.setdefault(other, []).append(band)
     order = sorted(edges, key=lambda other: (boxes[other].middle, other))
     heights = [sum(band.size(end) for band in edges[other]) for other in order]

@@ -60,7 +60,9 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     height = cfg.settings.height  # type: ignore[union-attr]
     sizes = {name: size_of(name, rows) for name in drawn}
     places = place(columns, bands, sizes, height - 2 * MARGIN)
-    stubs_first = sorted(bands, key=lambda band: band.source is not None and band.target is not None)
+    stubs_first = sorted(
+        bands, key=lambda band: band.source is not None and band.target is not None
+    )
     figure = go.Figure([_band(band, places, rows) for band in stubs_first])
     figure.add_traces([_node(name, box, rows) for name, box in places.boxes.items()])
     figure.update_layout(

@@ -163,6 +163,6 @@ def texts(rows: list[Row], chains: "pd.DataFrame", colours: Mapping[str, str]) -
         "ceiling is the share that another seed of the same SAE finds again, the floor that which "
         "an unrelated model has, or one with random weights; corrected: (share − floor) / (ceiling "
         "− floor). Bars are as tall as their living features; a band is as tall as the features "
-        "that persist where it leaves, and as those traced to this parent where it arrives. A "
-        "feature that persists into several children is in several bands, which overlap at the bar.",
+        "that persist where it leaves, and as those traced to this parent where it arrives. What "
+        "persists into several children is in several bands, which overlap at the bar.",
     }

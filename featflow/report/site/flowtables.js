@@ -85,8 +85,9 @@ function caseTable(sae) {
   const lines = cases.map(one => [one.case,
     ...models.map(name => (missing(idIn(one, name)) ? UNKNOWN
       : el('a', {href: href([sae, name, idIn(one, name)])}, String(idIn(one, name))))),
-    words(String(one.verdict ?? UNKNOWN))]);
-  return plainTable('Cases', [['case', true], ...models.map(name => [name]), ['verdict', true]],
+    words(String(one.verdict ?? UNKNOWN)), words(String(one.function ?? UNKNOWN))]);
+  return plainTable('Cases', [['case', true], ...models.map(name => [name]),
+    ['the feature', true], ['the function', true]],
     lines, 'A case is a feature that is looked for in one model and followed into the others: ' +
     'there its best partner.');
 }
