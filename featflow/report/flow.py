@@ -187,8 +187,8 @@ def _said(rows: list[Row]) -> str:
         "Corrected: (share − floor) / (ceiling − floor). Stable: the share of those features that "
         "every reseed of the parent finds. Frozen: the share that the parent’s own SAE finds in "
         "the child, feature by feature. Emerge: child features without a partner in any parent. "
-        "Mutual: pairs of best partners; one to one: the largest matching. L0: features a token of the probe. Silent and "
-        f"rare features are in no share.{star}{mark}"
+        "Mutual: pairs of best partners; one to one: the largest matching. L0: features a token of "
+        f"the probe. Silent and rare features are in no share.{star}{mark}"
     )
 
 

@@ -7,9 +7,9 @@ MODEL = "models.{model}."
 
 PASSAGE = (
     "corpus, in_scope (whether it is of `judged_on`), document (its number there), position (of "
-    "the first token, in the corpus's input_ids), at (which token it was found by), ids, texts (not "
-    "escaped), marked (in S), values (by model, the activation of its feature); marked and values are null at tokens that are no "
-    "rows of the probe"
+    "the first token, in the corpus's input_ids), at (which token it was found by), ids, texts "
+    "(not escaped), marked (in S), values (by model, the activation of its feature); marked and "
+    "values are null at tokens that are no rows of the probe"
 )
 
 FORMATS = (
