@@ -88,7 +88,7 @@ function drawBand(band, {boxes, reach}, sae) {
     const x = boxes.get(parent).x + BAR, alone = band.children.length === 1;
     const where = alone ? `in ${child}` : 'in every child';
     return [area(outline(x, band.from, x + reach, band.from), 'disappearing',
-      alone ? listOf(sae, row, 'parent', kind) : href([sae, parent]),
+      listOf(sae, alone ? row : {...row, edge: EVERY}, 'parent', kind),
       `${whole(band.out)} features of ${parent} disappear ${where}`,
       [`${whole(band.out)} disappear`, where], x + 8, band.from)];
   }
