@@ -36,6 +36,8 @@ rule case:
         tokenizer=paths.TOKENIZER,
         flow=lambda w: inputs.case_flow(w),
         shares=lambda w: inputs.case_shares(w),
+        reseeds=lambda w: inputs.case_reseeds(w),
+        neighbours=lambda w: inputs.case_neighbours(w),
     output:
         report(
             paths.CASE,
@@ -55,7 +57,12 @@ rule case:
         cfg=lambda w: of(w).case(w.case).dumps(),
         code=code("case"),
         optional=lambda w, input: flags(
-            {"--flow": input.flow, "--shares": input.shares}
+            {
+                "--flow": input.flow,
+                "--shares": input.shares,
+                "--reseeds": input.reseeds,
+                "--neighbours": input.neighbours,
+            }
         ),
     shell:
         "python -m featflow case --log {log:q} --cfg {params.cfg:q} --dumps {input.dumps:q}"

@@ -127,6 +127,7 @@ rule edges:
             paths.SUMMARY.at(study=w.study, model=m, sae=w.sae)
             for m in of(w).edges(w.sae).models
         ],
+        metrics=lambda w: inputs.edge_metrics(w),
     output:
         edges=report(
             paths.FLOW_EDGES,
@@ -155,4 +156,5 @@ rule edges:
     shell:
         "python -m featflow edges --log {log:q} --cfg {params.cfg:q} --counts {input.counts:q}"
         " --features {input.features:q} --controls {input.controls:q} --summaries {input.summaries:q}"
-        " --edges {output.edges:q} --typed {output.typed:q} --strata {output.strata:q}"
+        " --metrics {input.metrics:q} --edges {output.edges:q} --typed {output.typed:q}"
+        " --strata {output.strata:q}"

@@ -38,14 +38,25 @@ class Chosen:
     """The candidates that fire on S, by F1; the chosen feature first."""
     choice: dict[str, Any]
     """How it was chosen: rule, candidates (how many), living, reseeded (of the living)."""
+    best: int
+    """The living feature with the best F1, whether or not it was chosen."""
     reseeds: pd.DataFrame = field(default_factory=pd.DataFrame)
     """r of each feature (index) with its best partner in each reseed (columns)."""
+    partners: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """The numbers of these partners; −1: there is none."""
 
     def reseeds_of(self, feature: int) -> dict[str, float]:
         """r with each reseed's best partner; NaN where there is none. Empty: no reseeds."""
         if feature not in self.reseeds.index:
             return dict.fromkeys(self.reseeds.columns, float("nan"))
         return {str(name): r for name, r in self.reseeds.loc[feature].to_dict().items()}
+
+    def partners_of(self, feature: int) -> dict[str, int]:
+        """The best partner in each reseed that has one."""
+        if feature not in self.partners.index:
+            return {}
+        found = self.partners.loc[feature].fillna(-1).to_dict()
+        return {str(name): int(partner) for name, partner in found.items() if partner >= 0}
 
     def reseed_r(self, feature: int) -> float:
         """The mean of these over the reseeds that have a partner; NaN where none has."""
@@ -76,13 +87,16 @@ def choose(
             living feature fires on them, or when the feature asked for never fires.
         ArtifactError: when the shares are unreadable.
     """
-    seeded = reseeds(cfg, shares) if shares is not None else pd.DataFrame()
+    seeded, partners = (
+        reseeds(cfg, shares) if shares is not None else (pd.DataFrame(), pd.DataFrame())
+    )
     if cfg.settings.feature is not None:
-        return _asked(cfg, matrices, probe, tokenizer, seeded, f"{where}.feature")
+        return _asked(cfg, matrices, probe, tokenizer, (seeded, partners), f"{where}.feature")
     found = marks(cfg.settings, probe, tokenizer, where)
     counts = evidence.count(matrices, probe.split(found.rows))
     alive = living(cfg, matrices, probe)
     again = _found_again(seeded, len(alive), cfg.flow.threshold) & alive
+    best = counts.ranked(alive, 1)
     ranking, rule, among = counts.ranked(again, len(again)), SEEDED, again
     if not ranking:
         ranking, among = counts.ranked(alive, len(alive)), alive
@@ -100,7 +114,7 @@ def choose(
         "living": int(alive.sum()),
         "reseeded": int(again.sum()) if cfg.reseeds else None,
     }
-    return Chosen(ranking[0], found, counts, ranking, choice, seeded)
+    return Chosen(ranking[0], found, counts, ranking, choice, best[0], seeded, partners)
 
 
 def _asked(
@@ -108,7 +122,7 @@ def _asked(
     matrices: list[csr_array],
     probe: Probe,
     tokenizer: Tokenizer,
-    seeded: pd.DataFrame,
+    again_found: tuple[pd.DataFrame, pd.DataFrame],
     where: str,
 ) -> Chosen:
     """The feature that is asked for by number, and the token that is most typical of it."""
@@ -124,15 +138,18 @@ def _asked(
     found = typical(values, probe, tokenizer)
     counts = evidence.count(matrices, probe.split(found.rows))
     alive = living(cfg, matrices, probe)
+    seeded, partners = again_found
     again = _found_again(seeded, len(alive), cfg.flow.threshold) & alive
-    ranking = [f for f in counts.ranked(alive, len(alive)) if f != number]
+    living_ones = counts.ranked(alive, len(alive))
+    ranking = [f for f in living_ones if f != number]
     choice = {
         "rule": ASKED,
         "candidates": 1,
         "living": int(alive.sum()),
         "reseeded": int(again.sum()) if cfg.reseeds else None,
     }
-    return Chosen(number, found, counts, [number, *ranking], choice, seeded)
+    best = living_ones[0] if living_ones else number
+    return Chosen(number, found, counts, [number, *ranking], choice, best, seeded, partners)
 
 
 def living(cfg: CaseSlice, matrices: list[csr_array], probe: Probe) -> np.ndarray:
@@ -163,15 +180,16 @@ def _corpora(cfg: CaseSlice, model: str) -> set[str]:
     return {*node.corpora, *(c for p in parents for c in _corpora(cfg, p))}
 
 
-def reseeds(cfg: CaseSlice, shares: Path) -> pd.DataFrame:
-    """r of each feature (index) with its best partner in each reseed (columns); NaN: none.
+def reseeds(cfg: CaseSlice, shares: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """r of each feature (index) with its best partner in each reseed (columns), and that partner.
 
-    Judged on `flow.scope`, which of a model with itself is always its home.
+    (NaN and −1: there is none.) Judged on `flow.scope`, which of a model with itself is always its
+    home.
 
     Raises:
         ArtifactError: when the table cannot be read.
     """
-    table = load_table(shares, "a", "b", "domain", "side", "feature", "r")
+    table = load_table(shares, "a", "b", "domain", "side", "feature", "r", "partner")
     mine = (table["a"] == cfg.sae) & (table["side"] == "a") & (table["domain"] == cfg.flow.scope)
     table = table[mine & table["b"].isin(cfg.reseeds)]
     if missing := sorted(set(cfg.reseeds) - set(table["b"])):
@@ -179,7 +197,11 @@ def reseeds(cfg: CaseSlice, shares: Path) -> pd.DataFrame:
             f"{shares}: it compares {cfg.sae} with no {', '.join(missing)}; "
             f"{rebuild(named(shares))}"
         )
-    return table.pivot(index="feature", columns="b", values="r").reindex(columns=cfg.reseeds)
+    r, partner = (
+        table.pivot(index="feature", columns="b", values=what).reindex(columns=cfg.reseeds)
+        for what in ("r", "partner")
+    )
+    return r, partner
 
 
 def _found_again(seeded: pd.DataFrame, size: int, threshold: float) -> np.ndarray:

@@ -14,7 +14,7 @@ import pandas as pd
 from featflow.analysis.best import Bests, Judged
 from featflow.analysis.ceilings import ceilings
 from featflow.analysis.frozen import frozen as frozen_side
-from featflow.analysis.intervals import over_documents, over_seeds
+from featflow.analysis.intervals import Replicates, over_documents, over_seeds, replicates
 from featflow.analysis.lines import (
     Line,
     arms_of,
@@ -86,9 +86,10 @@ class Every:
         beside = standing(self.cfg, self.bests, edge, self.domain, self.known, self.thresholds)
         found = list(beside)
         own = [line for line in found if line.control == "edge"]
+        drawn = replicates(self.bootstraps[edge])
         found = [
-            *self._seeds(edge, own),
-            *over_documents(self.bootstraps[edge], own, self.thresholds),
+            *self._seeds(edge, own, drawn),
+            *over_documents(drawn, own, self.thresholds),
             *(line for line in found if line.control != "edge"),
             *self._frozen(edge),
             *self._stable(edge),
@@ -102,21 +103,27 @@ class Every:
     def _between(self, a: str, b: str) -> str:
         return f"{a}.{self.cfg.sae}-{b}.{self.cfg.sae}"
 
-    def _seeds(self, edge: Edge, own: list[Line]) -> Iterator[Line]:
-        """The edge's own shares with their intervals, and the means over seeds in these."""
+    def _seeds(self, edge: Edge, own: list[Line], drawn: Replicates) -> Iterator[Line]:
+        """The edge's own shares with their intervals, and the means over seeds in these.
+
+        The interval of `edge_mean` is over the seeds of the ends that have several; that of
+        `edge_both` over the seeds of both ends, and over documents where they were drawn.
+        """
         parent, child = edge
         seeds = self.cfg.seeds[parent], self.cfg.seeds[child]
-        known = over_seeds(self.bests, edge, seeds, self.domain, self.thresholds)
+        known = over_seeds(self.bests, edge, seeds, self.domain, self.thresholds, drawn)
         ends = ("+".join(f"{m}.{s}" for s in self.cfg.seeds[m]) for m in edge)
-        by = "-".join(ends)
+        by, seeded = "-".join(ends), "+".join(m for m in edge if len(self.cfg.seeds[m]) > 1)
         for line in own:
             if line.stratum not in known:
                 yield line
                 continue
-            mean, low, high, fragile = known[line.stratum]
-            yield line._replace(low=low, high=high)
-            average = Line("edge_mean", by, line.stratum, mean, low=low, high=high)
-            yield average._replace(fragile_share=fragile)
+            found, at = known[line.stratum], line.stratum
+            yield line._replace(low=found.low, high=found.high)
+            average = Line("edge_mean", by, at, found.mean, low=found.low, high=found.high)
+            yield average._replace(fragile_share=found.fragile)
+            over = f"seeds of {seeded}{', documents' if found.documents else ''}"
+            yield Line("edge_both", over, at, found.mean, low=found.low_both, high=found.high_both)
 
     def _frozen(self, edge: Edge) -> Iterator[Line]:
         """The parent's SAE on the child, and on the children of the edge's arms."""

@@ -25,6 +25,8 @@ EDGE_COLUMNS = {
     **{"fragile": "int64", "fragile_share": "float64", "traced_fragile": "int64"},
     **{"traced_fragile_share": "float64", "ceiling_fragile_share": "float64"},
     **{"floor_fragile_share": "float64"},
+    **{"interval_of": "str", "floor_unrelated": "float64", "corrected_unrelated": "float64"},
+    **{"remarks": "str", "persisting_anywhere": "int64"},
 }
 """Of edges.csv and edges.parquet, with their types."""
 
@@ -32,10 +34,11 @@ STRATA_COLUMNS = {
     **{"edge": "str", "role": "str", "kind": "str", "stratum": "str", "features": "int64"},
     **{"persisting": "int64", "share": "float64", "ceiling": "float64"},
     **{"share_of_ceiling": "float64", "floor": "float64", "corrected": "float64"},
+    "floor_of": "str",
 }
 
 FLOORS = ("unrelated", "random")
-"""What a share is held against from below; the first of them that an edge has is its floor."""
+"""What a share is held against from below, the higher kind first."""
 
 DIFFERS = 0.1
 """L0 of two dictionaries differ by more than this part of the larger one: they are flagged."""
@@ -67,13 +70,21 @@ class Beside:
         found = self.rows(edge, "ceiling", stratum)
         return (found[0]["share"], found[0]["by"]) if found else (np.nan, None)
 
-    def floor(self, edge: str, stratum: Stratum = ALL) -> tuple[float, str | None]:
-        """An edge's floor, and what gave it: "unrelated unrelatedlua", "random random"."""
-        for control in FLOORS:
-            if found := self.rows(edge, control, stratum):
-                models = dict.fromkeys(row["by"].split("-")[1].split(".")[0] for row in found)
-                return self.share(edge, control, stratum), f"{control} {'+'.join(models)}"
-        return np.nan, None
+    def floor(self, edge: str, kind: str, stratum: Stratum = ALL) -> tuple[float, str | None]:
+        """An edge's floor of a kind, and what gave it: "unrelated unrelatedlua", "random random".
+
+        NaN and None where the edge has none of this kind.
+        """
+        found = self.rows(edge, kind, stratum)
+        models = dict.fromkeys(row["by"].split("-")[1].split(".")[0] for row in found)
+        named = f"{kind} {'+'.join(models)}" if models else None
+        return self.share(edge, kind, stratum), named
+
+    def highest_floor(self, edge: str, stratum: Stratum) -> tuple[float, str | None]:
+        """The higher of an edge's floors on a stratum; of equal ones the unrelated lineage's."""
+        found = [self.floor(edge, kind, stratum) for kind in FLOORS]
+        known = [floor for floor in found if not np.isnan(floor[0])]
+        return max(known, key=lambda floor: floor[0], default=(np.nan, None))
 
     def fragile_share(self, edge: str, control: str) -> float:
         """Of what a control finds the part that hangs on a handful of rows, over all it has."""
@@ -82,41 +93,72 @@ class Beside:
             return float(np.mean([row["fragile_share"] for row in rows]))
         return ratio(*(sum(row[name] for row in rows) for name in ("fragile", "found")))
 
-    def interval(self, edge: str) -> tuple[float, float, str | None]:
-        """Of a share: over SAE seeds where there are several, else over documents, else none."""
-        for control, over in (("edge", "seeds"), ("bootstrap", "documents")):
-            for row in self.rows(edge, control):
-                if row["low"] == row["low"]:
-                    return row["low"], row["high"], over
-        return np.nan, np.nan, None
+    def common_floor(self, edges: Sequence[str]) -> str | None:
+        """The highest kind of floor that all edges have: what their table compares them by."""
+        having = (k for k in FLOORS if edges and all(self.rows(edge, k) for edge in edges))
+        return next(having, None)
+
+    def interval(self, edge: str) -> tuple[float, float, str | None, str | None]:
+        """Of a share: its ends, over what, and the models whose reseeds say what seeds do.
+
+        Over seeds (and documents, where these were drawn) if either end has reseeds, else over
+        documents alone, else none.
+        """
+        for row in self.rows(edge, "edge_both"):
+            if row["low"] == row["low"]:
+                seeds, _, documents = row["by"].removeprefix("seeds of ").partition(", ")
+                over = "seeds+documents" if documents else "seeds"
+                return row["low"], row["high"], over, seeds
+        for row in self.rows(edge, "bootstrap"):
+            if row["low"] == row["low"]:
+                return row["low"], row["high"], "documents", None
+        return np.nan, np.nan, None, None
 
 
-def edge_table(counts: pd.DataFrame, beside: Beside, l0: Mapping[str, float]) -> pd.DataFrame:
+def edge_table(
+    counts: pd.DataFrame,
+    beside: Beside,
+    l0: Mapping[str, float],
+    remarks: Mapping[str, str | None],
+) -> pd.DataFrame:
     """edges.csv: the counts of stage flow, each edge's share with what it stands beside.
+
+    `floor` and `corrected` are of one kind of floor for all edges, so that a column compares like
+    with like; an edge that has another kind, too, has it in a column of its own.
 
     Args:
         counts: counts.csv.
         beside: the controls.
         l0: features that fire at a token, of each model's dictionary over the probe.
+        remarks: what makes the numbers of each edge doubtful.
     """
+    common = beside.common_floor(list(counts["edge"]))
     rows = [
-        {**row, **_standing(row["edge"], row["share"], beside), **_l0(row["edge"], l0)}
+        {
+            **row,
+            **_standing(row["edge"], row["share"], beside, common),
+            **_l0(row["edge"], l0),
+            "remarks": remarks.get(row["edge"]),
+        }
         for row in counts.to_dict("records")
     ]
     return pd.DataFrame(rows, columns=list(EDGE_COLUMNS)).astype(EDGE_COLUMNS)
 
 
-def _standing(edge: str, share: float, beside: Beside) -> dict[str, Any]:
+def _standing(edge: str, share: float, beside: Beside, common: str | None) -> dict[str, Any]:
     ceiling, ceiling_of = beside.ceiling(edge)
-    floor, floor_of = beside.floor(edge)
-    low, high, interval = beside.interval(edge)
+    floor, floor_of = beside.floor(edge, common) if common else (np.nan, None)
+    low, high, interval, interval_of = beside.interval(edge)
+    unrelated = beside.share(edge, "unrelated")
     return {
         **{"ceiling": ceiling, "ceiling_of": ceiling_of, "floor": floor, "floor_of": floor_of},
-        **{"low": low, "high": high, "interval": interval},
+        **{"low": low, "high": high, "interval": interval, "interval_of": interval_of},
         "seed_mean": beside.share(edge, "edge_mean"),
         "share_of_ceiling": ratio(share, ceiling),
         "floor_random": beside.share(edge, "random"),
+        "floor_unrelated": unrelated,
         "corrected": corrected(share, floor, ceiling),
+        "corrected_unrelated": corrected(share, unrelated, ceiling),
         "stable_share": beside.share(edge, "stable"),
         "frozen": beside.share(edge, "frozen"),
         "continued": beside.share(edge, "continued"),
@@ -134,7 +176,9 @@ def _l0(edge: str, l0: Mapping[str, float]) -> dict[str, Any]:
 def strata_table(features: pd.DataFrame, beside: Beside) -> pd.DataFrame:
     """strata.csv: the same shares by stratum, of the parent's features and of the child's.
 
-    A child's share has no floor: the controls look for the parent's features elsewhere.
+    A parent's share is held against the higher of the edge's floors on that stratum: random weights
+    have many a look-up that an unrelated lineage lacks. A child's share has no floor: the controls
+    look for the parent's features elsewhere.
 
     Args:
         features: features.parquet.
@@ -145,8 +189,10 @@ def strata_table(features: pd.DataFrame, beside: Beside) -> pd.DataFrame:
         for stratum, living, persisting in _by_stratum(side):
             share = ratio(persisting, living)
             top, _ = beside.ceiling(str(edge), stratum)
-            floor = beside.floor(str(edge), stratum)[0] if role == "parent" else np.nan
-            beside_it = (top, ratio(share, top), floor, corrected(share, floor, top))
+            floor, floor_of = (
+                beside.highest_floor(str(edge), stratum) if role == "parent" else (np.nan, None)
+            )
+            beside_it = (top, ratio(share, top), floor, corrected(share, floor, top), floor_of)
             rows.append((edge, role, *stratum, living, persisting, share, *beside_it))
     return pd.DataFrame(rows, columns=list(STRATA_COLUMNS)).astype(STRATA_COLUMNS)
 

@@ -1,6 +1,6 @@
 """edges.csv as text for a terminal: two tables under 100 columns, and what they mean."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from textwrap import fill
 from typing import Any
 
@@ -8,18 +8,48 @@ import pandas as pd
 
 from featflow.analysis.ceilings import borrowed
 from featflow.analysis.fragile import warnings
+from featflow.analysis.quality import each_once
 from featflow.analysis.ratios import percent
 
 Row = dict[Hashable, Any]
 
 ABOUT = """\
 share: parent features with a child feature above the threshold, of all that live; 95 %: its
-interval, over SAE seeds (s; around their mean) or documents (d); floor: the same share for an
-unrelated lineage (u) or random weights (r); ceiling: between seeds of one SAE; s/c:
-share / ceiling; corrected: (share - floor) / (ceiling - floor); stable: of features that every
-reseed finds; frozen: the parent's SAE applied to the child; emerge: child features without a
-partner in any parent; 1:1: the largest one-to-one matching; L0: features a token. Shares leave
-out silent and rare features, counted parent/child; rare: under"""
+interval, over what the letters say: seeds of both ends' SAEs (s; around their mean), documents
+(d); floor: the same share for random weights (r) or an unrelated lineage (u), of one kind for all
+edges; ceiling: between seeds of one SAE; s/c: share / ceiling; corrected: (share - floor) /
+(ceiling - floor); stable: of features that every reseed finds; frozen: the parent's SAE applied to
+the child; emerge: child features without a partner in any parent; 1:1: the largest one-to-one
+matching; L0: features a token. Shares leave out silent and rare features, counted parent/child;
+rare: under"""
+
+LETTERS = {"seeds": "s", "seeds+documents": "sd", "documents": "d"}
+"""What stands behind an interval in tables, by column `interval`."""
+
+
+def over(row: Mapping[Any, Any]) -> str:
+    """What an interval is over, in words; empty: there is none.
+
+    Args: row: of edges.csv.
+    """
+    if row["low"] != row["low"] or not isinstance(row["interval"], str):
+        return ""
+    if row["interval"] == "documents":
+        return "documents, for these very SAEs"
+    documents = " and documents" if row["interval"] == "seeds+documents" else ""
+    alike = one_sided(row)
+    taken = f" ({alike[1]}’s taken to scatter as {alike[0]}’s)" if alike else ""
+    return f"the SAE seeds of both ends{taken}{documents}"
+
+
+def one_sided(row: Mapping[Any, Any]) -> tuple[str, str] | None:
+    """The end whose reseeds an interval rests on and the one without any; None where both have."""
+    if not isinstance(row["interval_of"], str):
+        return None
+    known = row["interval_of"].split("+")
+    missing = [model for model in row["edge"].split("-") if model not in known]
+    return (known[0], missing[0]) if missing else None
+
 
 FRAGILE = """\
 Of the features that are found again, the part that hangs on a handful of rows: without the rows
@@ -37,13 +67,16 @@ def table(edges: pd.DataFrame) -> str:
     rows = edges.to_dict("records")
     parts = [
         f"Flow of features at r > {first['threshold']:g}, scope {first['scope']}",
-        *(pd.DataFrame(map(line, rows)).to_string(index=False) for line in (_shares, _counts)),
+        pd.DataFrame(map(_shares, rows)).to_string(index=False),
+        *_other_floors(rows),
+        pd.DataFrame(map(_counts, rows)).to_string(index=False),
         f"{ABOUT} {first['min_firings']:,} firings or {first['min_documents']:,} documents."
-        f"{_stars(rows)}",
+        f"{_stars(rows)}{_alike(rows)}",
         f"{FRAGILE} {first['threshold']:g}.",
         pd.DataFrame(map(_fragile, rows)).to_string(index=False),
     ]
     flags = [line for row in rows for line in (flag(row), *_hanging(row)) if line]
+    flags += map(_wrapped, each_once(rows))
     return "\n\n".join([*parts, *(["\n".join(flags)] if flags else [])])
 
 
@@ -71,14 +104,57 @@ def _is_borrowed(row: Row) -> bool:
     return borrowed(row["edge"], row["ceiling_of"])
 
 
+def _alike(rows: list[Row]) -> str:
+    """What an interval takes for granted where one end has no reseeds."""
+    found = [pair for row in rows if "s" in _letters(row) and (pair := one_sided(row))]
+    return (
+        "\n"
+        + "\n".join(
+            f"s: {other} has no reseeds, its SAE is taken to scatter as {known}'s."
+            for known, other in dict.fromkeys(found)
+        )
+        if found
+        else ""
+    )
+
+
+def _letters(row: Row) -> str:
+    return LETTERS[str(row["interval"])] if row["low"] == row["low"] else ""
+
+
+def has_other_floor(row: Mapping[Any, Any]) -> bool:
+    """Whether an edge has an unrelated floor that is not the one of its table."""
+    return row["floor_unrelated"] == row["floor_unrelated"] and not (
+        isinstance(row["floor_of"], str) and row["floor_of"].startswith("unrelated")
+    )
+
+
+def _other_floors(rows: list[Row]) -> list[str]:
+    """The unrelated floors of those edges that have one, where not all have."""
+    found = [
+        {
+            "edge": row["edge"],
+            "unrelated floor": percent(row["floor_unrelated"]),
+            "corrected by it": percent(row["corrected_unrelated"]),
+        }
+        for row in rows
+        if has_other_floor(row)
+    ]
+    return [pd.DataFrame(found).to_string(index=False)] if found else []
+
+
+def _wrapped(remark: str) -> str:
+    return fill(f"! {remark}.", 98, subsequent_indent="  ", break_long_words=False)
+
+
 def _shares(row: Row) -> dict[str, str]:
     low, high = (percent(row[end]).removesuffix("%") for end in ("low", "high"))
-    over = str(row["interval"])[:1] if row["low"] == row["low"] else ""
+    letters = _letters(row)
     floor_of = str(row["floor_of"])[:1] if row["floor"] == row["floor"] else ""
     return {
         "edge": row["edge"],
         "share": percent(row["share"]),
-        "95 %": f"{low}-{high} {over}" if over else "-",
+        "95 %": f"{low}-{high} {letters}" if letters else "-",
         "floor": f"{percent(row['floor'])} {floor_of}".strip(),
         "ceiling": percent(row["ceiling"]) + ("*" if _is_borrowed(row) else ""),
         "s/c": percent(row["share_of_ceiling"]),

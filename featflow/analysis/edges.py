@@ -10,13 +10,18 @@ import pandas as pd
 
 from featflow.analysis.edge_tables import Beside, edge_table, l0_of, strata_table
 from featflow.analysis.edge_words import table as text
-from featflow.core.artifacts import load_table, save_table
+from featflow.analysis.quality import each_once, remarks
+from featflow.core.artifacts import load_json, load_table, save_table
 from featflow.core.provenance import Provenance
 from featflow.core.runtime import log
 from featflow.core.slices import EdgesSlice
 
 TOLERANCE = 0.005
 """Stages flow and shares take a partner's counts from different tables: this much is rounding."""
+
+
+FATES = ("edge", "role", "fate", "lookup", "density", "firings", "documents")
+"""What is read of features.parquet."""
 
 
 def run(
@@ -26,6 +31,7 @@ def run(
     features: Path,
     controls: Path,
     summaries: list[Path],
+    metrics: list[Path],
     edges: Path,
     typed: Path,
     strata: Path,
@@ -37,6 +43,7 @@ def run(
         features: the fate of every feature.
         controls: controls.parquet.
         summaries: of each of `cfg.models`.
+        metrics: of each of `cfg.saes`.
         edges: edges.csv.
         typed: edges.parquet: the same, with the types of its columns and its provenance.
         strata: strata.csv.
@@ -44,16 +51,21 @@ def run(
     Raises:
         ArtifactError: when a table cannot be read, or lacks a column.
     """
-    provenance = Provenance("edges", cfg, [counts, features, controls, *summaries])
+    provenance = Provenance("edges", cfg, [counts, features, controls, *summaries, *metrics])
     beside = Beside(load_table(controls), cfg)
     l0 = l0_of(cfg.models, [load_table(file, "density") for file in summaries])
-    found = edge_table(load_table(counts), beside, l0)
-    fates = load_table(features, "edge", "role", "fate", "lookup", "density")
+    fates = load_table(features, *FATES)
+    names = ["-".join(edge) for edge in cfg.edges]
+    measured = [load_json(file) for file in metrics]
+    doubts = remarks(names, cfg.saes, measured, fates, cfg.sae, cfg.flow)
+    found = edge_table(load_table(counts), beside, l0, doubts)
     save_table(typed, found, provenance)
     save_table(edges, found, provenance)
     save_table(strata, strata_table(fates, beside), provenance)
     for line in text(found).splitlines():
         log.info(line)
+    for remark in each_once(found.to_dict("records")):
+        log.warning("%s", remark)
     _compare(found, beside)
 
 

@@ -11,6 +11,10 @@ bootstrap*, for the crossed case):
 with θ the mean of the grid, θ_(−k) that without seed k, θ̄ their mean. A side with one seed adds
 nothing. The interval is θ ± t · √var, t the 97.5 % quantile of Student's t with the degrees of
 freedom of Welch & Satterthwaite, K − 1 a side, cut to [0, 1].
+
+`together` adds what `jackknife` leaves fixed: the seeds of an end that has one SAE, which is taken
+to scatter as the other end's, and the documents. Seeds and documents are drawn independently of one
+another, so their variances add (docs/methods.md).
 """
 
 from typing import NamedTuple
@@ -47,17 +51,55 @@ def jackknife(shares: np.ndarray) -> Interval:
         `low` and `high` are NaN where both sides have one seed, or a share is NaN.
     """
     shares = np.asarray(shares, dtype=np.float64)
-    mean = float(shares.mean())
+    return _interval(float(shares.mean()), _parts(shares))
+
+
+def together(shares: np.ndarray, documents: float) -> Interval:
+    """The mean share over seeds, with its 95 % interval over seeds of both ends and documents.
+
+    With K seeds at one end and one SAE at the other, the jackknife gives σ²/K for the end that has
+    seeds; the other end, where nothing says how much seeds would do, is taken to have the same σ²
+    and adds it whole, since its SAE is a single draw.
+
+    Args:
+        shares: (K_a, K_b), a row a seed of the parent's SAE, a column a seed of the child's.
+        documents: what the documents add to the variance of the mean: that over the replicates of
+            a bootstrap, with these dictionaries; 0: the documents are fixed.
+
+    Returns:
+        `low` and `high` are NaN where both sides have one seed, or a share is NaN.
+    """
+    shares = np.asarray(shares, dtype=np.float64)
+    parts = _parts(shares)
+    if 1 in shares.shape:
+        parts = [(part * (1 + shares.size), freedom) for part, freedom in parts]
+    return _interval(float(shares.mean()), parts, documents)
+
+
+def _parts(shares: np.ndarray) -> list[tuple[float, int]]:
+    """What each side with several seeds adds to the variance, with its degrees of freedom."""
     parts = [(variance(shares, axis), shares.shape[axis] - 1) for axis in (0, 1)]
-    parts = [(part, freedom) for part, freedom in parts if freedom]
+    return [(part, freedom) for part, freedom in parts if freedom]
+
+
+def _interval(mean: float, parts: list[tuple[float, int]], known: float = 0.0) -> Interval:
+    """Args: the estimate; the parts of its variance that rest on few seeds; the part that does not.
+
+    The latter is estimated from hundreds of replicates: it has no degrees of freedom to count, and
+    so more certainty about the sum. It never makes an interval narrower than the seeds' own.
+    """
     if not parts or np.isnan(mean):
         return Interval(mean, np.nan, np.nan)
-    total = sum(part for part, _ in parts)
-    if total == 0:
-        return Interval(mean, mean, mean)
-    freedom = total**2 / sum(part**2 / freedom for part, freedom in parts)
-    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * total**0.5
+    half = max(_half(parts, 0.0), _half(parts, known))
     return Interval(mean, max(mean - half, 0.0), min(mean + half, 1.0))
+
+
+def _half(parts: list[tuple[float, int]], known: float) -> float:
+    """Half the width: t √var, with the degrees of freedom of Welch & Satterthwaite."""
+    total = known + sum(part for part, _ in parts)
+    uncertain = sum(part**2 / freedom for part, freedom in parts)
+    freedom = total**2 / uncertain if uncertain else np.inf
+    return float(stdtrit(freedom, (1 + LEVEL) / 2)) * total**0.5
 
 
 def variance(shares: np.ndarray, axis: int) -> float:

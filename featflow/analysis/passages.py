@@ -1,6 +1,6 @@
 """Passages of the probe that show a feature, with the activations of every model on them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,22 +13,25 @@ BEFORE, AFTER = 19, 12
 """Tokens shown before and after the one at which a passage was found: 32 in all."""
 
 
-def strongest(values: np.ndarray, probe: Probe, count: int) -> list[int]:
+def strongest(values: np.ndarray, probe: Probe, count: int, scope: Sequence[str]) -> list[int]:
     """The rows with the largest values, at most one a document.
 
     Args:
         values: (T,); rows with 0 are never named.
         probe: the rows.
         count: at most so many.
+        scope: the corpora on which the feature is judged: their rows come before all others.
 
     Returns:
-        Rows, largest value first; of equal ones the first row.
+        Rows, largest value first within the scope and without; of equal ones the first row.
     """
     documents = np.concatenate(
         [d + offset for d, offset in zip(probe.documents, _offsets(probe), strict=True)]
     )
     fired = np.flatnonzero(values > 0)
-    order = fired[np.argsort(-values[fired], kind="stable")]
+    sizes = [len(rows) for rows in probe.positions]
+    outside = np.repeat([corpus not in scope for corpus in probe.corpora], sizes)
+    order = fired[np.lexsort((fired, -values[fired], outside[fired]))]
     _, first = np.unique(documents[order], return_index=True)
     return order[np.sort(first)[:count]].tolist()
 
@@ -44,6 +47,7 @@ def passage(
     marks: np.ndarray,
     activations: Mapping[str, np.ndarray],
     tokenizer: Tokenizer,
+    scope: Sequence[str],
 ) -> dict[str, Any]:
     """The tokens around a row, within its document.
 
@@ -53,11 +57,13 @@ def passage(
         marks: (T,) bool, S.
         activations: (T,) by model.
         tokenizer: of the study.
+        scope: the corpora on which the feature is judged.
 
     Returns:
-        corpus; document (its number in the corpus); position (of the first token, in the corpus's
-        input_ids); at (which of the tokens the row is); ids; texts; marked (whether the token is in
-        S); values by model. `marked` and values are None at tokens that are no rows of the probe.
+        corpus; in_scope (whether that is one of the scope); document (its number in the corpus);
+        position (of the first token, in the corpus's input_ids); at (which of the tokens the row
+        is); ids; texts; marked (whether the token is in S); values by model. `marked` and values
+        are None at tokens that are no rows of the probe.
     """
     starts = probe.starts
     corpus = int(np.searchsorted(starts, row, side="right")) - 1
@@ -77,6 +83,7 @@ def passage(
 
     return {
         "corpus": probe.corpora[corpus],
+        "in_scope": probe.corpora[corpus] in scope,
         "document": document,
         "position": begin,
         "at": here - begin,

@@ -18,7 +18,7 @@ COUNT_COLUMNS = [
     *("persisting", "disappearing", "child_features", "child_silent", "child_rare"),
     *("traced", "emerging", "mutual", "one_to_one", "share", "traced_share", "traced_here"),
     *("scope", "min_firings", "min_documents"),
-    *("fragile", "fragile_share", "traced_fragile", "traced_fragile_share"),
+    *("fragile", "fragile_share", "traced_fragile", "traced_fragile_share", "persisting_anywhere"),
 ]
 
 FEATURE_COLUMNS = {
@@ -57,6 +57,14 @@ def traced(edges: dict[Edge, Comparison]) -> dict[str, Traced]:
     return {child: Traced(each, each & ~sure[child]) for child, each in found.items()}
 
 
+def kept(edges: dict[Edge, Comparison]) -> dict[str, np.ndarray]:
+    """Which features of each parent have a partner above the threshold in any of its children."""
+    found: dict[str, np.ndarray] = {}
+    for (parent, _), pair in edges.items():
+        found[parent] = found.get(parent, False) | pair.a.matched
+    return found
+
+
 def count_table(
     edges: dict[Edge, Comparison], found: dict[str, Traced], cfg: FlowSlice
 ) -> pd.DataFrame:
@@ -67,7 +75,7 @@ def count_table(
         found: the traced features of each child, over all its parents.
         cfg: the threshold, the scope and what is rare.
     """
-    rows = []
+    rows, anywhere = [], kept(edges)
     for (parent, child), pair in edges.items():
         a, b = pair.a, pair.b
         living, persisting = int(a.living.sum()), int(a.matched.sum())
@@ -85,7 +93,7 @@ def count_table(
             *(int(b.matched.sum()), cfg.flow.scope),
             *(cfg.flow.min_firings, cfg.flow.min_documents),
             *(fragile, ratio(fragile, persisting)),
-            *(child_fragile, ratio(child_fragile, child_traced)),
+            *(child_fragile, ratio(child_fragile, child_traced), int(anywhere[parent].sum())),
         )
         rows.append(dict(zip(COUNT_COLUMNS, values, strict=True)))
     return pd.DataFrame(rows, columns=COUNT_COLUMNS)

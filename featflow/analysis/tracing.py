@@ -19,6 +19,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from featflow.core.artifacts import load_table
+from featflow.core.config.study import Flow
 from featflow.core.slices import Node
 
 COLUMNS = ("edge", "role", "feature", "fate", "partner", "r")
@@ -74,6 +75,40 @@ def links(table: Path | None, threshold: float) -> Look:
         return Link(partner, r, str(row["fate"]), living and r is not None and r > threshold)
 
     return look
+
+
+def reseed_links(
+    look: Look, model: str, tables: Mapping[tuple[str, str], pd.DataFrame], flow: Flow
+) -> Look:
+    """Links for a feature of a reseed of `model`: those at `model` are the reseed's own.
+
+    All others are between the SAEs that the study follows.
+
+    Args:
+        look: these others.
+        model: whose SAE has the reseed.
+        tables: by edge of the model, the reseed's rows in its shares table: feature, partner, r,
+            firings, documents, on the scope of the flow.
+        flow: the threshold and what is rare.
+    """
+
+    def own(parent: str, child: str, role: str, feature: int) -> Link:
+        if model != (parent if role == "parent" else child) or (parent, child) not in tables:
+            return look(parent, child, role, feature)
+        rows = tables[parent, child]
+        rows = rows[rows["feature"] == feature]
+        if rows.empty:
+            return Link(None, None, "silent", False)
+        row = rows.iloc[0]
+        partner = None if row["partner"] < 0 else int(row["partner"])
+        r = None if pd.isna(row["r"]) else round(float(row["r"]), 6)
+        rare = row["firings"] < flow.min_firings or row["documents"] < flow.min_documents
+        holds = not rare and r is not None and r > flow.threshold
+        gone = "disappearing" if role == "parent" else "emerging"
+        fate = "silent" if not row["firings"] else "rare" if rare else gone
+        return Link(partner, r, "persisting" if holds else fate, holds)
+
+    return own
 
 
 def generations(models: Mapping[str, Node]) -> list[str]:

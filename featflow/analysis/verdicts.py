@@ -1,4 +1,8 @@
-"""What became of a case's feature in each model, in a word and in a sentence."""
+"""What became of a case's feature in each model, and of its function, in a word and in a sentence.
+
+The *feature* is followed by r. Its *function*, to mark the tokens, may be another feature's in
+another model: that is asked of each model's own best feature, whatever it is a partner of.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,6 +28,20 @@ WORDS = {
 
 WEAK = 0.3
 """A feature with a smaller F1 does not mark the tokens: its fate is not theirs."""
+
+AS_WELL = 0.9
+"""The share of the best F1 in the model of the case from which on another model's best feature
+marks the tokens as well."""
+
+FUNCTIONS = {
+    "origin": "the model of the case",
+    "kept": "some feature marks the tokens as well: its F1 is at least 0.9 of the best in the "
+    "model of the case, or of the least that one of its seeds has at best",
+    "weaker": "the best feature marks them less well than that",
+    "lost": "none marks them: the best F1 is under 0.3",
+    "unmarked": "no feature of the model of the case marks them: there is nothing to keep",
+}
+"""Each model's verdict on the function and what it means."""
 
 
 def verdicts(
@@ -65,6 +83,7 @@ def sentence(
     reseeds: Mapping[str, float | None],
     f1: float,
     best: Mapping[str, int],
+    seeds: Mapping[str, Mapping[str, Mapping[str, Any]]],
 ) -> str:
     """The verdicts on all models, with what the first feature's own reseeds find of it.
 
@@ -74,6 +93,7 @@ def sentence(
         reseeds: r with each reseed's best partner.
         f1: of the first feature.
         best: each model's own feature with the best F1 for the tokens, where one fires on them.
+        seeds: by reseed that has a partner, and by model, what became of that: verdict, link_r.
     """
     by_word: dict[str, list[str]] = {}
     for name, word in found.items():
@@ -86,7 +106,82 @@ def sentence(
     else:
         said = [f"{word} in {_listed(by_word[word])}" for word in WORDS if word in by_word]
     weak = [f"it hardly marks the tokens (F1 {f1:.2f})"] if f1 < WEAK else []
-    return "; ".join([*weak, *said, _beside(reseeds)])
+    again = [over_seeds(name, found[name], seeds) for name in found if found[name] != "origin"]
+    same = f"the same verdict on the reseeds' features: {_listed(again)}" if seeds and again else ""
+    return "; ".join(filter(None, [*weak, *said, _beside(reseeds), same]))
+
+
+def over_seeds(model: str, word: str, seeds: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """How many of the reseeds' own features have the same verdict in a model, and their r.
+
+    Args:
+        model: which.
+        word: the verdict there.
+        seeds: as for `sentence`.
+    """
+    same = sum(each[model]["verdict"] == word for each in seeds.values())
+    r = [each[model]["link_r"] for each in seeds.values()]
+    return f"{model} {same} of {len(seeds)}{_span([x for x in r if x is not None], ' (r ', ')')}"
+
+
+def _span(values: Sequence[float], before: str = "", after: str = "") -> str:
+    """The smallest and the largest of some numbers in words; nothing where there are none."""
+    if not values:
+        return ""
+    low, high = (f"{each:.2f}" for each in (min(values), max(values)))
+    return f"{before}{low if low == high else f'{low} to {high}'}{after}"
+
+
+def functions(
+    best: Mapping[str, float | None], model: str, seeds: Sequence[float]
+) -> dict[str, str]:
+    """A word of `FUNCTIONS` for each model.
+
+    Args:
+        best: the best F1 for the tokens in each model; None: no feature fires on them.
+        model: the model of the case.
+        seeds: the best F1 in each of its reseeds.
+    """
+    first = best[model] or 0.0
+    bar = min([AS_WELL * first, *seeds])
+
+    def word(name: str, f1: float) -> str:
+        if name == model:
+            return "origin"
+        if first < WEAK:
+            return "unmarked"
+        return "lost" if f1 < WEAK else "kept" if f1 >= bar else "weaker"
+
+    return {name: word(name, f1 or 0.0) for name, f1 in best.items()}
+
+
+def function_sentence(
+    found: Mapping[str, str],
+    best: Mapping[str, float | None],
+    model: str,
+    seeds: Sequence[float],
+) -> str:
+    """The verdicts on the function in all models, each with its best F1.
+
+    Args:
+        found: the word of each model.
+        best, model, seeds: as for `functions`.
+    """
+    here = f"best F1 in {model} {best[model] or 0.0:.2f}{_span(seeds, ', in its reseeds ')}"
+    if set(found.values()) == {"origin"}:
+        return here
+    if "unmarked" in found.values():
+        return f"no feature of {model} marks the tokens ({here}): there is nothing to keep"
+    heads = {
+        "kept": "the tokens are marked as well in",
+        "weaker": "less well in",
+        "lost": "by no feature in",
+    }
+    said = []
+    for word, head in heads.items():
+        names = [f"{m} ({best[m] or 0.0:.2f})" for m, w in found.items() if w == word]
+        said += [f"{head} {_listed(names)}"] if names else []
+    return "; ".join([*said, here])
 
 
 def link_of(place: Place) -> Link | None:

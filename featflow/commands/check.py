@@ -15,6 +15,8 @@ from featflow.commands.terminal import (
 )
 from featflow.core import paths
 from featflow.core.config import ConfigError
+from featflow.core.config.study import Study
+from featflow.core.lineage import Lineage
 from featflow.core.slicer import Slices
 from featflow.core.stages import STAGES
 from featflow.data.composition import composition, in_common, shared, warnings
@@ -47,6 +49,7 @@ def check(study: StudyName = None, /, config: ConfigPath = CONFIG) -> None:
         "corpora": [*tree.corpora(slices.study), *tree.network(name, slices.study)],
         "probe": probe_lines(slices),
         "pairs": tree.pairs(slices.study),
+        "controls": controls(slices.study),
         "jobs": job_lines(jobs),
         "disk": disk_lines(disk.estimate(slices), name),
     }
@@ -81,6 +84,35 @@ def probe_lines(slices: Slices) -> list[str]:
     if left := [c for c in probe.corpora if c not in known]:
         lines.append(f"  not known before they are made: {', '.join(left)}")
     return [*lines, *(coloured(f"  warning: {line}", "yellow") for line in warned)]
+
+
+def controls(study: Study) -> list[str]:
+    """Which edges lack a floor or reseeds of their own, a line each.
+
+    One line that says so where none lacks any.
+    """
+    lineage = Lineage(study)
+    rows: list[tuple[str, ...]] = []
+    for sae in study.flow_saes:
+        arms = lineage.arms(sae)
+        seeded = [m for m in lineage.models() if len(lineage.seeds(m, sae)) > 1]
+        for edge in lineage.flow_edges(sae):
+            kinds = {arm.kind for arm in arms if (arm.parent, arm.child) == edge}
+            said = []
+            if "unrelated" not in kinds:
+                other = "random weights alone" if "random" in kinds else "none"
+                said.append(f"no unrelated floor ({other})")
+            if not set(edge) & set(seeded):
+                lender = f"that of {', '.join(seeded)} is borrowed" if seeded else "no ceiling"
+                said.append(f"no reseed at either end ({lender})")
+            elif not set(edge) <= set(seeded):
+                (lacking,) = set(edge) - set(seeded)
+                said.append(f"no reseed of {lacking} (its seeds are taken to scatter alike)")
+            if said:
+                rows.append((f"{sae}  {edge[0]} → {edge[1]}", "; ".join(said)))
+    if rows:
+        return [*columns(rows), "  docs/controls.md says how to switch them on"]
+    return ["  every edge has an unrelated floor and reseeds at both ends"]
 
 
 def job_lines(jobs: dict[str, workflow.Jobs]) -> list[str]:

@@ -138,8 +138,16 @@ def files(cfg: CaseSlice) -> dict[str, Any]:
     flow = Path(paths.FLOW_FEATURES.at(**at)) if related else None
     own = {"parent": cfg.model, "child": cfg.model}
     shares = Path(paths.SHARES.at(**at, **own)) if cfg.reseeds else None
+    reseeds = {
+        Path(
+            paths.FEATURES.at(study=cfg.study, sae=s, model=cfg.model, corpus=c)
+        ): paths.SUMMARY.at(study=cfg.study, sae=s, model=cfg.model)
+        for s in cfg.reseeds
+        for c in cfg.corpora
+    }
+    neighbours = [Path(paths.SHARES.at(**at, parent=a, child=b)) for a, b in cfg.neighbours]
     others = [*tokens, tokenizer, *(path for path in (flow, shares) if path is not None)]
-    targets = {**dumps, **{path: str(path) for path in others}}
+    targets = {**dumps, **reseeds, **{path: str(path) for path in [*others, *neighbours]}}
     if missing := list(dict.fromkeys(t for path, t in targets.items() if not path.is_file())):
         raise FeatflowError(
             f"study {cfg.study} is not built that far; make what is missing with: "
@@ -151,6 +159,8 @@ def files(cfg: CaseSlice) -> dict[str, Any]:
         "tokenizer": tokenizer,
         "flow": flow,
         "shares": shares,
+        "reseeds": list(reseeds),
+        "neighbours": neighbours,
     }
 
 
@@ -168,13 +178,16 @@ def lines(case: Mapping[str, Any]) -> list[str]:
         *_on_reseeds(len(case["reseeds"])),
         "",
         *columns([_CANDIDATES, *map(_candidate, [first, *case["runners_up"]])]),
+        *_best(case),
         "",
         coloured(f"{case['model']}/{case['feature']} in every model", "bold"),
         f"r of links on flow.scope {case['scope']}; r to it, and all counts, on the whole probe",
         "",
         *columns([_MODELS, *(_model(case, name) for name in case["r"]["models"])]),
+        *_reseeds(case),
         "",
         f"{case['model']}/{case['feature']}: {case['verdict']}.",
+        f"The function: {case['function']}.",
     ]
 
 
@@ -183,6 +196,39 @@ def _on_reseeds(count: int) -> list[str]:
     if count < 2:
         return []
     return [f"reseed r: the mean over {count} reseeds; to be found by one of them is enough"]
+
+
+def _best(case: Mapping[str, Any]) -> list[str]:
+    """The feature that marks the tokens best, where it is not the one that is followed."""
+    best = case["best_marking"]
+    if best is None:
+        return []
+    return ["", "better, but not followed:", *columns([_CANDIDATES, _candidate(best)]), best["why"]]
+
+
+def _reseeds(case: Mapping[str, Any]) -> list[str]:
+    """A row a reseed of the model's SAE: its partner of the feature, and what became of that."""
+    if not case["reseeds"]:
+        return []
+    others = [name for name in case["r"]["models"] if name != case["model"]]
+    rows = []
+    for name, found in case["reseeds"].items():
+        fates, best = found["models"] or {}, found["best"]
+        rows.append(
+            (
+                *(name, _number(found["feature"], "d"), _number(found["r"], ".2f")),
+                *(_number(found["f1"], ".3f"), _number(best and best["f1"], ".3f")),
+                *(_fate(fates.get(model)) for model in others),
+            )
+        )
+    head = ("reseed", "feature", "r", "F1", "best F1", *others)
+    return ["", "the same from other seeds of the SAE", "", *columns([head, *rows])]
+
+
+def _fate(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "–"
+    return f"{found['verdict']} {_number(found['link_r'], '.2f')}"
 
 
 _CANDIDATES = ("feature", "F1", "precision", "recall", "mass", "LLR", "density", "reseed r")

@@ -55,7 +55,8 @@ def init(
 
       featflow init mine --base texts/old --finetune texts/new
 
-      featflow init mine --base texts/talk texts/py --finetune texts/lua --finetune texts/tales --merge
+      featflow init mine --base texts/talk texts/py --finetune texts/lua --finetune texts/tales \
+        --merge
 
       featflow init mine --model roneneldan/TinyStories-1M --base texts/any --finetune texts/code
 

@@ -145,6 +145,11 @@ class Inputs:
         found = self._of(w).lineage.flow_edges(sae)
         return [template.at(study=w.study, sae=sae)] if found else []
 
+    def edge_metrics(self, w: Wildcards) -> list[str]:
+        """The metrics of all SAEs that the numbers of a flow's edges are from."""
+        names = [each.dictionary.split(".") for each in self._of(w).edges(w.sae).saes]
+        return [paths.SAE_METRICS.at(study=w.study, model=m, sae=s) for m, s in names]
+
     # ---- cases and dashboards
 
     def case_flow(self, w: Wildcards) -> list[str]:
@@ -161,6 +166,17 @@ class Inputs:
         cfg = self._of(w).case(w.case)
         at = {"study": w.study, "sae": cfg.sae, "parent": cfg.model, "child": cfg.model}
         return [paths.SHARES.at(**at)] if cfg.reseeds else []
+
+    def case_reseeds(self, w: Wildcards) -> list[str]:
+        """The dumps of the reseeds of a case's model."""
+        cfg = self._of(w).case(w.case)
+        return self.dumps(w, [cfg.model], cfg.reseeds, cfg.corpora)
+
+    def case_neighbours(self, w: Wildcards) -> list[str]:
+        """The comparisons of a case's model, reseeds and all, with its parents and children."""
+        cfg = self._of(w).case(w.case)
+        at = {"study": w.study, "sae": cfg.sae}
+        return [paths.SHARES.at(**at, parent=a, child=b) for a, b in cfg.neighbours]
 
     def dashboard_dumps(self, w: Wildcards) -> list[str]:
         """The dumps of every model whose features stand side by side."""

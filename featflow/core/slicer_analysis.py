@@ -14,6 +14,7 @@ from featflow.core.slices import (
     Domain,
     DomainsSlice,
     EdgeArm,
+    EdgeSae,
     EdgesSlice,
     FlowPair,
     FlowSlice,
@@ -103,6 +104,17 @@ class AnalysisSlices:
         probe = self.study.probe_corpora
         first, second = ([c for c in probe if c in home] for home in homes)
         return first, second
+
+    def judged_on(self, model: str, sae: str) -> list[str]:
+        """The probe corpora on which any edge judges a model's features; without edges its home.
+
+        All of the probe where that is nothing.
+        """
+        edges = [edge for edge in self.lineage.flow_edges(sae) if model in edge]
+        found = {c for edge in edges for c in self.scopes(*edge)[edge.index(model)]}
+        found = found or set(self.lineage.corpora(model))
+        probe = self.study.probe_corpora
+        return [c for c in probe if c in found] or probe
 
     def flow(self, sae: str) -> FlowSlice:
         found = [p for p in self.lineage.pairs(sae) if p.role in ("edge", "span")]
@@ -244,4 +256,23 @@ class AnalysisSlices:
             flow=self.judging,
             edges=self.lineage.flow_edges(sae),
             models=list(self._seeds(sae)),
+            saes=self._edge_saes(sae),
         )
+
+    def _edge_saes(self, sae: str) -> list[EdgeSae]:
+        lineage = self.lineage
+        found: dict[Dictionary, list[str]] = {}
+        for parent, child in lineage.flow_edges(sae):
+            ends = [Dictionary(m, s) for m in (parent, child) for s in lineage.seeds(m, sae)]
+            arms = [d for a in lineage.arms(sae) if a[:2] == (parent, child) for d in (a.a, a.b)]
+            for dictionary in dict.fromkeys([*ends, *arms]):
+                found.setdefault(dictionary, []).append(f"{parent}-{child}")
+        return [
+            EdgeSae(
+                dictionary=str(each),
+                l0=self.study.saes[each.sae].sparsity.l0,
+                own=lineage.own_corpora(each.model),
+                edges=edges,
+            )
+            for each, edges in found.items()
+        ]

@@ -42,7 +42,8 @@ class PageSlices(AnalysisSlices):
         roots = [m for m in having if m in self.lineage.roots()] or having
         named = settings.feature.split("/")[0] if settings.feature else settings.model
         model = named or roots[0]
-        flowing = model in {end for edge in self.lineage.flow_edges(sae) for end in edge}
+        edges = [edge for edge in self.lineage.flow_edges(sae) if model in edge]
+        reseeds = self.lineage.seeds(model, sae)[1:] if edges else []
         return CaseSlice(
             study=self.name,
             case=case,
@@ -53,7 +54,9 @@ class PageSlices(AnalysisSlices):
             corpora=self.study.probe_corpora,
             flow=self.judging,
             windows=self.windows(sae),
-            reseeds=self.lineage.seeds(model, sae)[1:] if flowing else [],
+            reseeds=reseeds,
+            neighbours=edges if reseeds else [],
+            scope=self.judged_on(model, sae),
         )
 
     def interpreted(self) -> tuple[str, list[str]]:
@@ -124,6 +127,7 @@ class PageSlices(AnalysisSlices):
             settings=self.study.explorer.model_copy(update={"saes": None}),
             models={m: node for m, node in self._nodes.items() if m in explored[sae]},
             scopes={m: s or self.study.probe_corpora for m, s in shared.items() if m != model},
+            scope=self.judged_on(model, sae),
             corpora=self.study.probe_corpora,
             flow=self.judging,
             hook=self.study.saes[sae].hook,

@@ -325,12 +325,27 @@ class DomainsSlice(Slice):
     shares: list[Compared]
 
 
+class EdgeSae(Config):
+    """An SAE that numbers of edges are from: of an end, a reseed there, or of an arm."""
+
+    dictionary: str
+    """`model.sae`."""
+    l0: float | None = None
+    """What its sparsity is steered to (None: it has a fixed weight)."""
+    own: list[Name]
+    """The corpora that its model was trained on last."""
+    edges: list[str]
+    """`{parent}-{child}` of each of these edges."""
+
+
 class EdgesSlice(Slice):
     sae: Name
     flow: Flow
     edges: list[tuple[Name, Name]]
     models: list[Name]
     """Of the edges, in the order of the summaries."""
+    saes: list[EdgeSae]
+    """In the order of their metrics."""
 
 
 class CaseSlice(Slice):
@@ -347,6 +362,11 @@ class CaseSlice(Slice):
     windows: Windows
     reseeds: list[Name]
     """Of the model, in the order of the pairs in its shares table; empty: it has none."""
+    neighbours: list[tuple[Name, Name]]
+    """The edges of the model, in the order of their shares tables, which say what became of its
+    reseeds' features; empty: it has no reseeds."""
+    scope: list[Name]
+    """The corpora on which the fates of its features are judged: passages from there come first."""
 
 
 class InterpretSlice(Slice):
@@ -378,6 +398,8 @@ class DashboardsSlice(Slice):
     scopes: dict[Name, list[Name]]
     """Of each other model the corpora on which partners in it are judged: of the probe, what both
     models and their ancestors were trained on; all of it where that is nothing."""
+    scope: list[Name]
+    """The corpora on which the fates of its features are judged: contexts from there come first."""
     corpora: list[Name]
     flow: Flow
     hook: str

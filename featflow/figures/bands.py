@@ -1,9 +1,9 @@
-"""Where the parts of the flow figure lie: nodes in columns, bands between them, without crossings.
+"""Where the parts of the flow figure lie: nodes in columns, bands between them, on one scale.
 
 x runs from 0 to 1 over the generations, y downwards in pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 NODE = 0.012
@@ -32,8 +32,26 @@ class Band(NamedTuple):
     target: str | None
     kind: str
     features: int
+    """Of the source, as high as the band is there; of what emerges, of the target."""
     edge: str
-    """The edge that it belongs to; of what emerges, the child."""
+    """The edge that it belongs to; of a stub, the model."""
+    entering: int = 0
+    """Features of the target that are traced to the source, as high as the band is there."""
+
+    def size(self, end: int) -> int:
+        """Features at its source (0) or at its target (1)."""
+        is_stub = self.source is None or self.target is None
+        return self.features if end == 0 or is_stub else self.entering
+
+
+class Size(NamedTuple):
+    """Features of a model."""
+
+    living: int
+    kept: int
+    """Of these, such as persist into any child."""
+    traced: int
+    """Such as are traced to any parent."""
 
 
 Tops = dict[tuple[Band, int], float]
@@ -60,29 +78,68 @@ class Places(NamedTuple):
     bands: dict[Band, tuple[Point, Point]]
     """Where the upper side of each band starts and ends."""
     scale: float
-    """Pixels a feature."""
+    """Pixels a feature: of every node, and of every band at either end."""
 
 
-def place(columns: Columns, bands: Sequence[Band], height: float) -> Places:
+def place(
+    columns: Columns, bands: Sequence[Band], sizes: Mapping[str, Size], height: float
+) -> Places:
     """Place nodes and bands in a height of so many pixels.
 
-    A node is as tall as all that leaves it or all that enters it; columns are centred on one
-    another. At a node, bands lie in the order of where they go to or come from, its stubs between
-    those from above and those from below.
+    A node is as tall as its living features; columns are centred on one another. On each side of a
+    node lies what persists into any child (is traced to any parent), beside it the stub of the
+    rest. The bands of several edges share that stretch: as a feature may persist into several
+    children, they overlap there, two of them by exactly the features that are in both.
     """
     names = [name for column in columns for name in column]
-    size = {name: max(_total(bands, 0, name), _total(bands, 1, name)) for name in names}
-    room = [(height - LABEL * len(c)) / max(sum(size[n] for n in c), 1) for c in columns]
-    scale = max(min(room, default=1.0), 0.0)
+    rooms = [(height - LABEL * len(c)) / max(sum(sizes[n].living for n in c), 1) for c in columns]
+    scale = max(min(rooms, default=1.0), 0.0)
     step = (1 - NODE) / max(len(columns) - 1, 1)
     boxes: dict[str, Box] = {}
     for i, column in enumerate(columns):
-        y = (height - sum(LABEL + size[name] * scale for name in column)) / 2
+        y = (height - sum(LABEL + sizes[name].living * scale for name in column)) / 2
         for name in column:
-            boxes[name] = Box(i * step, y + LABEL, y + LABEL + size[name] * scale)
+            boxes[name] = Box(i * step, y + LABEL, y + LABEL + sizes[name].living * scale)
             y = boxes[name].bottom
-    tops = _tops(bands, boxes, scale)
+    tops: Tops = {}
+    for name in names:
+        for end, matched in ((0, sizes[name].kept), (1, sizes[name].traced)):
+            tops |= _tops([b for b in bands if b[end] == name], end, boxes, name, matched, scale)
     return Places(boxes, {band: _ends(band, boxes, tops, STUB * step) for band in bands}, scale)
+
+
+def _tops(
+    own: Sequence[Band], end: int, boxes: dict[str, Box], name: str, matched: int, scale: float
+) -> Tops:
+    """The upper sides of the bands at one side of a node.
+
+    Args:
+        own: the bands of that side.
+        end: 0: they leave, 1: they enter.
+        boxes: the nodes.
+        name: the node.
+        matched: its features that are in any of the bands that have two ends.
+        scale: pixels a feature.
+    """
+    stubs = [band for band in own if band[1 - end] is None]
+    edges: dict[str, list[Band]] = {}
+    for band in own:
+        if (other := band.source if end else band.target) is not None:
+            edges.setdefault(other, []).append(band)
+    order = sorted(edges, key=lambda other: (boxes[other].middle, other))
+    heights = [sum(band.size(end) for band in edges[other]) for other in order]
+    matched = max([matched, *heights], default=0)
+    missing, box = sum(band.size(end) for band in stubs), boxes[name]
+    is_above = bool(order) and boxes[order[0]].middle > box.middle  # all bands go down
+    begin = box.top + (missing * scale if is_above else 0)
+    tops: Tops = {(band, end): box.top if is_above else begin + matched * scale for band in stubs}
+    for i, (other, height) in enumerate(zip(order, heights, strict=True)):
+        share = i / (len(order) - 1) if len(order) > 1 else 0.0
+        y = begin + share * (matched - height) * scale
+        for band in edges[other]:
+            tops[band, end] = y
+            y += band.size(end) * scale
+    return tops
 
 
 def _ends(band: Band, boxes: dict[str, Box], tops: Tops, reach: float) -> tuple[Point, Point]:
@@ -96,53 +153,20 @@ def _ends(band: Band, boxes: dict[str, Box], tops: Tops, reach: float) -> tuple[
     return (x, y), (boxes[band.target].left, tops[band, 1])
 
 
-def _total(bands: Sequence[Band], end: int, name: str) -> int:
-    return sum(band.features for band in bands if band[end] == name)
+def outline(
+    start: Point, end: Point, thickness: tuple[float, float]
+) -> tuple[list[float], list[float]]:
+    """The closed outline of a band that leaves and arrives level.
 
-
-def _tops(bands: Sequence[Band], boxes: dict[str, Box], scale: float) -> Tops:
-    """The upper side of each band where it leaves (0) and where it enters (1) a node."""
-    tops: Tops = {}
-    for end in (0, 1, 0):
-        for name, box in boxes.items():
-            y = box.top
-            own = [band for band in bands if band[end] == name]
-            for band in _in_order(own, end, box, boxes, tops, scale):
-                tops[band, end] = y
-                y += band.features * scale
-    return tops
-
-
-def _in_order(
-    own: list[Band], end: int, box: Box, boxes: dict[str, Box], tops: Tops, scale: float
-) -> list[Band]:
-    """The bands of a side of a node, by where their other ends lie.
-
-    Bands to the same node stay together, so that no stub comes between them.
+    Args:
+        start: its upper side's begin.
+        end: its upper side's end.
+        thickness: its height at either.
     """
-
-    def there(band: Band) -> str | None:
-        return band.source if end else band.target
-
-    def other(band: Band) -> float:
-        name = there(band)
-        if name is None:  # a stub
-            return box.middle
-        if (band, 1 - end) in tops:
-            return tops[band, 1 - end] + band.features * scale / 2
-        return boxes[name].middle
-
-    ways: dict[str | None, list[float]] = {}
-    for band in own:
-        ways.setdefault(there(band), []).append(other(band))
-    centres = {name: sum(places) / len(places) for name, places in ways.items()}
-    return sorted(own, key=lambda b: (centres[there(b)], there(b) or "", other(b)))
-
-
-def outline(start: Point, end: Point, thickness: float) -> tuple[list[float], list[float]]:
-    """The closed outline of a band that leaves and arrives level, given its upper side's ends."""
     share = [i / STEPS for i in range(STEPS + 1)]
+    eased = [u * u * (3 - 2 * u) for u in share]
     x = [start[0] + u * (end[0] - start[0]) for u in share]
-    upper = [start[1] + u * u * (3 - 2 * u) * (end[1] - start[1]) for u in share]
-    lower = [y + thickness for y in reversed(upper)]
-    return [*x, *reversed(x), x[0]], [*upper, *lower, upper[0]]
+    upper = [start[1] + w * (end[1] - start[1]) for w in eased]
+    first, last = thickness
+    lower = [y + first + w * (last - first) for y, w in zip(upper, eased, strict=True)]
+    return [*x, *reversed(x), x[0]], [*upper, *reversed(lower), upper[0]]

@@ -13,8 +13,9 @@ MISSED = ("vanishes", "lost", "absent", "unjudged")
 
 
 def heading(passage: Mapping[str, Any]) -> str:
-    """Where a passage stands."""
-    return f"<b>{passage['corpus']}</b>, document {passage['document']:,}"
+    """Where a passage stands, and whether the feature is judged there."""
+    elsewhere = "" if passage["in_scope"] else " (no corpus on which its fate is judged)"
+    return f"<b>{passage['corpus']}</b>, document {passage['document']:,}{elsewhere}"
 
 
 def label(case: Mapping[str, Any], model: str) -> str:
@@ -49,15 +50,49 @@ def texts(case: Mapping[str, Any], min_width: int) -> dict[str, Any]:
     return {
         "title": {
             "text": f"{case['case']}: feature {case['feature']} of {case['model']} on {marks}",
-            "subtitle": {"text": f"{_sentence(case['verdict'])}{mean}"},
+            "subtitle": {
+                "text": f"{_sentence(case['verdict'])} The function: {case['function']}.{mean}"
+            },
         },
         "meta": {
             "legend": legend,
-            "notes": [_note(case, model) for model in case["r"]["models"]],
+            "notes": [
+                *(_note(case, model) for model in case["r"]["models"]),
+                *_best(case),
+                *(_reseed(case, name) for name in case["reseeds"]),
+            ],
             "footnote": _footnote(case),
             "min_width": min_width,
         },
     }
+
+
+def _best(case: Mapping[str, Any]) -> list[str]:
+    """The feature that marks the tokens best, where it is not the one that is followed."""
+    best = case["best_marking"]
+    if best is None:
+        return []
+    return [
+        f"Feature {best['feature']} of {case['model']} marks the tokens better (F1 "
+        f"{best['f1']:.2f}), but {best['why']}."
+    ]
+
+
+def _reseed(case: Mapping[str, Any], name: str) -> str:
+    """What a reseed has of the feature, and what became of that."""
+    found, best = case["reseeds"][name], case["reseeds"][name]["best"]
+    own = "" if best is None else f"; its best for the tokens has F1 {best['f1']:.2f}"
+    if found["models"] is None:
+        return f"Reseed {name} has no partner of it{own}."
+    fates = [
+        f"{model} {fate['verdict']} (r {_number(fate['link_r'])})"
+        for model, fate in found["models"].items()
+        if model != case["model"]
+    ]
+    return (
+        f"Reseed {name} has it as feature {found['feature']}, r {_number(found['r'])}, F1 "
+        f"{found['f1']:.2f}{own}. From there: {', '.join(fates) or 'nowhere'}."
+    )
 
 
 def _sentence(text: str) -> str:

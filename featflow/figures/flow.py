@@ -1,9 +1,10 @@
 """Figure `flow`: a Sankey of where every feature went, from the bases to the last models.
 
-Each edge of the lineage asks a question of all living features of its parent: those that persist
-run to the child as a band, those that disappear end in a stub beside the parent. What a child has
-and no parent had enters as a stub beside the child. A feature may persist into several children, so
-a model's node is as tall as all the questions asked of it, or as all that enters it.
+A model's node is as tall as its living features, whatever its place in the lineage: equal numbers
+are equal heights. Those that persist run to the child as a band, as tall at the child as its
+features that are traced to this parent. What persists into no child ends in a stub beside the
+parent, what a child has and no parent had enters as a stub beside the child. A feature that
+persists into several children is in several bands, which overlap at the node.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from featflow.core import paths
 from featflow.core.config.figures import FlowFigure
 from featflow.core.config.study import Study
 from featflow.core.slices import FigureSlice
-from featflow.figures.bands import NODE, Band, Box, Places, outline, place
+from featflow.figures.bands import NODE, Band, Box, Places, Size, outline, place
 from featflow.figures.files import matching
 from featflow.figures.flow_words import Row, label, said, standing, subtitle, texts
 from featflow.figures.graph import ordered
@@ -57,8 +58,12 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     columns = [[name for name in column if name in drawn] for column in ordered(cfg.models)]
     columns = [column for column in columns if column]
     height = cfg.settings.height  # type: ignore[union-attr]
-    places = place(columns, bands, height - 2 * MARGIN)
-    figure = go.Figure([_band(band, places, rows) for band in bands])
+    sizes = {name: size_of(name, rows) for name in drawn}
+    places = place(columns, bands, sizes, height - 2 * MARGIN)
+    stubs_first = sorted(
+        bands, key=lambda band: band.source is not None and band.target is not None
+    )
+    figure = go.Figure([_band(band, places, rows) for band in stubs_first])
     figure.add_traces([_node(name, box, rows) for name, box in places.boxes.items()])
     figure.update_layout(
         _layout(height),
@@ -87,28 +92,49 @@ def _row(row: dict[Any, Any]) -> Row:
     return {**row, "parent": parent, "child": child}
 
 
+def size_of(model: str, rows: list[Row]) -> Size:
+    """How many features of a model live, persist into any child, are traced to any parent.
+
+    Under `flow.scope: intersection` and `union` each edge judges a model on its own corpora: the
+    largest number stands for it.
+    """
+    down = [row for row in rows if row["parent"] == model]
+    up = [row for row in rows if row["child"] == model]
+    kept = max((row["persisting_anywhere"] for row in down), default=0)
+    traced = max((row["traced"] for row in up), default=0)
+    living = [row["parent_features"] for row in down] + [row["child_features"] for row in up]
+    return Size(max([*living, kept, traced]), kept, traced)
+
+
 def bands_of(rows: list[Row], features: "pd.DataFrame", chains: "pd.DataFrame") -> list[Band]:
-    """What flows on each edge, and what emerges in each child.
+    """What flows on each edge, what is in no child of a parent, and what emerges in each child.
 
     What persists is split into features that links lead back to a base (`derived`) and those that
     emerged in the parent or on the way to it (`later`).
     """
-    bands, children = [], set()
+    bands: list[Band] = []
     for row in rows:
         parent, child, edge = row["parent"], row["child"], row["edge"]
-        here = features[(features["edge"] == edge) & (features["fate"] == "persisting")]
-        kept = here.loc[here["role"] == "parent", "feature"]
+        here = features[features["edge"] == edge]
+        kept = here.loc[(here["role"] == "parent") & (here["fate"] == "persisting"), "feature"]
+        living = (here["role"] == "child") & ~here["fate"].isin(["silent", "rare"])
+        traced = here.loc[living & (here["r"] > row["threshold"]), "partner"]
         known = _from_a_base(parent, rows, features, chains)
-        derived = len(kept) if known is None else int(kept.isin(known).sum())
+        derived, entering = (
+            len(those) if known is None else int(those.isin(known).sum())
+            for those in (kept, traced)
+        )
+        later = len(kept) - derived, row["traced_here"] - entering
         bands += [
-            Band(parent, child, "derived", derived, edge),
-            Band(parent, child, "later", len(kept) - derived, edge),
-            Band(parent, None, "disappearing", row["disappearing"], edge),
+            Band(parent, child, "derived", derived, edge, entering),
+            Band(parent, child, "later", later[0], edge, later[1]),
         ]
-        if child not in children:
-            bands.append(Band(None, child, "emerging", row["emerging"], child))
-        children.add(child)
-    return [band for band in bands if band.features]
+    for parent in dict.fromkeys(row["parent"] for row in rows):
+        size = size_of(parent, rows)
+        bands.append(Band(parent, None, "disappearing", size.living - size.kept, parent))
+    for row in {row["child"]: row for row in reversed(rows)}.values():
+        bands.append(Band(None, row["child"], "emerging", row["emerging"], row["child"]))
+    return [band for band in bands if band.features or band.entering]
 
 
 def _from_a_base(
@@ -153,8 +179,12 @@ def _filled(x: list[float], y: list[float], colour: str, text: str, **more: Any)
 
 
 def _band(band: Band, places: Places, rows: list[Row]) -> Any:
-    x, y = outline(*places.bands[band], band.features * places.scale)
-    meta = {"edge": band.edge, "kind": band.kind, "features": band.features}
+    thickness = band.features * places.scale, band.size(1) * places.scale
+    x, y = outline(*places.bands[band], thickness)
+    meta = {
+        **{"edge": band.edge, "kind": band.kind, "features": band.features},
+        "entering": band.entering,
+    }
     return _filled(
         x, y, _colours()[band.kind], said(band, rows), name=f"{band.edge} {band.kind}", meta=meta
     )
@@ -166,7 +196,8 @@ def _node(name: str, box: Box, rows: list[Row]) -> Any:
     right = box.left + NODE
     x = [box.left, right, right, box.left, box.left]
     y = [box.top, box.top, box.bottom, box.bottom, box.top]
-    living, silent, rare = standing(name, rows)
+    _, silent, rare = standing(name, rows)
+    living = size_of(name, rows).living
     text = f"{name}: {living:,} living features, {silent:,} silent, {rare:,} rare"
     return _filled(x, y, GREY, text, name=name, meta={"model": name, "living": living})
 
@@ -178,7 +209,7 @@ def _node_labels(places: Places, rows: list[Row]) -> list[dict[str, Any]]:
     for name, box in places.boxes.items():
         side = "left" if box.left == 0 else "right" if box.left == last else "center"
         x = box.left + {"left": 0, "center": NODE / 2, "right": NODE}[side]
-        text = f"<b>{name}</b><br>{standing(name, rows)[0]:,} living"
+        text = f"<b>{name}</b><br>{size_of(name, rows).living:,} living"
         labels.append(_text(x, box.top, text, side, "bottom"))
     return labels
 
@@ -187,24 +218,40 @@ def _band_labels(places: Places, rows: list[Row]) -> list[dict[str, Any]]:
     """In each edge's band what persists, with its share; in the stubs the other counts."""
     labels = []
     for row in rows:
-        bands = [b for b in places.bands if b.edge == row["edge"] and b.target]
-        if bands:
-            start = min((places.bands[band][0] for band in bands), key=lambda point: point[1])
-            labels += _inside(start, row["persisting"] * places.scale, label(row), "left")
+        labels += _on_edge(row, places)
     for band, (start, end) in places.bands.items():
         height = band.features * places.scale
         if band.kind == "disappearing":
-            lines = [f"{band.features:,} disappear", f"in {band.edge.split('-')[1]}"]
-            labels += _inside(start, height, lines, "left")
+            children = [row["child"] for row in rows if row["parent"] == band.source]
+            where = f"in {children[0]}" if len(children) == 1 else "in every child"
+            labels += _inside(start, height, [f"{band.features:,} disappear", where], "left")
         elif band.kind == "emerging":
             labels += _inside(end, height, [f"{band.features:,} emerge"], "right")
     return labels
 
 
+def _on_edge(row: Row, places: Places) -> list[dict[str, Any]]:
+    """The label of an edge, halfway along its bands, where those of one node have parted."""
+    bands = [b for b in places.bands if b.edge == row["edge"]]
+    if not bands:
+        return []
+    ends = [
+        min(places.bands[band][end][1] for band in bands)
+        + sum(band.size(end) for band in bands) * places.scale / 2
+        for end in (0, 1)
+    ]
+    middle = sum(band.size(end) for band in bands for end in (0, 1)) * places.scale / 2
+    lines = label(row)
+    if middle < LINE * len(lines):
+        return []
+    x = sum(point[0] for point in places.bands[bands[0]]) / 2
+    return [_text(x, sum(ends) / 2, "<br>".join(lines), "center", "middle")]
+
+
 def _inside(
     corner: tuple[float, float], height: float, lines: list[str], side: str
 ) -> list[dict[str, Any]]:
-    """A label in the middle of a band's end, where the band is tall enough for it."""
+    """A label in the middle of a stub's end, where the stub is tall enough for it."""
     if height < LINE * len(lines):
         return []
     x = corner[0] + NODE / 2 * (1 if side == "left" else -1)

@@ -35,15 +35,23 @@ def said(band: Band, rows: list[Row]) -> str:
         row = next(row for row in rows if row["child"] == band.target)
         lost = f"{percent(1 - row['traced_share'])}; {_lost(row, floor=False)}"
         return f"{band.features:,} of {row['child_features']:,} emerge in {band.target} ({lost})"
+    if band.kind == "disappearing":
+        down = [row for row in rows if row["parent"] == band.source]
+        each = [
+            f"{row['disappearing']:,} of {row['parent_features']:,} features of {row['parent']} "
+            f"disappear in {row['child']} ({percent(1 - row['share'])}; {_lost(row)})"
+            for row in down
+        ]
+        head = [f"{band.features:,} disappear in every child"] if len(down) > 1 else []
+        return "<br>".join([*head, *each])
     row = next(row for row in rows if row["edge"] == band.edge)
     of = f"of {row['parent_features']:,} features of {row['parent']}"
-    if band.kind == "disappearing":
-        lost = f"{percent(1 - row['share'])}; {_lost(row)}"
-        return f"{band.features:,} {of} disappear in {row['child']} ({lost})"
     origin = "from a base" if band.kind == "derived" else "emerged after it"
+    traced = f"{row['traced_here']:,} features of {row['child']} are traced to {row['parent']}"
     return (
         f"{row['persisting']:,} {of} persist into {row['child']}<br>"
-        f"{'<br>'.join(standing_beside(row))}<br>{band.features:,} of these {origin}"
+        f"{'<br>'.join(standing_beside(row))}<br>{band.features:,} of these {origin}<br>"
+        f"{traced}"
     )
 
 
@@ -74,9 +82,10 @@ def _exact(share: float) -> str:
 
 def standing_beside(row: Row) -> list[str]:
     """The share of an edge that persists, in words: with its interval; with floor and ceiling."""
-    over = {"seeds": "SAE seeds", "documents": "documents"}.get(row["interval"])
-    between = f"{_exact(row['low'])} to {_exact(row['high'])}"
-    interval = f"95 % interval {between}, over {over}" if over else "no interval"
+    from featflow.analysis.edge_words import has_other_floor, over
+
+    what, between = over(row), f"{_exact(row['low'])} to {_exact(row['high'])}"
+    interval = f"95 % interval {between}, over {what}" if what else "no interval"
     floor = "no floor"
     if not isnan(row["floor"]):
         kind, models = row["floor_of"].split()
@@ -86,7 +95,13 @@ def standing_beside(row: Row) -> list[str]:
     ceiling = f"ceiling {_exact(row['ceiling'])}{_lent(row)}" if known else "no reseed to compare"
     of_it = "" if isnan(row["ceiling"]) else f", {_exact(row['share_of_ceiling'])} of it"
     corrected = "" if isnan(row["corrected"]) else f", corrected {_exact(row['corrected'])}"
-    return [f"{_exact(row['share'])} ({interval})", f"{floor}, {ceiling}{of_it}{corrected}"]
+    other = []
+    if has_other_floor(row):
+        words = f"floor in an unrelated model {_exact(row['floor_unrelated'])}"
+        if not isnan(row["corrected_unrelated"]):
+            words += f", corrected by it {_exact(row['corrected_unrelated'])}"
+        other = [words]
+    return [f"{_exact(row['share'])} ({interval})", f"{floor}, {ceiling}{of_it}{corrected}", *other]
 
 
 def label(row: Row) -> list[str]:
@@ -107,13 +122,14 @@ def subtitle(sae: str, rows: list[Row]) -> str:
     first = rows[0]
     return (
         f"SAE {sae}: the same feature is r > {first['threshold']:g}, scope {first['scope']} "
-        f"({SCOPES[first['scope']]}). Heights are numbers of features."
+        f"({SCOPES[first['scope']]}). Heights are numbers of features, on one scale."
     )
 
 
 def texts(rows: list[Row], chains: "pd.DataFrame", colours: Mapping[str, str]) -> dict[str, Any]:
     """What stands around the figure: the colours, the numbers, what is left out."""
     from featflow.analysis.chains import chain_counts
+    from featflow.analysis.quality import each_once
 
     notes = [
         f"{row['parent']} → {row['child']}: {row['persisting']:,} of {row['parent_features']:,} "
@@ -128,6 +144,7 @@ def texts(rows: list[Row], chains: "pd.DataFrame", colours: Mapping[str, str]) -
     ]
     counts = chain_counts(chains).to_dict("records")
     notes += [f"{c['model']}: {c['features']:,} of {c['of']:,} {c['statement']}." for c in counts]
+    notes += [f"{remark}." for remark in each_once(rows)]
     models = dict.fromkeys(row[end] for end in ("parent", "child") for row in rows)
     silent, rare = (
         ", ".join(f"{model} {standing(model, rows)[i]:,}" for model in models) for i in (1, 2)
@@ -145,5 +162,7 @@ def texts(rows: list[Row], chains: "pd.DataFrame", colours: Mapping[str, str]) -
         "footnote": f"{star}Left out: silent features ({silent}) and rare ones ({rare}). The "
         "ceiling is the share that another seed of the same SAE finds again, the floor that which "
         "an unrelated model has, or one with random weights; corrected: (share − floor) / (ceiling "
-        "− floor). A feature may persist into several children, and have several partners in one.",
+        "− floor). Bars are as tall as their living features; a band is as tall as the features "
+        "that persist where it leaves, and as those traced to this parent where it arrives. What "
+        "persists into several children is in several bands, which overlap at the bar.",
     }

@@ -81,7 +81,7 @@ def content(cfg: ExplorerSlice, edges: Sequence[Path], cases: Sequence[Path]) ->
     }
 
 
-CASE = ("case", "model", "sae", "feature", "verdict")
+CASE = ("case", "model", "sae", "feature", "verdict", "function")
 
 
 def _case(file: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from featflow.analysis.ceilings import borrowed
+from featflow.analysis.edge_words import has_other_floor, over
 from featflow.analysis.fragile import warnings
 from featflow.report.tables import percent
 
@@ -49,16 +50,18 @@ def hanging(row: Row) -> list[str]:
 def _interval(row: Row) -> str:
     if pd.isna(row["low"]):
         return ""
-    over = {"seeds": "SAE seeds", "documents": "documents"}[row["interval"]]
-    return f"; 95 % interval over {over}: {percent(row['low'])} to {percent(row['high'])}"
+    return f"; 95 % interval over {over(row)}: {percent(row['low'])} to {percent(row['high'])}"
 
 
 def _floor(row: Row) -> str:
+    """The floor of the table and, of an edge that has another kind, that one."""
+    other = has_other_floor(row)
+    words = f"an unrelated model has {percent(row['floor_unrelated'])} of them" if other else ""
     if pd.isna(row["floor"]):
-        return ""
+        return words
     kind, model = row["floor_of"].split()
     what = "a model with random weights" if kind == "random" else f"the unrelated model {model}"
-    return f"{what} has {percent(row['floor'])} of them"
+    return f"{what} has {percent(row['floor'])} of them{f' and {words}' if words else ''}"
 
 
 def traces(counts: list[Row]) -> list[str]:

@@ -7,7 +7,9 @@ import pandas as pd
 
 from featflow.analysis.ceilings import borrowed
 from featflow.analysis.chains import chain_counts
+from featflow.analysis.edge_words import LETTERS, has_other_floor
 from featflow.analysis.fragile import MANY
+from featflow.analysis.quality import each_once
 from featflow.analysis.ratios import ratio
 from featflow.core import paths
 from featflow.core.artifacts import load_table
@@ -46,6 +48,8 @@ class Flow(NamedTuple):
     chains: Table
     findings: list[str]
     """An edge a sentence, each share beside its floor, its ceiling and its interval."""
+    remarks: list[str]
+    """What makes these numbers doubtful, a sentence an SAE."""
 
 
 def flows(cfg: ReportSlice, files: list[Path]) -> list[Flow]:
@@ -72,6 +76,7 @@ def _flow(cfg: ReportSlice, sae: str, edges: Path, strata: Path, chains: Path) -
             *(line for row in rows for line in (finding(row), *hanging(row))),
             *traces(counts),
         ],
+        remarks=[f"{remark}." for remark in each_once(rows)],
     )
 
 
@@ -102,11 +107,11 @@ def floor(row: Row) -> Cell:
 
 
 def interval(row: Row) -> Cell:
-    """Of a share: s, over SAE seeds; d, over documents."""
+    """Of a share: s, over the SAE seeds of both ends; d, over documents; sd, over both."""
     if pd.isna(row["low"]):
         return Cell(UNKNOWN)
     low = percent(row["low"]).split("\u202f")[0]
-    words = f"{low} to {percent(row['high'])} {row['interval'][0]}"
+    words = f"{low} to {percent(row['high'])} {LETTERS[row['interval']]}"
     return Cell(words, key=float(row["low"]))
 
 
@@ -119,11 +124,13 @@ def l0(row: Row) -> Cell:
 
 
 def _edges(sae: str, rows: list[Row]) -> Table:
+    others = any(map(has_other_floor, rows))
     columns = [
         Column("edge", is_text=True),
         *(Column(name, "parent’s features") for name in ("living", "persist", "share")),
         Column("95 % interval", "held against"),
         *(Column(name, "held against") for name in ("floor", "ceiling", "of ceiling", "corrected")),
+        *(Column(name, "by an unrelated floor") for name in _UNRELATED if others),
         *(Column(name, "share of") for name in ("stable", "frozen")),
         *(Column(name, "child’s features") for name in ("living", "emerge", "share")),
         *(Column(name, "pairs") for name in ("mutual", "one to one")),
@@ -140,6 +147,7 @@ def _edges(sae: str, rows: list[Row]) -> Table:
             floor(row),
             ceiling(row),
             *(share(row[name]) for name in ("share_of_ceiling", "corrected")),
+            *(share(row[name]) for name in _UNRELATED.values() if others),
             *(share(row[name]) for name in ("stable_share", "frozen")),
             count(row["child_features"]),
             count(row["emerging"]),
@@ -154,6 +162,10 @@ def _edges(sae: str, rows: list[Row]) -> Table:
     return Table(
         f"edges{sae}", "What persists and what emerges, by edge", columns, cells, _said(rows)
     )
+
+
+_UNRELATED = {"its share": "floor_unrelated", "corrected": "corrected_unrelated"}
+"""Columns of a table some of whose edges have an unrelated floor."""
 
 
 def _or_none(value: float) -> float | None:
@@ -172,15 +184,17 @@ def _said(rows: list[Row]) -> str:
     mark = " !: the two dictionaries’ L0 differ by more than 10 %." if unlike else ""
     return (
         "Persist: parent features with a child feature above the threshold. The interval is over "
-        "SAE seeds (s: of the mean over seeds) or over documents (d). Floor: the same share in an "
-        "unrelated lineage (u) or a model with random weights (r). Ceiling: the same share for "
-        "another seed of the same SAE on the same model, the most that a share can be expected to "
-        "reach; drawn as the mark on the bar. Of ceiling: share / ceiling. Corrected: (share − "
-        "floor) / (ceiling − floor). Stable: the share of those features that every reseed of the "
-        "parent finds. Frozen: the share that the parent’s own SAE finds in the child, feature by "
-        "feature. Emerge: child features without a partner in any parent. Mutual: pairs of best "
-        "partners; one to one: the largest matching. L0: features a token of the probe. Silent and "
-        f"rare features are in no share.{star}{mark}"
+        "the SAE seeds of both ends (s: of the mean over seeds; an end without reseeds is taken to "
+        "scatter as the other), over documents (d), or over both (sd). Floor: the same share in a "
+        "model with random weights (r) or an unrelated lineage (u), of one kind for all edges; "
+        "edges that have an unrelated floor besides show it in columns of its own. Ceiling: the "
+        "same share for another seed of the same SAE on the same model, the most that a share can "
+        "be expected to reach; drawn as the mark on the bar. Of ceiling: share / ceiling. "
+        "Corrected: (share − floor) / (ceiling − floor). Stable: the share of those features that "
+        "every reseed of the parent finds. Frozen: the share that the parent’s own SAE finds in "
+        "the child, feature by feature. Emerge: child features without a partner in any parent. "
+        "Mutual: pairs of best partners; one to one: the largest matching. L0: features a token of "
+        f"the probe. Silent and rare features are in no share.{star}{mark}"
     )
 
 
@@ -270,8 +284,9 @@ def _strata(sae: str, strata: list[Row]) -> Table:
         for row in strata
     ]
     note = (
-        "Density is log10 of the share of tokens at which a feature fires. A child’s share has no "
-        "floor: the controls look for the parent’s features elsewhere."
+        "Density is log10 of the share of tokens at which a feature fires. The floor is the "
+        "higher of those that the edge has. A child’s share has none: the controls look for the "
+        "parent’s features elsewhere."
     )
     return Table(f"strata{sae}", "Every share by stratum", columns, cells, note)
 

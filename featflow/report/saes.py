@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from featflow.analysis.quality import on_own
 from featflow.core import paths
 from featflow.core.artifacts import load_json, load_table
 from featflow.core.slices import ReportSlice
@@ -10,8 +11,7 @@ from featflow.figures.graph import own_corpora
 from featflow.report.files import among
 from featflow.report.study import corpora_in_order, models_in_order
 from featflow.report.tables import UNKNOWN, Column, Table, count, number, share, small, text
-from featflow.saes.explained import LEAST_GAP
-from featflow.saes.explained import explained_loss as of_losses
+from featflow.saes.explained import LEAST_GAP, over_corpora
 
 EXPLAINED = {
     "fve": "all rows",
@@ -21,24 +21,6 @@ EXPLAINED = {
 """Keys of the metrics, and how their columns are called."""
 
 Metrics = dict[str, Any]
-
-
-def explained_loss(parts: list[Metrics]) -> float | None:
-    """(L_zero − L_sae) / (L_zero − L_clean) over some corpora, each with its tokens.
-
-    Returns:
-        None where the LM hardly does worse without these activations.
-    """
-    total = sum(part["tokens"] for part in parts)
-    if not total:
-        return None
-    if any(part["loss_clean"] is None for part in parts):  # no token is predicted there
-        return None
-    zero, sae, clean = (
-        sum(part["tokens"] * part[f"loss_{what}"] for part in parts) / total
-        for what in ("zero", "sae", "clean")
-    )
-    return of_losses(zero, sae, clean)
 
 
 def dictionaries(cfg: ReportSlice, files: list[Path]) -> list[tuple[str, str]]:
@@ -64,8 +46,7 @@ def metrics_table(cfg: ReportSlice, files: list[Path]) -> Table:
         metrics = _metrics(files, model, sae)
         handle = load_json(among(files, paths.SAE, "model", sae=sae)[model])
         steps = load_table(among(files, paths.SAE_TRAINING, "model", sae=sae)[model], "tokens")
-        parts = metrics["corpora"]
-        own = [parts[c] for c in own_corpora(cfg.models, model) if c in parts]
+        own = own_corpora(cfg.models, model)
         control = cfg.controls.get(sae)
         rows.append(
             [
@@ -77,7 +58,7 @@ def metrics_table(cfg: ReportSlice, files: list[Path]) -> Table:
                 small(metrics["mse"]),
                 *(number(metrics[key]) for key in EXPLAINED),
                 count(metrics["outliers"]["rows"]),
-                number(explained_loss(own or list(parts.values()))),
+                number(over_corpora(on_own(metrics, own))),
                 share(metrics["dead_fraction"]),
             ]
         )
@@ -138,7 +119,7 @@ def corpora_table(cfg: ReportSlice, files: list[Path]) -> Table:
                     number(part["fve"]),
                     share(part["dead_fraction"]),
                     *(number(part[f"loss_{what}"]) for what in ("clean", "sae", "zero")),
-                    number(explained_loss([part])),
+                    number(over_corpora([part])),
                 ]
             )
     columns = [

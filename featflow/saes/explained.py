@@ -1,5 +1,8 @@
 """Explained loss: how much of what a model's activations do for its loss an SAE's output does."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 LEAST_GAP = 0.05
 """Nats that the LM's loss must rise when its activations are zeroed, for explained loss to mean
 something: below, it is a ratio to nearly nothing, or to less than nothing."""
@@ -14,3 +17,19 @@ def explained_loss(zero: float | None, sae: float | None, clean: float | None) -
     if zero is None or sae is None or clean is None or not zero - clean >= LEAST_GAP:
         return None
     return (zero - sae) / (zero - clean)
+
+
+def over_corpora(parts: Sequence[Mapping[str, Any]]) -> float | None:
+    """The same over some corpora, each with its tokens.
+
+    Args:
+        parts: of metrics.json, those of `corpora`.
+    """
+    total = sum(part["tokens"] for part in parts)
+    if not total or any(part["loss_clean"] is None for part in parts):
+        return None
+    zero, sae, clean = (
+        sum(part["tokens"] * part[f"loss_{what}"] for part in parts) / total
+        for what in ("zero", "sae", "clean")
+    )
+    return explained_loss(zero, sae, clean)

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from featflow.core import paths
-from featflow.core.artifacts import save_table
+from featflow.core.artifacts import save_json, save_table
 from featflow.core.config.study import Flow
 from featflow.core.provenance import Provenance
 from featflow.core.slicer import Slices
@@ -240,6 +240,31 @@ def _without(known: Known) -> Known:
     return known._replace(r=known.r * 0, r_b=None if known.r_b is None else known.r_b * 0)
 
 
+METRICS = {
+    **{"l0": 20.0, "mse": 0.1, "fve": 0.9, "dead_fraction": 0.05, "tokens": 1000},
+    **{"loss_clean": 3.0, "loss_sae": 3.1, "loss_zero": 4.0},
+}
+"""Of an SAE that is good enough: 0.9 of the loss is explained."""
+
+
+def write_metrics(slices: Slices, sae: str, root: Path, **of: dict[str, float]) -> list[Path]:
+    """metrics.json of every SAE that numbers of edges are from, where there is none yet.
+
+    Args: of: by model, what differs from METRICS.
+    """
+    files = []
+    for each in slices.edges(sae).saes:
+        model, name = each.dictionary.split(".")
+        file = root / paths.SAE_METRICS.at(study=slices.name, model=model, sae=name)
+        if not file.exists():
+            found = METRICS | {"l0": each.l0 or 20.0} | of.get(model, {})
+            made = Provenance("metrics", slices.metrics(model, name))
+            corpora = dict.fromkeys(each.own or ["any"], found)
+            save_json(file, {**found, "corpora": corpora}, made)
+        files.append(file)
+    return files
+
+
 def write_tables(slices: Slices, sae: str, root: Path, known: Planting) -> None:
     """All tables of an SAE's flow and its controls, by the real stages from planted pairs.
 
@@ -283,6 +308,7 @@ def write_tables(slices: Slices, sae: str, root: Path, known: Planting) -> None:
         **fates,
         controls=at(paths.FLOW_CONTROLS),
         summaries=[at(paths.SUMMARY, model=model) for model in slices.edges(sae).models],
+        metrics=write_metrics(slices, sae, root),
         edges=at(paths.FLOW_EDGES),
         typed=at(paths.FLOW_SHARES),
         strata=at(paths.FLOW_STRATA),

@@ -25,6 +25,9 @@ EDGES = [
     *(("base", child) for child in ("kept", "lost", "split")),
     *((parent, "merged") for parent in ("lost", "kept")),
 ]
+NEIGHBOURS = [child for parent, child in EDGES if parent == "base"]
+SCOPE = ["prose"]
+"""Of the passages; all else is on both corpora."""
 THRESHOLD = 0.8
 WORDS = ["the", " cat", " sat", " on", " mat", " ;", " dog", " bird", " sang", "=", " =", " a"]
 
@@ -55,8 +58,12 @@ class Planted:
         self.activations = plant(self.marks, self.ids, rng)
         for model, values in self.activations.items():
             self.write(model, values)
+        self.seeds = plant_seeds(self.activations)
+        for reseed, values in self.seeds.items():
+            self.write(reseed, values)
         self.write_flow()
         self.write_shares({"reseed": [0.9, 0.3, 0.95, 0.2], "reseed2": [0.7, 0.5, 0.99, 0.1]})
+        self.write_neighbours()
 
     def tokens_of(self, *texts: str) -> list[int]:
         found = [self.tokenizer.encode(t, add_special_tokens=False).ids for t in texts]
@@ -120,18 +127,45 @@ class Planted:
         pd.concat(tables).to_parquet(self.folder / "features.parquet")
 
     def write_shares(self, r: dict[str, list[float]]) -> None:
-        """r of base's first features with each reseed; what is not said is NaN."""
+        """r of base's first features with each reseed; what is not said is NaN.
+
+        The partner of feature f is f + 1 in `reseed`, f in all others.
+        """
         size = self.activations["base"].shape[1]
         rows = [
             {
                 **{"a": "main", "b": b, "domain": domain, "side": side, "feature": f},
                 "r": (known[f] if f < len(known) else np.nan) if good else 0.99,
+                "partner": (f + (b == "reseed") if f < len(known) else -1) if good else 4,
             }
             for b, known in r.items()
             for domain, side, good in (("home", "a", True), ("home", "b", 0), ("code", "a", 0))
             for f in range(size)
         ]
         pd.DataFrame(rows).to_parquet(self.folder / "best.parquet")
+
+    def write_neighbours(self) -> None:
+        """Of each edge of base, the reseeds' features and their best partners in the child."""
+        for child in NEIGHBOURS:
+            rows = []
+            for reseed in self.reseeds:
+                a, b = self.seeds[reseed], self.activations[child]
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    r = np.corrcoef(a.T, b.T)[: a.shape[1], a.shape[1] :]
+                best = np.where(np.isnan(r), -2, r)
+                own = pd.DataFrame(
+                    {
+                        **{"a": reseed, "b": "main", "domain": "home", "side": "a"},
+                        "feature": np.arange(len(r)),
+                        "partner": best.argmax(axis=1),
+                        "r": best.max(axis=1).astype(np.float32),
+                        **{"firings": (a > 0).sum(axis=0), "documents": (a > 0).sum(axis=0)},
+                    }
+                )
+                # what a careless reader would take: the other side, another domain, another SAE
+                wrong = [own.assign(side="b"), own.assign(domain="code"), own.assign(b="wide")]
+                rows += [own, *(each.assign(partner=0, r=-0.5) for each in wrong)]
+            pd.concat(rows).to_parquet(self.folder / f"base-{child}.parquet")
 
     def cfg(self, **case: Any) -> CaseSlice:
         settings = Case.model_validate(case or {"tokens": ["="]})
@@ -146,6 +180,8 @@ class Planted:
             flow=Flow(threshold=THRESHOLD, min_firings=5, min_documents=3),
             windows=Windows(window=12, context="full", context_length=16),
             reseeds=self.reseeds,
+            neighbours=[("base", child) for child in NEIGHBOURS] if self.reseeds else [],
+            scope=SCOPE,
         )
 
     def files(self, **other: Any) -> dict[str, Any]:
@@ -155,8 +191,24 @@ class Planted:
             "tokenizer": self.tokenizer_file,
             "flow": self.folder / "features.parquet",
             "shares": self.folder / "best.parquet" if self.reseeds else None,
+            "reseeds": [self.folder / f"{s}.{c}" for s in self.reseeds for c in CORPORA],
+            "neighbours": [self.folder / f"base-{child}.parquet" for child in NEIGHBOURS]
+            if self.reseeds
+            else [],
             **other,
         }
+
+
+def plant_seeds(models: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Activations of base's reseeds: the first feature as it is, behind noise; and one half of it.
+
+    The half is what the first feature of `split` is, so that it persists there and not in kept.
+    """
+    base, split = models["base"], models["split"]
+    return {
+        "reseed": np.stack([base[:, 3], base[:, 0], base[:, 3]], axis=1),
+        "reseed2": np.stack([split[:, 0], base[:, 3]], axis=1),
+    }
 
 
 def plant(marks: np.ndarray, ids: np.ndarray, rng) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from featflow.analysis.choice import LIVING, NOT_SEEDED
 from featflow.analysis.evidence import Counts
 from featflow.analysis.marks import occurrences
 from featflow.analysis.tracing import Link, follow
-from featflow.analysis.verdicts import WORDS, verdicts
+from featflow.analysis.verdicts import FUNCTIONS, WORDS, function_sentence, functions, verdicts
 from featflow.core.artifacts import ArtifactError, load_json
 from featflow.core.config.errors import FeatflowError
 from featflow.core.formats.cases import FORMATS
@@ -47,7 +47,8 @@ def test_it_is_the_best_of_those_that_a_reseed_finds(planted, found):
     assert [each["feature"] for each in found["runners_up"]] == [2]
     assert found["runners_up"][0]["mass"] == 1
     assert found["models"]["base"]["best"]["feature"] == 1
-    assert found["reseeds"] == pytest.approx({"reseed": 0.9, "reseed2": 0.7})
+    r = {name: each["r"] for name, each in found["reseeds"].items()}
+    assert r == pytest.approx({"reseed": 0.9, "reseed2": 0.7})
     assert found["models"]["base"]["reseed_r"] == pytest.approx(0.8)
     assert found["models"]["kept"]["reseed_r"] is None
 
@@ -109,14 +110,115 @@ def test_what_became_of_it(found):
     near = models["lost"]["link_r"]
     assert f"lost (nearest miss r {near:.2f}, its own best for the tokens)" in found["verdict"]
     assert found["verdict"].startswith("persists in kept and merged; vanishes in lost (")
-    assert found["verdict"].endswith("its own reseeds find it at r 0.90 and 0.70")
+    assert "; its own reseeds find it at r 0.90 and 0.70; the same" in found["verdict"]
+
+
+def test_a_better_feature_that_is_not_followed_is_shown_with_its_own_fate(planted, found):
+    best, s = found["best_marking"], planted.marks
+    column = planted.activations["base"][:, 1]
+    assert best["feature"] == 1
+    assert best["f1"] == pytest.approx(
+        2 * np.sum((column > 0) & s) / (np.sum(column > 0) + s.sum())
+    )
+    assert best["f1"] > found["models"]["base"]["f1"]
+    assert best["why"] == "no reseed finds it at r > 0.8 (0.30 and 0.50)"
+    assert best["reseeds"] == pytest.approx({"reseed": 0.3, "reseed2": 0.5})
+    assert best["reseed_r"] == pytest.approx(0.4)
+    assert best["models"]["base"] == {"feature": 1, "link_r": None, "verdict": "origin"}
+    # kept has the very feature, scaled; the followed one goes to another
+    assert best["models"]["kept"] == {
+        **{"feature": 2, "link_r": pytest.approx(1), "verdict": "persists"}
+    }
+    assert found["models"]["kept"]["feature"] == 1
+    assert "feature 1 marks them better" in "\n".join(case.said(found))
+
+
+def test_a_verdict_stands_beside_that_on_the_reseeds_features(planted, found):
+    seeds, s = found["reseeds"], planted.marks
+    assert {name: each["feature"] for name, each in seeds.items()} == {"reseed": 1, "reseed2": 0}
+    for name, each in seeds.items():
+        column = planted.seeds[name][:, each["feature"]]
+        both, fired = np.sum((column > 0) & s), np.sum(column > 0)
+        assert each["firings"] == fired
+        assert each["f1"] == pytest.approx(2 * both / (fired + s.sum()), rel=1e-5)
+        assert each["best"]["feature"] == each["feature"]  # the rest of them is noise
+    whole, half = (
+        {m: fate["verdict"] for m, fate in seeds[name]["models"].items()} for name in seeds
+    )
+    # the same feature has the same fates; a half of it is what split has
+    assert whole == {m: each["verdict"] for m, each in found["models"].items()}
+    assert half["kept"] == half["lost"] == "vanishes" and half["split"] == "persists"
+    one, other = (seeds[name]["models"]["split"]["link_r"] for name in ("reseed", "reseed2"))
+    assert one == pytest.approx(found["models"]["split"]["link_r"], abs=1e-5)
+    assert other == pytest.approx(1, abs=1e-5)
+    kept = [seeds[name]["models"]["kept"]["link_r"] for name in seeds]
+    low, high = min(kept), max(kept)
+    assert f"kept 1 of 2 (r {low:.2f} to {high:.2f})" in found["verdict"]
+    assert f"split 1 of 2 (r {min(one, other):.2f} to {max(one, other):.2f})" in found["verdict"]
+
+
+def test_without_a_partner_a_reseed_has_no_fates(another):
+    another.write_shares({"reseed": [0.9], "reseed2": []})
+    found = case.study(another.cfg(), **another.files())
+    lone = found["reseeds"]["reseed2"]
+    assert (lone["r"], lone["feature"], lone["f1"], lone["models"]) == (None, None, None, None)
+    assert lone["best"]["feature"] == 0 and "kept 1 of 1 (r " in found["verdict"]
+
+
+def test_the_function_is_judged_apart_from_the_feature(planted, found):
+    f1 = {m: each["best"]["f1"] for m, each in found["models"].items()}
+    bar = min(0.9 * f1["base"], *(each["best"]["f1"] for each in found["reseeds"].values()))
+    words = {m: each["function"] for m, each in found["models"].items()}
+    assert words.pop("base") == "origin"
+    for model, word in words.items():
+        assert word == ("lost" if f1[model] < 0.3 else "kept" if f1[model] >= bar else "weaker")
+    assert words["kept"] == "kept"  # its best is another than the one that was followed there
+    assert found["models"]["kept"]["best"]["feature"] == 2
+    assert f"kept ({f1['kept']:.2f})" in found["function"]
+    assert f"best F1 in base {f1['base']:.2f}, in its reseeds " in found["function"]
+
+
+@pytest.mark.parametrize(
+    ("first", "seeds", "other", "expected"),
+    [
+        (0.8, [], 0.721, "kept"),
+        (0.8, [], 0.71, "weaker"),
+        (0.8, [0.6], 0.61, "kept"),  # what one of the model's own seeds has is as well
+        (0.8, [0.6], 0.59, "weaker"),
+        (0.8, [0.79], 0.73, "kept"),
+        (0.8, [0.1], 0.29, "lost"),
+        (0.8, [], None, "lost"),
+        (0.29, [0.5], 0.9, "unmarked"),
+        (None, [], 0.9, "unmarked"),
+    ],
+)
+def test_every_verdict_on_a_function(first, seeds, other, expected):
+    best = {"base": first, "child": other}
+    words = functions(best, "base", seeds)
+    assert words == {"base": "origin", "child": expected} and set(words.values()) <= set(FUNCTIONS)
+    said = function_sentence(words, best, "base", seeds)
+    begins = {
+        "kept": "the tokens are marked as well in child (",
+        "weaker": "less well in child (",
+        "lost": "by no feature in child (",
+        "unmarked": "no feature of base marks the tokens (best F1 in base ",
+    }
+    assert said.startswith(begins[expected])
+    alone = {"base": first}
+    assert function_sentence(functions(alone, "base", seeds), alone, "base", seeds) == (
+        f"best F1 in base {first or 0:.2f}" + (f", in its reseeds {seeds[0]:.2f}" if seeds else "")
+    )
 
 
 def test_passages_show_every_model_on_the_same_rows(planted, found):
     assert len(found["passages"]) == 4
     assert len({(p["corpus"], p["document"]) for p in found["passages"]}) == 4
     first = planted.split(planted.activations["base"][:, 0] * planted.marks)
-    strongest = max(values.max() for values in first.values())
+    # those on which its fate is judged come first, weaker than some of code
+    assert {p["corpus"] for p in found["passages"]} == {"prose"}
+    assert all(p["in_scope"] for p in found["passages"]) and found["judged_on"] == ["prose"]
+    strongest = first["prose"].max()
+    assert first["code"].max() > sorted(first["prose"])[-4]
     for i, passage in enumerate(found["passages"]):
         corpus, begin = passage["corpus"], passage["position"]
         ids, starts = planted.streams[corpus]

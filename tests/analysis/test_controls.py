@@ -271,6 +271,8 @@ def test_what_the_table_looks_like(table):
     assert by["base-lua", "edge"] == "base.main-lua.main"
     assert by["base-lua", "unrelated"] == "base.main-otherlua.main"
     assert by["base-lua", "edge_mean"] == ("base.main+base.reseed+base.reseed2-lua.main+lua.reseed")
+    assert by["base-lua", "edge_both"] == "seeds of base+lua"
+    assert by["base-tales", "edge_both"] == "seeds of base"
     assert by["base-lua", "ceiling"] == by["tales-both", "ceiling"] == "base+lua"
     assert by["base-tales", "ceiling"] == "base"
     assert by["base-lua", "frozen_unrelated"] == "base.main on otherlua"
@@ -279,7 +281,7 @@ def test_what_the_table_looks_like(table):
     np.testing.assert_allclose(ratio.astype(float), known_counts["share"])
     assert (known_counts["fragile"].fillna(0) <= known_counts["found"]).all()
     made = table[table["features"].isna()]["control"]
-    assert set(made) == {"edge_mean", "ceiling", "ceiling_parent", "ceiling_child"}
+    assert set(made) == {"edge_mean", "edge_both", "ceiling", "ceiling_parent", "ceiling_child"}
 
 
 def test_same_inputs_same_bytes_with_provenance(study, table, caplog):

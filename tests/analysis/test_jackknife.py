@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featflow.analysis.jackknife import Interval, jackknife, variance
+from featflow.analysis.jackknife import Interval, jackknife, together, variance
 
 TRUE = 0.45
 """The share over all seeds."""
@@ -49,6 +49,52 @@ def test_with_one_seed_of_the_child_it_covers_the_share_given_that_dictionary(da
     assert 0.90 <= covered(200, 3, 1, data, given=True) <= 0.99
     assert covered(200, 3, 1, data) < 0.93
     assert 0.90 <= covered(200, 4, 1, data, given=True) <= 0.99
+
+
+def both_covered(rows: int, columns: int, data: int, child: float = 0.02) -> float:
+    """In what share of 300 simulated sets of seeds *and documents* `together` holds the true share.
+
+    The documents of a set move all its shares alike; what they do is known from replicates.
+    """
+    rng, hits = np.random.default_rng(data), 0
+    for _ in range(300):
+        chance = TRUE + rng.normal(0, 0.02, (rows, 1)) + rng.normal(0, child, (1, columns))
+        shares = rng.binomial(FEATURES, np.clip(chance, 0, 1)) / FEATURES + rng.normal(0, 0.015)
+        found = together(shares, rng.normal(0, 0.015, 200).var(ddof=1))
+        hits += found.low <= TRUE <= found.high
+    return hits / 300
+
+
+@pytest.mark.parametrize("data", range(3))
+@pytest.mark.parametrize(("rows", "columns"), [(3, 3), (2, 3), (3, 1), (4, 1), (1, 3), (2, 1)])
+def test_together_covers_the_true_share_over_both_ends_and_documents(rows, columns, data):
+    assert 0.90 <= both_covered(rows, columns, data) <= 1
+
+
+def test_together_rests_on_both_ends_scattering_alike():
+    """Twice the scatter at the end that has one SAE: docs/controls.md says what that costs."""
+    assert both_covered(3, 1, 0, child=0.01) > 0.95
+    assert 0.8 < both_covered(3, 1, 0, child=0.04) < 0.95
+
+
+def test_together_written_out():
+    """Three seeds against one: σ²/3 of the mean, σ² of the single SAE, and the documents'."""
+    shares, documents = np.array([[0.4], [0.41], [0.42]]), 0.03**2
+    spread = shares.var(ddof=1)
+    total = spread / 3 + spread + documents
+    freedom = total**2 / ((spread / 3 + spread) ** 2 / 2)
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(total)
+    found = together(shares, documents)
+    assert found == pytest.approx((shares.mean(), shares.mean() - half, shares.mean() + half))
+    assert together(shares.T, documents) == pytest.approx(found)
+    grid = np.array([[0.3, 0.34], [0.36, 0.37]])  # with seeds at both ends nothing is assumed
+    assert together(grid, 0.0) == pytest.approx(jackknife(grid))
+    assert together(grid, 0.02).high > jackknife(grid).high
+    assert together(grid, 0.001).high == jackknife(grid).high  # never narrower than the seeds' own
+    alone = together(np.array([[0.4]]), documents)
+    assert alone.estimate == 0.4 and np.isnan(alone.low)  # the bootstrap's own interval stands
+    still = together(np.full((3, 1), 0.4), documents)
+    assert still.high == pytest.approx(0.4 + stats.norm.ppf(0.975) * 0.01)
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (2, 4), (5, 1), (1, 3)])

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from scipy.sparse import csr_array
 
 from featflow.analysis import controls, domains, edges, flow
-from featflow.analysis.jackknife import jackknife
+from featflow.analysis.jackknife import together
 from featflow.core import paths
 from featflow.core.artifacts import save_table
 from featflow.core.config.study import Study
@@ -21,6 +21,7 @@ from featflow.core.provenance import Provenance
 from featflow.core.slicer import Slices
 from featflow.features import correlation, dump, shares
 
+from .conftest import write_metrics
 from .controlled import TEXTS
 
 NAME = "planted"
@@ -165,6 +166,7 @@ class Built:
             **fates,
             controls=beside,
             summaries=[at(paths.SUMMARY, model=m) for m in slices.edges("main").models],
+            metrics=write_metrics(slices, "main", self.root),
             edges=at(paths.FLOW_EDGES),
             typed=at(paths.FLOW_SHARES),
             strata=at(paths.FLOW_STRATA),
@@ -185,7 +187,7 @@ has 6."""
 
 def test_exactly_the_planted_table(built):
     row = pd.read_csv(built.path(paths.FLOW_EDGES)).iloc[0]
-    seeds = jackknife(np.array([[7 / 11], [5 / 8]]))  # of the reseed's 8, lua has 5
+    seeds = together(np.array([[7 / 11], [5 / 8]]), 0.0)  # of the reseed's 8, lua has 5
     expected = {
         "edge": "base-lua",
         "parent_features": 11,

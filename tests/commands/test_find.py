@@ -9,7 +9,7 @@ from featflow.cli import main
 from featflow.core import paths
 from featflow.core.config.errors import FeatflowError
 
-from ..analysis.planted_case import CORPORA, Planted
+from ..analysis.planted_case import CORPORA, NEIGHBOURS, Planted
 
 SPARSITY = {"l0": 20, "l1": None}
 RESEED = {"kind": "relu", "sparsity": SPARSITY, "control_of": "main", "models": ["base"]}
@@ -48,7 +48,13 @@ def built(tmp_path_factory, tokenizer_file) -> Planted:
         paths.FLOW_FEATURES.at(**at): planted.folder / "features.parquet",
         paths.SHARES.at(**at, parent="base", child="base"): planted.folder / "best.parquet",
     }
+    for child in NEIGHBOURS:
+        name = paths.SHARES.at(**at, parent="base", child=child)
+        files[name] = planted.folder / f"base-{child}.parquet"
     for corpus in CORPORA:
+        for reseed in planted.reseeds:
+            dump = paths.FEATURES.at(study="planted", model="base", sae=reseed, corpus=corpus)
+            files[dump] = planted.folder / f"{reseed}.{corpus}"
         tokens = paths.TOKENS.at(**at, corpus=corpus, split="validation")
         files[tokens] = planted.folder / f"{corpus}.tokens"
         for model in planted.models:
@@ -106,10 +112,16 @@ def test_it_says_what_the_stage_says(find, built):
         f"{recall:.3f}",
         f"{mass:.3f}",
     ]
-    assert found["0"][-1] == "0.80" and "2" in found and "1" not in found
+    assert found["0"][-1] == "0.80" and "2" in found and found["1"][-1] == "0.40"
+    assert (
+        "better, but not followed:" in printed and "no reseed finds it at r > 0.8 (0.30" in printed
+    )
     assert "of 2: living, and found by a reseed at r > 0.8" in printed
     assert "reseed r: the mean over 2 reseeds; to be found by one of them is enough" in printed
-    assert list(found)[-5:] == ["base", "kept", "lost", "split", "merged"]
+    assert list(found)[-7:] == ["base", "kept", "lost", "split", "merged", "reseed", "reseed2"]
+    assert found["reseed2"][1:3] == ["0", "0.70"] and found["reseed"][1:3] == ["1", "0.90"]
+    assert any(cell.startswith("persists 1.00") for cell in found["reseed2"])  # in split
+    assert "The function: the tokens are marked as well in kept" in printed
     assert found["lost"][5] == "vanishes" and found["merged"][1:3] == ["0", "kept"]
     assert found["base"][-1].startswith("1 (F1 ")  # better, and no reseed's
     assert "base/0: persists in kept and merged; vanishes in lost (nearest miss" in printed

@@ -62,7 +62,7 @@ def test_a_default_written_out_changes_no_slice():
 
 
 JUDGED = {"flow", "controls", "domains", "edges", "case", "dashboards", "explorer"}
-RESEEDED = {"shares", "controls", "domains", "case"}
+RESEEDED = {"shares", "controls", "domains", "edges", "case"}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ RESEEDED = {"shares", "controls", "domains", "case"}
         ("interpret/records/top", 4, {"interpret", "categories"}),
         ("explorer/top", 4, {"dashboards"}),
         ("saes/second", {"extends": "main", "seed": 2, "control_of": "main"}, RESEEDED),
-        ("models/noise", {"kind": "random", "like": "root"}, {"controls", "domains"}),
+        ("models/noise", {"kind": "random", "like": "root"}, {"controls", "domains", "edges"}),
     ],
 )
 def test_an_edit_reaches_the_stages_that_read_it(path, value, stages):

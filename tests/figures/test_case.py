@@ -120,7 +120,17 @@ def test_labels_and_words_say_what_became_of_it(found, draw):
     assert layout.title.text == "assignment: feature 0 of base on “=”"
     assert layout.title.subtitle.text.startswith("Persists in kept and merged; vanishes in lost")
     assert f"Mean r between the models {found['mean_r']:.2f}" in layout.title.subtitle.text
-    assert [note.split(" ")[0] for note in layout.meta["notes"]] == found["r"]["models"]
+    notes, models = layout.meta["notes"], found["r"]["models"]
+    assert [note.split(" ")[0] for note in notes[: len(models)]] == models
+    better, *reseeds = notes[len(models) :]
+    assert better.startswith("Feature 1 of base marks the tokens better (F1 1.00), but no reseed")
+    assert [note.split(" has ")[0] for note in reseeds] == ["Reseed reseed", "Reseed reseed2"]
+    assert (
+        f"split persists (r {found['reseeds']['reseed2']['models']['split']['link_r']:.2f})"
+        in (reseeds[1])
+    )
+    assert f"The function: {found['function']}." in layout.title.subtitle.text
+    assert "(no corpus on which its fate is judged)" not in " ".join(labels)
     assert any("of its nearest miss" in text for _, text in layout.meta["legend"])
 
 

@@ -28,6 +28,21 @@ HOSTILE = [
 EVIL = "<b onmouseover=alert(5)>explained</b> \u202e\x00"
 
 
+def _one_scope(fates: dict[str, list[int]]) -> None:
+    """A feature that is silent or rare on one of its model's edges is so on all: one home."""
+    left_out = [big.FATES.index(name) for name in ("rare", "silent")]
+    first, *others = fates.values()
+    for other in others:
+        for i, code in enumerate(first):
+            if code in left_out or other[i] in left_out:
+                other[i] = code if code in left_out else left_out[0]
+                first[i] = other[i]
+    for other in others:
+        for i, code in enumerate(first):
+            if code in left_out:
+                other[i] = code
+
+
 class Site:
     """An explorer in a folder, and what is in it."""
 
@@ -47,6 +62,7 @@ class Site:
                     break
             self.features[model] = [feature for part in parts for feature in part]
             self._poison(made, self.features[model][1])
+            _one_scope(made["columns"]["fates"])
             if model == "luastories":
                 self._chain(made, self.features[model][2])
             write_dictionary(self.dictionary(model), f"{model}/{big.SAE}", made, parts)
@@ -79,12 +95,17 @@ class Site:
                     row["persisting"], row["disappearing"] = map(found.count, ends)
                 else:
                     row["traced"], row["emerging"] = map(found.count, ends)
+            down = [self.fates(parent, "-".join(e), "parent") for e in big.EDGES if e[0] == parent]
+            row["persisting_anywhere"] = sum(
+                "persisting" in each for each in zip(*down, strict=True)
+            )
             row["traced_here"] = row["traced"] // 2
             row["share"] = row["persisting"] / row["parent_features"]
             row["ceiling"], row["floor"] = 0.81, 0.13
         models = {name: 3 for name in big.PARENTS if name != "lua"}
         case = {"case": "assignment", "model": "lua", "sae": big.SAE, "feature": 5}
         content["cases"] = [{**case, "models": models, "verdict": "persists"}]
+        content["cases"][0]["function"] = "marked as well"
         return content
 
     def _chain(self, index: dict[str, Any], feature: dict[str, Any]) -> None:

@@ -131,6 +131,7 @@ def page(tmp_path, evil) -> Path:
     evil.save(str(tokenizer))
     case = tmp_path / paths.CASE.at(study="small", case="sign")
     about = {"case": "sign", "model": "base", "sae": "main", "feature": 3, "verdict": EVIL[0]}
+    about["function"] = EVIL[0]
     found = {"base": {"feature": 3, "f1": 0.5}, "tuned": {"feature": None}}
     save_json(case, {**about, "models": found}, Provenance("case", slices.case("sign")))
     edges = tmp_path / paths.FLOW_EDGES.at(study="small", sae="main")
@@ -191,7 +192,9 @@ def test_a_case_without_its_keys_is_named(page, tmp_path):
     cfg = Slices("small", Study.model_validate(SETTINGS)).explorer()
     bad = tmp_path / "bad.json"
     bad.write_text('{"case": "sign", "model": "base"}')
-    with pytest.raises(ArtifactError, match=r"bad\.json: .*no key sae, feature, verdict, models"):
+    with pytest.raises(
+        ArtifactError, match=r"bad\.json: .*no key sae, feature, verdict, function, models"
+    ):
         explorer.content(cfg, [], [bad])
 
 

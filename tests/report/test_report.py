@@ -14,9 +14,9 @@ from featflow.report import flow
 from featflow.report import inputs as inputs_module
 from featflow.report import report as stage
 from featflow.report.findings import finding
-from featflow.report.saes import explained_loss
 from featflow.report.summary import summary
 from featflow.report.tables import curve, percent
+from featflow.saes.explained import over_corpora
 
 from .conftest import EVIL, NAME, SETTINGS, Page, plant
 
@@ -40,8 +40,9 @@ def test_the_head_says_what_came_out_beside_its_ceiling(page):
     assert "2 corpora (code and prose) with 2,468 training tokens in all, vocabulary 300." in text
     assert "5 sparse autoencoders of 100 features each on blocks.0.mlp.hook_post, 1 of them" in text
     assert (
-        f"base → tuned: 30 of 100 living features ({SHARE('30.0')}; 95 % interval over SAE seeds: "
-        f"{SHARE('30.0')} to {SHARE('30.0')}) persist; another seed of the same SAE finds "
+        f"base → tuned: 30 of 100 living features ({SHARE('30.0')}; 95 % interval over the SAE "
+        f"seeds of both ends (tuned’s taken to scatter as base’s): {SHARE('30.0')} "
+        f"to {SHARE('30.0')}) persist; another seed of the same SAE finds "
         f"{SHARE('80.0')} again." in text
     )
     assert f"again → both: 40 of 100 living features ({SHARE('40.0')}) persist" in text
@@ -91,8 +92,8 @@ def test_explained_loss_is_a_dash_where_it_means_nothing(page):
         {"tokens": 30, "loss_clean": 2.0, "loss_sae": 2.5, "loss_zero": 4.0},
         {"tokens": 10, "loss_clean": 3.0, "loss_sae": 3.0, "loss_zero": 3.4},
     ]
-    assert explained_loss(parts) == pytest.approx((30 * 1.5 + 10 * 0.4) / (30 * 2.0 + 10 * 0.4))
-    assert explained_loss([]) is None
+    assert over_corpora(parts) == pytest.approx((30 * 1.5 + 10 * 0.4) / (30 * 2.0 + 10 * 0.4))
+    assert over_corpora([]) is None
 
 
 def test_every_share_of_the_flow_stands_beside_its_ceiling(page):
@@ -145,18 +146,21 @@ def test_an_edge_in_words_with_all_that_it_stands_beside():
         **{"edge": "base-lua", "persisting": 30, "parent_features": 100, "share": 0.3},
         **{"low": 0.25, "high": 0.36, "interval": "documents", "floor": 0.1},
         **{"floor_of": "unrelated other", "ceiling": 0.5, "ceiling_of": "base", "corrected": 0.5},
-        **{"l0_parent": 20.0, "l0_child": 25.0, "l0_differs": True},
+        **{"l0_parent": 20.0, "l0_child": 25.0, "l0_differs": True, "interval_of": None},
+        **{"floor_unrelated": 0.1, "corrected_unrelated": 0.5},
     }
     assert finding(row) == (
-        f"base → lua: 30 of 100 living features ({SHARE('30.0')}; 95 % interval over documents: "
-        f"{SHARE('25.0')} to {SHARE('36.0')}) persist; another seed of the same SAE finds "
-        f"{SHARE('50.0')} again, the unrelated model other has {SHARE('10.0')} of them: "
+        f"base → lua: 30 of 100 living features ({SHARE('30.0')}; 95 % interval over documents, "
+        f"for these very SAEs: {SHARE('25.0')} to {SHARE('36.0')}) persist; another seed "
+        f"of the same SAE finds {SHARE('50.0')} again, the unrelated model other has "
+        f"{SHARE('10.0')} of them: "
         f"{SHARE('50.0')} of the way from the floor to the ceiling."
     )
     without = {**row, "ceiling": np.nan, "ceiling_of": np.nan, "corrected": np.nan}
     without["floor_of"] = "random noise"
     assert finding(without).endswith(
-        f"is not known; a model with random weights has {SHARE('10.0')} of them."
+        f"is not known; a model with random weights has {SHARE('10.0')} of them and an unrelated "
+        f"model has {SHARE('10.0')} of them."
     )
     assert [flow.floor(row).text, flow.interval(row).text, flow.l0(row).text] == [
         *(f"{SHARE('10.0')} u", f"25.0 to {SHARE('36.0')} d", "20.0, 25.0 !"),

@@ -6,10 +6,10 @@ from featflow.core.formats.describe import Field, Format
 MODEL = "models.{model}."
 
 PASSAGE = (
-    "corpus, document (its number there), position (of the first token, in the corpus's "
-    "input_ids), at (which token it was found by), ids, texts (not escaped), marked (in S), values "
-    "(by model, the activation of its feature); marked and values are null at tokens that are no "
-    "rows of the probe"
+    "corpus, in_scope (whether it is of `judged_on`), document (its number there), position (of "
+    "the first token, in the corpus's input_ids), at (which token it was found by), ids, texts "
+    "(not escaped), marked (in S), values (by model, the activation of its feature); marked and "
+    "values are null at tokens that are no rows of the probe"
 )
 
 FORMATS = (
@@ -33,6 +33,12 @@ FORMATS = (
             Field("feature", "integer", "its number in that model"),
             Field("threshold", "number", "τ"),
             Field("scope", "text", "`flow.scope`, of links; all else is on the whole probe"),
+            Field(
+                "judged_on",
+                "list of text",
+                "the corpora on which the fates of the model's features are judged: passages from "
+                "there come first",
+            ),
             Field("probe.corpora", "list of text", "its corpora"),
             Field("probe.tokens", "integer", "N"),
             Field("probe.marked", "integer", "n_s"),
@@ -47,7 +53,22 @@ FORMATS = (
                 "of these, found by a reseed; null: there is none",
                 null=True,
             ),
-            Field("reseeds", "object", "by reseed, r with its best partner; null: no partner"),
+            Field(
+                "reseeds",
+                "object",
+                "by reseed: r with its best partner (null: none); that partner's feature, firings, "
+                "f1, precision, recall, llr, mass, density; best (the reseed's own feature with "
+                "the best F1: the same keys; null: none fires on S); models (by model feature, "
+                "link_r, verdict: what became of the partner; null: none)",
+            ),
+            Field(
+                "best_marking",
+                "object",
+                "the living feature with the best F1, where it is not the one that is followed: "
+                "the keys of `runners_up`; reseeds (by reseed, r with its best partner); why it is "
+                "not; models (as of `reseeds`); null: it is that one",
+                null=True,
+            ),
             Field(
                 "runners_up",
                 "list of object",
@@ -102,6 +123,12 @@ FORMATS = (
                 "origin, persists, drifts, vanishes, returns, lost, unjudged, present, absent or "
                 "unknown",
             ),
+            Field(
+                f"{MODEL}function",
+                "text",
+                "whether some feature of the model marks S as well: origin, kept, weaker, lost or "
+                "unmarked",
+            ),
             Field("r.models", "list of text", "parents before children"),
             Field(
                 "r.matrix",
@@ -109,7 +136,12 @@ FORMATS = (
                 "r of each two models' features on the whole probe; null: a model has none",
             ),
             Field("mean_r", "number", "its mean over the pairs; null: there is none", null=True),
-            Field("verdict", "text", "in words, beside r of the reseeds"),
+            Field(
+                "verdict",
+                "text",
+                "on the feature, in words, beside what its reseeds find of it and the fates there",
+            ),
+            Field("function", "text", "on the function, in words: the best F1 in each model"),
             Field("passages", "list of object", f"where the first feature is strongest: {PASSAGE}"),
             Field(
                 "misses",

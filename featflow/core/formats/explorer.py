@@ -24,7 +24,8 @@ FORMATS = (
         "dashboards",
         "A dictionary; KEY `{model}/{sae}`. `features`: how many, m; `per_shard`: in a file; "
         "`hook`; `tokens`: rows of the probe; `corpora`: of the probe; `scopes`: by other model "
-        "the corpora on which partners in it are judged, each with equally many tokens; `strata` "
+        "the corpora on which partners in it are judged, each with equally many tokens; `scope`: "
+        "those on which the fates of its features are; `strata` "
         "and `fate_names`: what codes stand for. `columns`, lists of m: `density`, `max`, `mean`, "
         "`documents` (as in summary.parquet), `lookup_r` (on the whole probe), `stratum` (code), "
         "`token` (id with the largest sum of activation), `fates.{edge}:{role}` (code), "
@@ -38,7 +39,9 @@ FORMATS = (
         "dashboards",
         "Features `per_shard` · shard and the following; KEY `{model}/{sae}/{shard}`, VALUE a list "
         "of objects. `id`; `contexts`: `kind` (top, interval), `interval` (i: the row's activation "
-        "is in (i · max / K, (i + 1) · max / K]; null: top), `corpus`, `document` (its number), "
+        "is in (i · max / K, (i + 1) · max / K]; null: top; "
+        "those of the scope come before those of other corpora), `corpus`, `in_scope` (whether the "
+        "features' fates are judged there), `document` (its number), "
         "`position` (of the row, in the corpus's input_ids), `ids` (tokens), `at` (which of them "
         "is the row's), `values` (the feature's activation on each; null: no row of the probe), "
         "`others.{model}` (its partner's there); `histogram`: of activations above 0, `edges` of "

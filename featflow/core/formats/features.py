@@ -36,11 +36,17 @@ EDGE_FIELDS = (
     Field(
         "interval",
         "text",
-        "seeds (jackknife: of the mean over seeds), documents (bootstrap), or null",
+        "over what: seeds (of both ends' SAEs; of the mean over seeds), seeds+documents, documents "
+        "(for these very SAEs), or null",
         null=True,
     ),
     Field("seed_mean", "float64", "the mean share over all pairs of seeds", null=True),
-    Field("floor", "float64", "the share in an unrelated or random model", null=True),
+    Field(
+        "floor",
+        "float64",
+        "the share where there is nothing to inherit, of the highest kind that all edges have",
+        null=True,
+    ),
     Field("floor_of", "text", "which: `unrelated {model}`, `random {model}`", null=True),
     Field("floor_random", "float64", "the share in the random-weight model", null=True),
     Field("corrected", "float64", "(share − floor) / (ceiling − floor)", null=True),
@@ -56,6 +62,31 @@ EDGE_FIELDS = (
     Field("traced_fragile_share", "float64", "traced_fragile / traced", null=True),
     Field("ceiling_fragile_share", "float64", "the same of what seeds find", null=True),
     Field("floor_fragile_share", "float64", "the same of what the floor finds", null=True),
+    Field(
+        "interval_of",
+        "text",
+        "the models whose reseeds say what seeds do, `+` between; an end that is not among them is "
+        "taken to scatter as the other; null: over documents alone",
+        null=True,
+    ),
+    Field("floor_unrelated", "float64", "the share in an unrelated lineage", null=True),
+    Field(
+        "corrected_unrelated",
+        "float64",
+        "(share − floor_unrelated) / (ceiling − floor_unrelated)",
+        null=True,
+    ),
+    Field(
+        "remarks",
+        "text",
+        "what makes its numbers doubtful, a sentence an SAE or end, `; ` between",
+        null=True,
+    ),
+    Field(
+        "persisting_anywhere",
+        "int64",
+        "parent features with a partner above τ in any of its children",
+    ),
 )
 
 FORMATS = (
@@ -248,8 +279,14 @@ FORMATS = (
             Field("share", "float64", "persisting / features; null: none lives", null=True),
             Field("ceiling", "float64", "the stratum's; null: no reseed", null=True),
             Field("share_of_ceiling", "float64", "share / ceiling", null=True),
-            Field("floor", "float64", "the stratum's; null: no floor, or the child's", null=True),
+            Field(
+                "floor",
+                "float64",
+                "the higher of the edge's floors on the stratum; null: it has none, or the child's",
+                null=True,
+            ),
             Field("corrected", "float64", "(share − floor) / (ceiling − floor)", null=True),
+            Field("floor_of", "text", "which floor that is, as in edges.csv", null=True),
         ),
         provenance=EDGES_PROVENANCE,
     ),

@@ -5,13 +5,14 @@ range of its activation is cut into equal intervals, and rows are drawn from eac
 2023, "Feature intervals").
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from featflow.core.config.exploring import Explorer
-from featflow.features.columns import Columns, by_blocks
+from featflow.features.columns import Columns, by_blocks, within
 from featflow.features.ranking import top_rows
 from featflow.report.dashboard.activity import bin_of
 from featflow.report.dashboard.probe import Probe
@@ -53,21 +54,33 @@ class Contexts(NamedTuple):
     """(L,) int64: of the probe; −1: the token is none of it."""
 
 
-def chosen(columns: Columns, document: np.ndarray, settings: Explorer) -> Chosen:
+def chosen(
+    columns: Columns,
+    document: np.ndarray,
+    settings: Explorer,
+    first: Sequence[range] = (),
+    then: Sequence[range] = (),
+) -> Chosen:
     """Which rows of each feature are shown.
 
     Args:
         columns: the activations, m features.
         document: (T,) the document of each row, ascending.
         settings: how many.
+        first: the rows of the corpora on which the features are judged (none: all rows are).
+        then: those of the others.
 
     Returns:
-        `top` rows of the largest activations, each of another document. Then, with K intervals,
+        `top` rows of the largest activations, each of another document: as many as there are of
+        `first`, strongest first, before any of `then`. Then, with K intervals,
         interval i being (i · max / K, (i + 1) · max / K], `per_interval` rows of each, drawn at
         random, of different documents as far as there are such. A row may be among both.
     """
     count = len(columns.starts)
-    top, _ = top_rows(columns, document, settings.top)
+    parts = [part for part in (first or [range(len(document))], then) if part]
+    tops = np.concatenate([_top(columns, document, settings.top, part) for part in parts], axis=1)
+    there = np.argsort(tops < 0, axis=1, kind="stable")[:, : settings.top]
+    top = np.take_along_axis(tops, there, axis=1)
     shape = count, settings.intervals, settings.per_interval
     drawn = np.full(shape, -1)
     by_blocks(lambda first, stop: _draw(columns, first, stop, document, SEED, drawn), count)
@@ -76,6 +89,14 @@ def chosen(columns: Columns, document: np.ndarray, settings: Explorer) -> Chosen
     intervals = np.concatenate([np.full(settings.top, TOP), of])
     feature, rank = np.nonzero(rows >= 0)
     return Chosen(feature, intervals[rank], rows[feature, rank])
+
+
+def _top(columns: Columns, document: np.ndarray, count: int, ranges: Sequence[range]) -> np.ndarray:
+    """The strongest rows of each feature within some ranges: (m, k), −1 where there is none."""
+    found = [top_rows(within(columns, rows), document, count) for rows in ranges]
+    rows, values = (np.concatenate(each, axis=1) for each in zip(*found, strict=True))
+    order = np.argsort(-values, axis=1, kind="stable")[:, :count]
+    return np.take_along_axis(rows, order, axis=1)
 
 
 def contexts(probe: Probe, rows: np.ndarray, around: int) -> Contexts:

@@ -81,7 +81,11 @@ class Dictionary:
         self.lookup_r = lookup_r(columns, everything, source.tokens, source.folds)
         self.typical: Typical = typical(columns, source.tokens)
         self.highest, self.bins = histogram(columns)
-        self.chosen: Chosen = chosen(columns, source.documents, cfg.settings)
+        ends = pairwise(probe.offsets.tolist())
+        rows = {corpus: range(*end) for corpus, end in zip(probe.corpora, ends, strict=True)}
+        inside = [part for corpus, part in rows.items() if corpus in cfg.scope]
+        outside = [part for corpus, part in rows.items() if corpus not in cfg.scope]
+        self.chosen: Chosen = chosen(columns, source.documents, cfg.settings, inside, outside)
         self.contexts: Contexts = contexts(probe, self.chosen.row, cfg.settings.around)
         self.values = values(columns, self.chosen.feature, self.contexts)
 
@@ -107,6 +111,7 @@ class Dictionary:
             "tokens": len(self.probe.positions),
             "corpora": cfg.corpora,
             "scopes": cfg.scopes,
+            "scope": cfg.scope,
             "strata": STRATA,
             "fate_names": tables.FATES,
             "intervals": cfg.settings.intervals,
@@ -161,6 +166,7 @@ class Dictionary:
                 "kind": "top" if interval == TOP else "interval",
                 "interval": None if interval == TOP else interval,
                 "corpus": self.probe.corpora[found.corpus[k]],
+                "in_scope": self.probe.corpora[found.corpus[k]] in self.cfg.scope,
                 "document": int(found.document[k]),
                 "position": int(found.position[k]),
                 "ids": ids[a:b],

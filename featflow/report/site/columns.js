@@ -83,6 +83,9 @@ function partnerColumns(c, sae, other) {
   ];
 }
 
+// In the place of an edge: all that lead to children. (No edge has this name: it has no hyphen.)
+const EVERY = 'every';
+
 // Which features the filters leave, in order.
 function chosen(index, query) {
   const c = index.columns, tests = [];
@@ -93,6 +96,11 @@ function chosen(index, query) {
   if (query.fate && fates) {
     const code = fateNames(index).indexOf(query.fate);
     tests.push(i => fates[i] === code);
+  } else if (query.fate === 'disappearing' && query.edge === EVERY) {
+    const [gone, kept] = ['disappearing', 'persisting'].map(one => fateNames(index).indexOf(one));
+    const down = Object.keys(c.fates ?? {}).filter(key => key.endsWith(':parent'))
+      .map(key => c.fates[key]);
+    tests.push(i => down.some(one => one[i] === gone) && !down.some(one => one[i] === kept));
   }
   if (query.stratum) {
     const code = strataOf(index).indexOf(query.stratum);

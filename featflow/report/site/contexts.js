@@ -103,9 +103,11 @@ class Contexts {
   }
 
   // Intervals are equal parts of the activation's range, the first from 0.
-  groupOf({kind, interval}) {
-    const name = KINDS[kind] ?? kind, {intervals} = this.index;
-    if (missing(interval)) return name;
+  groupOf({kind, interval, in_scope: isInScope}) {
+    const name = KINDS[kind] ?? kind, {intervals, scope} = this.index;
+    if (missing(interval)) {
+      return isInScope === false ? `${name} elsewhere: not on ${scope.join(', ')}` : name;
+    }
     if (!intervals) return `${name} ${interval + 1}`;
     const [low, high] = [interval, interval + 1].map(i => small(this.own * i / intervals));
     return `${name} ${interval + 1} of ${intervals}, ${low} to ${high}`;

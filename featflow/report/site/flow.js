@@ -44,7 +44,8 @@ function rule(sae) {
   return `SAE ${sae}. Two features are the same if Pearson’s r of their activations on the same ` +
     `tokens is above ${threshold}; scope ${scope}. Features that fire on fewer than ` +
     `${whole(firings)} tokens or in fewer than ${whole(documents)} documents there are rare, and ` +
-    'in no share. Heights are numbers of features; a band lists its own.';
+    'in no share. Heights are numbers of features, on one scale; a band lists its own. Bands of ' +
+    'features that persist into several children overlap at the bar.';
 }
 
 const choice = sae => el('p', {class: 'choice'}, 'SAE ', saes().map(name =>
@@ -52,7 +53,7 @@ const choice = sae => el('p', {class: 'choice'}, 'SAE ', saes().map(name =>
 
 const legend = () => el('ul', {class: 'legend'}, [
   ['persisting', 'persists; on the child’s side: traced to this parent'],
-  ['disappearing', 'disappears: in no feature of the child'],
+  ['disappearing', 'disappears: in no child'],
   ['emerging', 'emerges: in no parent']].map(([kind, said]) =>
   el('li', {}, el('span', {class: `swatch ${kind}`}), said)));
 
@@ -64,7 +65,7 @@ function drawFlow(figure, sae, rows) {
   const height = Math.min(Math.max(420, EDGES_TALL * (tallest + 1) + 60), 900);
   if (figure.dataset.width === String(width)) return;
   figure.dataset.width = width;
-  const bands = bandsOf(rows), places = place(columns, bands, width, height);
+  const bands = bandsOf(rows), places = place(columns, rows, bands, width, height);
   const drawing = svg('svg', {viewBox: `0 0 ${width} ${height}`, width, height}, gradients());
   bands.sort((a, b) => (a.kind === 'persisting') - (b.kind === 'persisting')); // on top of stubs
   for (const band of bands) drawing.append(...drawBand(band, places, sae));
@@ -84,11 +85,12 @@ const gradients = () => svg('defs', {}, ['disappearing', 'emerging'].map(kind =>
 function drawBand(band, {boxes, reach}, sae) {
   const {row, kind} = band, [parent, child] = [row.parent, row.child];
   if (kind === 'disappearing') {
-    const x = boxes.get(parent).x + BAR;
+    const x = boxes.get(parent).x + BAR, alone = band.children.length === 1;
+    const where = alone ? `in ${child}` : 'in every child';
     return [area(outline(x, band.from, x + reach, band.from), 'disappearing',
-      listOf(sae, row, 'parent', kind), `${whole(row.disappearing)} features of ${parent} ` +
-      `disappear in ${child}`, [`${whole(row.disappearing)} disappear`, `in ${child}`],
-      x + 8, band.from)];
+      listOf(sae, alone ? row : {...row, edge: EVERY}, 'parent', kind),
+      `${whole(band.out)} features of ${parent} disappear ${where}`,
+      [`${whole(band.out)} disappear`, where], x + 8, band.from)];
   }
   if (kind === 'emerging') {
     const x = boxes.get(child).x;
@@ -129,8 +131,5 @@ function drawModel(name, {x, top, bottom, column}, columns, sae, rows) {
 }
 
 function livingOf(name, rows) {
-  const known = rows.flatMap(row => [
-    ...(row.parent === name ? [row.parent_features] : []),
-    ...(row.child === name ? [row.child_features] : [])]);
-  return known.length ? Math.max(...known) : null;
+  return rows.some(row => [row.parent, row.child].includes(name)) ? sizeOf(name, rows).living : null;
 }

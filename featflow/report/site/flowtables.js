@@ -33,6 +33,7 @@ function edgeTable(sae, rows) {
     has('low') && ['95 % interval', intervalOf],
     has('ceiling') && ['ceiling', row => percent(row.ceiling, 1)],
     has('floor') && ['floor', row => percent(row.floor, 1)],
+    rows.some(hasOtherFloor) && ['unrelated floor', row => percent(row.floor_unrelated, 1)],
     ['child’s living', row => whole(row.child_features)],
     ['traced', row => link(row, 'child', 'persisting', row.traced)],
     ['emerge', row => link(row, 'child', 'emerging', row.emerging)],
@@ -45,13 +46,25 @@ function edgeTable(sae, rows) {
     'SAE finds again.',
   has('floor') && 'The floor, dotted, is what a model shares that is unrelated or random.',
   ].filter(Boolean).join(' ');
-  return plainTable('The edges', columns.map(([name], at) => [name, at === 0]),
+  const doubts = [...new Set(rows.flatMap(row => row.remarks?.split('; ') ?? []))];
+  const remarks = doubts.length ? el('ul', {class: 'doubts'}, doubts.map(one => el('li', {}, one)))
+    : null;
+  const table = plainTable('The edges', columns.map(([name], at) => [name, at === 0]),
     rows.map(row => columns.map(([, cell]) => cell(row))), note);
+  return [remarks, table];
 }
+
+// An unrelated floor that is not the one of the table, which is of one kind for all edges.
+const hasOtherFloor = row => !missing(row.floor_unrelated) &&
+  !String(row.floor_of ?? '').startsWith('unrelated');
+
+const OVER = {seeds: 'seeds of both ends', documents: 'documents',
+  'seeds+documents': 'seeds of both ends, documents'};
 
 function intervalOf({low, high, interval}) {
   if (missing(low)) return UNKNOWN;
-  return `${(100 * low).toFixed(1)} to ${percent(high, 1)}${interval ? ` (${interval})` : ''}`;
+  const over = interval ? ` (${OVER[interval] ?? interval})` : '';
+  return `${(100 * low).toFixed(1)} to ${percent(high, 1)}${over}`;
 }
 
 function modelTable(sae, rows) {
@@ -72,8 +85,9 @@ function caseTable(sae) {
   const lines = cases.map(one => [one.case,
     ...models.map(name => (missing(idIn(one, name)) ? UNKNOWN
       : el('a', {href: href([sae, name, idIn(one, name)])}, String(idIn(one, name))))),
-    words(String(one.verdict ?? UNKNOWN))]);
-  return plainTable('Cases', [['case', true], ...models.map(name => [name]), ['verdict', true]],
+    words(String(one.verdict ?? UNKNOWN)), words(String(one.function ?? UNKNOWN))]);
+  return plainTable('Cases', [['case', true], ...models.map(name => [name]),
+    ['the feature', true], ['the function', true]],
     lines, 'A case is a feature that is looked for in one model and followed into the others: ' +
     'there its best partner.');
 }

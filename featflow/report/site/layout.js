@@ -17,15 +17,20 @@ function generations(names, pairs) {
 }
 
 // The bands of an SAE's counts: what persists runs from a parent to a child, as wide there as the
-// child's features that it explains; what disappears and what emerges are stubs.
+// child's features that it explains; what is in no child and what emerges are stubs.
 function bandsOf(rows) {
-  const bands = [], entered = new Set();
+  const bands = [], entered = new Set(), left = new Set();
   for (const row of rows) {
     const [parent, child] = [row.parent, row.child];
     bands.push(
       {kind: 'persisting', row, source: parent, target: child,
-        out: row.persisting, into: row.traced_here ?? row.traced},
-      {kind: 'disappearing', row, source: parent, target: null, out: row.disappearing, into: 0});
+        out: row.persisting, into: row.traced_here ?? row.traced});
+    if (!left.has(parent)) {
+      const {living, kept} = sizeOf(parent, rows);
+      bands.push({kind: 'disappearing', row, source: parent, target: null, out: living - kept,
+        into: 0, children: rows.filter(one => one.parent === parent).map(one => one.child)});
+    }
+    left.add(parent);
     if (!entered.has(child)) {
       bands.push({kind: 'emerging', row, source: null, target: child, out: 0, into: row.emerging});
     }
@@ -34,14 +39,22 @@ function bandsOf(rows) {
   return bands;
 }
 
+// How many features of a model live, persist into any child, are traced to any parent.
+function sizeOf(name, rows) {
+  const down = rows.filter(row => row.parent === name), up = rows.filter(row => row.child === name);
+  const kept = Math.max(0, ...down.map(row => row.persisting_anywhere ?? row.persisting));
+  const traced = Math.max(0, ...up.map(row => row.traced));
+  const living = Math.max(kept, traced, ...down.map(row => row.parent_features),
+    ...up.map(row => row.child_features));
+  return {living, kept, traced};
+}
+
 const sum = numbers => numbers.reduce((total, one) => total + one, 0);
 
-// Boxes of the models and the ends of the bands, in a box of width × height pixels.
-function place(columns, bands, width, height) {
-  const names = columns.flat();
-  const size = new Map(names.map(name => [name, Math.max(1,
-    sum(bands.filter(b => b.source === name).map(b => b.out)),
-    sum(bands.filter(b => b.target === name).map(b => b.into)))]));
+// Boxes of the models, all as tall as their living features on one scale, and the ends of the
+// bands, in a box of width × height pixels.
+function place(columns, rows, bands, width, height) {
+  const size = new Map(columns.flat().map(name => [name, Math.max(1, sizeOf(name, rows).living)]));
   const rooms = columns.map(column =>
     (height - LABEL * column.length - GAP) / sum(column.map(name => size.get(name))));
   const scale = Math.max(Math.min(...rooms), 0);
@@ -55,24 +68,36 @@ function place(columns, bands, width, height) {
       y = bottom;
     }
   });
-  arrange(bands, boxes, scale);
+  arrange(rows, bands, boxes, scale);
   return {boxes, scale, reach: Math.max(STUB * (pitch - BAR), 40)};
 }
 
-// The bands at a model lie in the order of where they go to or come from; stubs are in between.
-function arrange(bands, boxes, scale) {
+// On each side of a model lies what persists into any child (is traced to any parent), and beside
+// it the stub of the rest. Bands share that stretch in the order of where they go to or come from,
+// and overlap: two of them by the features that are in both.
+function arrange(rows, bands, boxes, scale) {
   const middle = name => (boxes.get(name).top + boxes.get(name).bottom) / 2;
   for (const [name, box] of boxes) {
-    for (const [end, other, thickness] of [
-      ['source', 'target', 'out'], ['target', 'source', 'into']]) {
+    const size = sizeOf(name, rows);
+    for (const [end, other, thickness, at, matched] of [
+      ['source', 'target', 'out', 'from', size.kept],
+      ['target', 'source', 'into', 'to', size.traced]]) {
       const here = bands.filter(band => band[end] === name);
-      const where = band => (band[other] === null ? middle(name) : middle(band[other]));
-      here.sort((a, b) => where(a) - where(b));
-      let y = box.top;
-      for (const band of here) {
-        band[end === 'source' ? 'from' : 'to'] = {y, thickness: band[thickness] * scale};
-        y += band[thickness] * scale;
+      const links = here.filter(band => band[other] !== null);
+      links.sort((a, b) => middle(a[other]) - middle(b[other]));
+      const room = Math.max(matched, ...links.map(band => band[thickness]));
+      const stubs = here.filter(band => band[other] === null);
+      const isAbove = links.length > 0 && middle(links[0][other]) > middle(name);
+      const begin = box.top + (isAbove ? sum(stubs.map(band => band[thickness])) * scale : 0);
+      for (const band of stubs) {
+        band[at] = {y: isAbove ? box.top : begin + room * scale,
+          thickness: band[thickness] * scale};
       }
+      links.forEach((band, i) => {
+        const share = links.length > 1 ? i / (links.length - 1) : 0;
+        band[at] = {y: begin + share * (room - band[thickness]) * scale,
+          thickness: band[thickness] * scale};
+      });
     }
   }
 }

@@ -65,6 +65,10 @@ function filters(index, sae, query, update) {
     return [...own, 'rare', 'silent'].map(fate => [`${one.edge} ${one.role} ${fate}`,
       `${fateWord(fate, one.role).join(' ')} ${edgeName(one)}`]);
   });
+  if (edges.filter(one => one.role === 'parent').length > 1) {
+    fateOptions.push([`${EVERY} parent disappearing`,
+      `${fateWord('disappearing', 'parent').join(' ')} in every child`]);
+  }
   const fate = el('select', {onchange: event => {
     const [edge = '', role = '', name = ''] = event.target.value.split(' ');
     set({edge, role, fate: name});
