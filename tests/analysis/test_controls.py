@@ -12,7 +12,7 @@ import pytest
 from featflow.analysis import controls
 from featflow.analysis.best import Bests, Judged, tally
 from featflow.analysis.frozen import frozen
-from featflow.analysis.jackknife import jackknife
+from featflow.analysis.jackknife import jackknife, together
 from featflow.analysis.lines import COLUMNS
 from featflow.core import paths
 from featflow.core.artifacts import ArtifactError
@@ -243,6 +243,15 @@ def test_the_interval_over_seeds_is_the_grids_jackknife(table):
             assert of["share"][control] == pytest.approx(middle)
             assert of["low"][control] == pytest.approx(expected.low)
             assert of["high"][control] == pytest.approx(expected.high)
+        drawn = drawn_bootstrap(parent, child, TAUS)
+        drawn = drawn[drawn["threshold"] == tau]
+        drawn = drawn[(drawn["side"] == "a") & (drawn["kind"] == stratum[0])]
+        replicates = drawn.loc[drawn["stratum"] == stratum[1], "share"].dropna()
+        documents = replicates.var() if len(replicates) > 1 else 0.0
+        both = together(np.array(grid), documents)
+        assert of["share"]["edge_both"] == pytest.approx(both.estimate)
+        assert (of["low"]["edge_both"], of["high"]["edge_both"]) == pytest.approx(both[1:])
+        assert of["by"]["edge_both"].endswith(", documents") == (len(replicates) > 1)
     alone = table[(table["edge"] == "tales-both") & (table["control"] == "edge")]
     assert alone["low"].isna().all() and alone["share"].notna().all()
     assert "edge_mean" not in set(table.loc[table["edge"] == "tales-both", "control"])
@@ -271,8 +280,8 @@ def test_what_the_table_looks_like(table):
     assert by["base-lua", "edge"] == "base.main-lua.main"
     assert by["base-lua", "unrelated"] == "base.main-otherlua.main"
     assert by["base-lua", "edge_mean"] == ("base.main+base.reseed+base.reseed2-lua.main+lua.reseed")
-    assert by["base-lua", "edge_both"] == "seeds of base+lua"
-    assert by["base-tales", "edge_both"] == "seeds of base"
+    assert by["base-lua", "edge_both"] == "seeds of base+lua, documents"
+    assert by["base-tales", "edge_both"] == "seeds of base, documents"
     assert by["base-lua", "ceiling"] == by["tales-both", "ceiling"] == "base+lua"
     assert by["base-tales", "ceiling"] == "base"
     assert by["base-lua", "frozen_unrelated"] == "base.main on otherlua"

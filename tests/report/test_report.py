@@ -153,8 +153,7 @@ def test_an_edge_in_words_with_all_that_it_stands_beside():
         f"base → lua: 30 of 100 living features ({SHARE('30.0')}; 95 % interval over documents, "
         f"for these very SAEs: {SHARE('25.0')} to {SHARE('36.0')}) persist; another seed "
         f"of the same SAE finds {SHARE('50.0')} again, the unrelated model other has "
-        f"{SHARE('10.0')} of them: "
-        f"{SHARE('50.0')} of the way from the floor to the ceiling."
+        f"{SHARE('10.0')} of them: {SHARE('50.0')} of the way from the floor to the ceiling."
     )
     without = {**row, "ceiling": np.nan, "ceiling_of": np.nan, "corrected": np.nan}
     without["floor_of"] = "random noise"
