@@ -118,11 +118,17 @@ def probe(ids: np.ndarray, corpus: str, cfg: FeaturesSlice) -> np.ndarray:
     whole = blocks(ids, cfg.windows)
     found = whole[: cfg.tokens_per_corpus // rows]
     if not len(found):
+        more = "give the corpus more documents, or its validation split a larger share"
+        enough = cfg.tokens_per_corpus >= rows
+        remedies = [
+            *([] if len(whole) else [more]),
+            *([] if enough else [f"allow {rows} at least"]),
+        ]
         raise FeatflowError(
             f"studies.{cfg.study}: corpus {corpus}: a block of the probe has {shape.block} tokens, "
             f"of which {rows} are rows; the validation split has {len(ids):,} tokens, and "
             f"probe.tokens_per_corpus allows {cfg.tokens_per_corpus:,} rows; "
-            "give the corpus more documents, or raise that"
+            f"{', and '.join(remedies)}"
         )
     if len(found) == len(whole) and (len(whole) + 1) * rows <= cfg.tokens_per_corpus:
         log.warning(
