@@ -165,7 +165,7 @@ def test_a_reader_that_has_had_enough():
     ],
 )
 def test_a_terminal_that_lacks_characters(surroundings, code, shown):
-    program = f"from featflow import cli; cli.print_anything(); exec({ascii(code)})"
+    program = f"from featflow import cli; cli.print_anything(); exec({code!a})"
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, env={**os.environ, **surroundings})
     assert done.returncode == 0, done.stderr

@@ -37,7 +37,7 @@ def test_a_program_that_path_leads_to_is_named_alone(path):
 
 @pytest.mark.parametrize("shadowed", [False, True])
 def test_another_one_or_none_on_path(path, tmp_path, monkeypatch, shadowed):
-    path(*([stranger(tmp_path / "other")] if shadowed else []))
+    path(*([stranger(tmp_path / "other")] if shadowed else []), "/usr/bin", "/bin")
     monkeypatch.chdir(tmp_path)
     assert programs.program("featflow") == f"{HERE}/featflow"
     (tmp_path / ".venv").symlink_to(HERE.parent)
