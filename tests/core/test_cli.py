@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from featflow.cli import EVERYDAY
+from featflow.core.config import FeatflowError
 from featflow.core.stages import STAGES
 
 
@@ -100,6 +101,19 @@ def test_a_wrong_slice_is_explained(cfg, words):
     paths = ("--documents", "a", "--tokenizer", "b", "--output", "c")
     result = featflow("tokens", "--cfg", cfg, *paths)
     assert result.returncode == 1 and words in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_table_that_nothing_can_make_is_not_asked_for(tmp_path):
+    from featflow.commands.table import table
+
+    path = tmp_path / "w.yaml"
+    path.write_text(
+        "study: a\nstudies:\n  a:\n    corpora: {lu: {kind: generated, language: lua}}\n"
+        "    tokenizer: {kind: bpe, corpora: [lu]}\n"
+        "    models: {root: {kind: base, corpora: [lu]}}\n    saes: {main: {kind: relu}}\n"
+    )
+    with pytest.raises(FeatflowError, match="study a has no flow: no SAE is on a model and on"):
+        table(config=path)
 
 
 @pytest.mark.parametrize("verb", ["table", "check", "menu"])
