@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     # Threads that spin while they wait slow each other down up to 20 times where jobs share cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     print_anything()
-    arguments = [_decoded(word) for word in sys.argv[1:]] if arguments is None else arguments
+    arguments = sys.argv[1:] if arguments is None else arguments
     verb = arguments[0] if arguments else "--help"
     try:
         try:
@@ -88,11 +88,6 @@ def print_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="plain")
-
-
-def _decoded(argument: str) -> str:
-    """An argument as UTF-8, whatever the locale takes it for."""
-    return os.fsencode(argument).decode("utf-8", "surrogateescape")
 
 
 def _run(verb: str, arguments: list[str]) -> None:

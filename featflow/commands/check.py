@@ -138,10 +138,13 @@ def disk_lines(estimate: disk.Estimate, study: str) -> list[str]:
     lines.append(f"  {size(there)} of it is there, {size(free)} are free")
     lines += [f"  not counted: {what}" for what in estimate.unknown]
     if estimate.total - there > free:
+        remedy = "free some"
+        if "activations" in estimate.parts:  # they are kept
+            remedy += ", lower activations.tokens, or set activations.keep: false"
         lines.append(
             coloured(
-                f"  warning: it does not fit: {size(estimate.total - there)} more are needed; free "
-                "some, lower activations.tokens, or set activations.keep: false",
+                f"  warning: it does not fit: {size(estimate.total - there)} more are needed; "
+                f"{remedy}",
                 "yellow",
             )
         )

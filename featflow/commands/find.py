@@ -1,5 +1,6 @@
 """`featflow find`: the features that fire on some tokens, and what became of the best of them."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -82,6 +83,7 @@ def _query(
         raise FeatflowError("give one of --tokens, --text, --feature (model/number)")
     if feature and model:
         raise FeatflowError("--feature names the model already: leave --model out")
+    tokens, text = tokens and [*map(_decoded, tokens)], text and _decoded(text)
     given = {"tokens": tokens, "text": text, "feature": feature, "model": model, "sae": sae}
     try:
         return Case.model_validate({key: value for key, value in given.items() if value})
@@ -89,6 +91,11 @@ def _query(
         key = str(error.errors()[0]["loc"][0])
         hint = "a model and a number, such as lua/12" if key == "feature" else "a name"
         raise FeatflowError(f"--{key}: {given[key]!r} is not {hint}") from None
+
+
+def _decoded(text: str) -> str:
+    """What was typed as UTF-8, whatever the locale takes it for (LANG=C)."""
+    return os.fsencode(text).decode("utf-8", "replace")
 
 
 def _slice(name: str, study: Study, query: Case) -> CaseSlice:

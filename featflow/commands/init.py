@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -53,15 +54,9 @@ def init(
     two CPU cores are done in minutes, as far as the model allows; then it is said what the study
     takes. Names are of small letters and digits.
 
-      featflow init mine --base texts/old --finetune texts/new
-
-      featflow init mine --base texts/talk texts/py --finetune texts/lua --finetune texts/tales \
-        --merge
-
-      featflow init mine --model roneneldan/TinyStories-1M --base texts/any --finetune texts/code
-
       featflow init mine --folders texts/old texts/new
-
+      featflow init mine --base talk python --finetune lua --finetune stories --merge
+      featflow init mine --model roneneldan/TinyStories-1M --base texts/any --finetune texts/code
       featflow init mine --paper
 
     Args:
@@ -103,12 +98,11 @@ def choices() -> str:
     """What one may start from."""
     command = programs.program("featflow")
     return f"""say what to start from:
-  {command} init NAME --base A --finetune B
-                    your own text: a base model learns A, a fine-tune of it B
+  {command} init NAME --folders A B
+                    your own text: a base model learns A, a fine-tune of it B;
+                    of three folders or more, B's and C's fine-tunes are merged
   {command} init NAME --base A B --finetune C --finetune D --merge
-                    a base on two corpora, two fine-tunes, and their merge
-  {command} init NAME --folders A B [C]
-                    in short: base, fine-tunes; those on B and C are merged
+                    the same said in full: here a base on two corpora
   {command} init NAME --model M --folders A [B]
                     a model that exists (a folder, or a name on the hub), and a
                     fine-tune of it on B; A is text like what it has learnt
@@ -140,31 +134,52 @@ def _named(
         )
     flags = {path: "--finetune" for each in finetune for path in each}
     flags |= dict.fromkeys(base, "--base") | dict.fromkeys(folders, "--folders")
-    for path, flag in flags.items():
-        there(path, flag)
+    if problems := [*_missing(flags), *_incomplete(folders, base, finetune, merge, model)]:
+        raise FeatflowError("\n".join(problems))
     if folders:
-        if model is None and len(folders) == 1:
-            raise FeatflowError(
-                f"--folders {folders[0]}: name a second folder: a model learns the first one, and "
-                "what becomes of its features is seen when it learns another"
-            )
         further = folders[1:] or folders  # a model that exists may learn its only one
         base, finetune = folders[:1], [[path] for path in further]
-        merge = merge or len(finetune) > 1
-    elif not base:
+        merge = len(finetune) > 1
+    return Wanted(base, finetune, merge), flags
+
+
+def _missing(flags: dict[str, str]) -> Iterator[str]:
+    """The paths at which nothing is, by the flags that named them."""
+    for path, flag in flags.items():
+        try:
+            there(path, flag)
+        except FeatflowError as error:
+            yield str(error)
+
+
+def _incomplete(
+    folders: list[str],
+    base: list[str],
+    finetune: list[list[str]],
+    merge: bool,
+    model: str | None,
+) -> Iterator[str]:
+    """What the flags lack of a lineage."""
+    if folders and model is None and len(folders) == 1:
+        yield (
+            f"--folders {folders[0]}: name a second folder: a model learns the first one, and "
+            "what becomes of its features is seen when it learns another"
+        )
+    elif not folders and not base:
         what = "text like what it has learnt" if model else "what a base model learns first"
-        raise FeatflowError(f"--finetune: name {what} as well: --base A")
-    elif not finetune and model is None:
-        raise FeatflowError(
+        yield f"--finetune: name {what} as well: --base A"
+    elif not folders and not finetune:
+        yield (
             f"--base {' '.join(base)}: name a folder for a fine-tune as well, --finetune B: what "
             "becomes of a model's features is seen when it learns something else"
         )
-    if merge and (len(finetune) < 2 or (not folders and len(finetune) > 2)):
-        raise FeatflowError(
-            f"--merge: two fine-tunes are merged, and {len(finetune)} are named; give --finetune "
-            "twice"
-        )
-    return Wanted(base, finetune, merge), flags
+    if merge and (folders or len(finetune) != 2):
+        count = len(folders) - 1 if folders else len(finetune)
+        if count < 2 or not folders:
+            yield (
+                f"--merge: two fine-tunes are merged, and {count} "
+                f"{'is' if count == 1 else 'are'} named; give --finetune twice"
+            )
 
 
 def _name_like(name: str) -> str:
@@ -227,7 +242,9 @@ def _command(name: str, wanted: Wanted, flags: dict[str, str], model: str | None
     return " ".join([*words, *(["--merge"] if wanted.merge else [])])
 
 
-def _in_time(name: str, full: Sizes, written, root: Root | None) -> tuple[str, list[str]]:
+def _in_time(
+    name: str, full: Sizes, written: Callable[[Sizes], str], root: Root | None
+) -> tuple[str, list[str]]:
     """The study with the first share of all tokens with which it is done in time, and notes."""
     if root is None:
         return written(full), []

@@ -247,7 +247,8 @@ def summary(
         ("what is to run now", [job for job in jobs if job.outputs in pending]),
     ):
         end = finish(group, of, None if gpus else cores, gpus)
-        lines.append(f"{what}, {where}: {span(end)}" if group else f"{what}: nothing")
+        missing = sum(of[job.outputs].seconds is None for job in group)
+        lines.append(f"{what}, {where}: {_time(end, missing)}" if group else f"{what}: nothing")
     chain = finish(jobs, of, None, None)
     lines.append(f"were nothing to wait for another's place: {span(chain)} (the longest chain)")
     if unknown := sum(row.unknown for row in found):

@@ -28,9 +28,9 @@ LEAST_DOCUMENTS, LEAST_BYTES = 40, 100_000
 PROBE, ACTIVATIONS, VISITS = 100_000, 1_200_000, 3_000_000
 """Tokens at most: of the probe a corpus, of a model's activations, of an SAE's training."""
 EVALUATION = 50_000
-SHARES = (1, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.09, 0.06, 0.04)
+SHARES = (1, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.09, 0.06, 0.04, 0.03)
 """Of all tokens, for a model that exists: the first with which a study is done in time."""
-LEAST = {"activations": 100_000, "visits": 400_000, "probe": 20_000, "evaluation": 10_000}
+LEAST = {"activations": 60_000, "visits": 300_000, "probe": 12_000, "evaluation": 5_000}
 PASSES = 12
 """An SAE sees an activation at most so often."""
 TRAINING = {"base": 2_500_000, "finetune": 1_200_000}

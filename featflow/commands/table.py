@@ -5,6 +5,8 @@ from pathlib import Path
 from featflow.commands.terminal import CONFIG, ConfigPath, StudyName, chosen
 from featflow.core import paths
 from featflow.core.artifacts import load_table
+from featflow.core.config import FeatflowError
+from featflow.core.lineage import Lineage
 
 
 def table(study: StudyName = None, /, config: ConfigPath = CONFIG) -> None:
@@ -17,6 +19,13 @@ def table(study: StudyName = None, /, config: ConfigPath = CONFIG) -> None:
     from featflow.analysis.edge_words import table as text
 
     workflow, name = chosen(study, config)
-    for sae in workflow.studies[name].flow_saes:
+    lineage = Lineage(workflow.studies[name])
+    saes = [sae for sae in lineage.study.flow_saes if lineage.flow_edges(sae)]
+    if not saes:
+        raise FeatflowError(
+            f"study {name} has no flow: no SAE is on a model and on one that is made from it "
+            "(models of kind finetune or merge; saes.<name>.models)"
+        )
+    for sae in saes:
         print(f"\n{name}, SAE {sae}\n")
         print(text(load_table(Path(paths.FLOW_EDGES.at(study=name, sae=sae)))))

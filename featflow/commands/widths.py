@@ -32,12 +32,18 @@ class Shape:
     """Bytes of the weight files."""
     weight: int = 4
     """Bytes of one weight in them."""
+    layers: int | None = None
 
     def width(self, hook: str) -> int | None:
         """How many numbers a hook carries a token (None: it takes the model to know)."""
         if MLP_HOOK.search(hook):
             return self.intermediate
         return self.hidden if STREAM_HOOK.search(hook) else None
+
+    def depth(self, hook: str) -> float:
+        """The share of the blocks that is computed up to a hook; 1 where that is not known."""
+        block = re.match(r"blocks\.(\d+)\.", hook)
+        return min(1.0, (int(block[1]) + 1) / self.layers) if block and self.layers else 1.0
 
     def parameters(self, vocabulary: int) -> int:
         """Of a Mistral with this vocabulary: embeddings, layers, the last norm."""
@@ -53,7 +59,7 @@ def shape_of(slices: Slices, model: str) -> Shape | None:
     root = root_of(slices.study, model)
     if isinstance(root, Base):
         a = root.architecture
-        return Shape(a.hidden, a.intermediate, a)
+        return Shape(a.hidden, a.intermediate, a, layers=a.layers)
     name = next(n for n, m in slices.study.models.items() if m is root)
     made = Path(paths.folder(paths.MODEL.at(study=slices.name, model=name)))
     try:
@@ -74,7 +80,8 @@ def shape_in(folder: Path) -> Shape | None:
     weights = [f for kind in ("*.safetensors", "*.bin") for f in folder.glob(kind)]
     dtype = str(settings.get("dtype") or settings.get("torch_dtype")).removeprefix("torch.")
     stored = sum(f.stat().st_size for f in weights)
-    return Shape(hidden, inner, weights=stored, weight=WEIGHT.get(dtype, 4))
+    layers = settings.get("num_hidden_layers") or settings.get("n_layer")
+    return Shape(hidden, inner, weights=stored, weight=WEIGHT.get(dtype, 4), layers=layers)
 
 
 def settings_in(folder: Path) -> dict[str, Any]:

@@ -4,7 +4,8 @@ Work is counted in floating-point operations (FLOP) where a model is computed, e
 Of a language model with h hidden, l layers, context L, P parameters in its layers, V entries:
 
 - a token forward costs 2 (P + V h) + 4 l L h: all matrices once, and attention's two products;
-  forward and backward cost three times that. Up to a hook the V h are left out.
+  forward and backward cost three times that. Up to a hook the V h are left out, and the blocks
+  behind it.
 - train, finetune: 3 × forward × tokens of a pass × epochs; every corpus gives as many tokens as the
   shortest one does.
 - sweep: forward × points × the parents' selection tokens; evaluate: forward × validation tokens;
@@ -59,27 +60,35 @@ class Work:
                 return max(1.0, count(self, cfg))
         return 1.0
 
-    def forward(self, model: str, context: int | None = None, head: bool = True) -> float:
-        """FLOP of a token through a model, or up to the hook.
+    def forward(
+        self,
+        model: str,
+        context: int | None = None,
+        head: bool = True,
+        hook: str | None = None,
+    ) -> float:
+        """FLOP of a token through a model, or up to a hook.
 
         Args:
             model: its name.
             context: tokens of a block (None: the study's).
             head: whether the predictions are computed.
+            hook: where it ends, before them (None: behind the last block).
 
         Raises:
             Unknown: when the model's size is.
         """
         shape, vocabulary = self.sizes.shape(model), self.sizes.vocabulary() or TYPICAL_VOCABULARY
         length = context or self.slices.windows().context_length
-        embeddings = 2 * vocabulary * shape.hidden
+        embeddings, head = 2 * vocabulary * shape.hidden, head and hook is None
+        depth = 1.0 if hook is None else shape.depth(hook)
         if shape.architecture is None:
             total = (shape.weights or 0) / shape.weight
-            return 2 * (max(0.0, total - embeddings) + head * embeddings / 2)
+            return 2 * (depth * max(0.0, total - embeddings) + head * embeddings / 2)
         layers, tied = shape.architecture.layers, shape.architecture.tied
         inner = shape.parameters(vocabulary) - embeddings / (2 if tied else 1)
         attention = 4 * layers * length * shape.hidden
-        return 2 * (inner + head * embeddings / 2) + attention
+        return depth * (2 * inner + attention) + head * embeddings
 
     def tokens(self, corpus: str, split: str) -> float:
         """Tokens of a split: of the file where it is there, else an estimate.
@@ -153,7 +162,7 @@ class Work:
 
     def _activations(self, cfg: kinds.ActivationsSlice) -> float:
         read = self._blocks(cfg.windows, cfg.tokens)
-        return read * self.forward(cfg.model, cfg.windows.context_length, head=False)
+        return read * self.forward(cfg.model, cfg.windows.context_length, hook=cfg.hook)
 
     def _sae(self, cfg: kinds.SaeSlice) -> float:
         n = self._width(cfg.model, cfg.settings.hook)
@@ -184,7 +193,7 @@ class Work:
         n, m = self.sizes.width(cfg.model, cfg.sae), self.sizes.features((cfg.model, cfg.sae))
         rows = sum(min(cfg.tokens_per_corpus, self.rows(c)) for c in cfg.corpora)
         read = self._blocks(cfg.windows, rows)
-        return read * self.forward(cfg.model, head=False) + rows * 2 * n * m
+        return read * self.forward(cfg.model, hook=cfg.hook) + rows * 2 * n * m
 
     def _correlation(self, cfg: kinds.CorrelationSlice) -> float:
         sides = [cfg.a.split("."), cfg.b.split(".")]
@@ -212,7 +221,7 @@ class Work:
         n, m = self.sizes.width(cfg.child, cfg.sae), self.sizes.features((cfg.child, cfg.sae))
         rows = sum(min(cfg.tokens_per_corpus, self.rows(c)) for c in cfg.corpora)
         read = self._blocks(cfg.windows, rows)
-        return 2 * read * self.forward(cfg.child, head=False) + rows * 8 * n * m
+        return 2 * read * self.forward(cfg.child, hook=cfg.hook) + rows * 8 * n * m
 
     _counts = {
         kinds.CorpusSlice: _corpus,

@@ -53,6 +53,18 @@ class AnalysisSlices:
             blocks_seed=self._seed("blocks"),
         )
 
+    def _no_corpus(self, a: str, b: str) -> ConfigError:
+        """What to say where no corpus of the probe is in the scope of two models or SAEs."""
+        scope = self.study.flow.scope
+        if scope == "intersection":
+            remedy = "use home or union, or add a corpus of both to probe.corpora"
+        else:
+            remedy = "add what each of them has learnt to probe.corpora"
+        return ConfigError(
+            f"study {self.name}: flow.scope {scope} leaves no corpus of the probe for {a} and {b}; "
+            f"{remedy}"
+        )
+
     def correlation(self, a: str, b: str) -> CorrelationSlice:
         """Raises ConfigError where the two models have no probe corpus in their scope."""
         first, second = Dictionary(*a.split(".")), Dictionary(*b.split("."))
@@ -63,10 +75,7 @@ class AnalysisSlices:
             )
         scope_a, scope_b = self.scopes(first.model, second.model)
         if not (scope_a and scope_b):
-            raise ConfigError(
-                f"study {self.name}: flow.scope {self.study.flow.scope} leaves no corpus of the "
-                f"probe for {a} and {b}; use home or union, or add a corpus of both to the probe"
-            )
+            raise self._no_corpus(a, b)
         saes = self.study.saes
         related = {first.model, *self.lineage.ancestors(first.model)} & {
             second.model,
@@ -154,10 +163,7 @@ class AnalysisSlices:
         own = {corpus: ([corpus], [corpus]) for corpus in study.probe_corpora}
         domains = {n: Domain(a=a, b=b) for n, (a, b) in {**own, **scopes}.items() if a and b}
         if flow.scope not in domains:
-            raise ConfigError(
-                f"study {self.name}: flow.scope {flow.scope} leaves no corpus of the probe for "
-                f"{parent} and {child}; use home or union, or add a corpus of both to the probe"
-            )
+            raise self._no_corpus(parent, child)
         return SharesSlice(
             study=self.name,
             sae=sae,

@@ -221,7 +221,8 @@ def _check_scopes(cfg: CorrelationSlice) -> None:
         if not scope:
             raise FeatflowError(
                 f"correlation {cfg.a}-{cfg.b}: no corpus of the probe is in the scope of {side}; "
-                "set flow.scope to home or union, or add a corpus of both models to probe.corpora"
+                f"add one that {side.split('.')[0]} has learnt to probe.corpora (where flow.scope "
+                "is intersection, one that both models have, or set it to home)"
             )
 
 

@@ -126,11 +126,16 @@ def probe(ids: np.ndarray, corpus: str, cfg: FeaturesSlice, special: np.ndarray)
     a_block = shape.windows * cfg.windows.window
     whole, wanted = len(ids) // shape.block, cfg.tokens_per_corpus // a_block
     if not min(whole, wanted):
+        more = "give the corpus more documents, or its validation split a larger share"
+        remedies = [
+            *([] if whole else [more]),
+            *([] if wanted else [f"allow {a_block} at least"]),
+        ]
         raise FeatflowError(
             f"studies.{cfg.study}: corpus {corpus}: a block of the probe has {shape.block} tokens, "
             f"of which {a_block} are rows; the validation split has {len(ids):,} tokens, and "
             f"probe.tokens_per_corpus allows {cfg.tokens_per_corpus:,} rows; "
-            "give the corpus more documents, or raise that"
+            f"{', and '.join(remedies)}"
         )
     if whole < wanted:
         log.warning(

@@ -226,8 +226,8 @@ def _check_scopes(cfg: TransferSlice) -> None:
         if not scope and (cfg.scaling or side == cfg.parent):
             raise FeatflowError(
                 f"transfer {cfg.parent}-{cfg.child}: no corpus of the probe is in the scope of "
-                f"{side}; set flow.scope to home or union, or add a corpus of both models to "
-                "probe.corpora"
+                f"{side}; add one that it has learnt to probe.corpora (where flow.scope is "
+                "intersection, one that both models have, or set it to home)"
             )
 
 

@@ -64,6 +64,31 @@ def test_no_text_is_said(tmp_path, name, words):
         look(str(tmp_path / name))
 
 
+def test_what_is_not_there_is_told_from_what_is_empty(tmp_path, monkeypatch):
+    (tmp_path / "empty" / ".hidden").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed" / "a.txt").write_text("text")
+    said = {}
+    for name in ("gone", "empty", "link"):
+        with pytest.raises(FeatflowError) as error:
+            look(str(tmp_path / name), "--base")
+        said[name] = str(error.value)
+    assert "--base: no folder " in said["gone"] and "it is not there; check" in said["gone"]
+    assert "it is a link to nothing" in said["link"]
+    assert "is empty, so it has no text" in said["empty"]
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(FeatflowError, match=r"closed/a.txt cannot be read; change the permissions"):
+        look(str(tmp_path / "closed"))
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.scandir", refused)
+    with pytest.raises(FeatflowError, match=r"cannot be read: Permission denied \(.*closed\)"):
+        look(str(tmp_path / "closed"))
+
+
 def test_braces_are_refused():
     with pytest.raises(FeatflowError, match="without braces"):
         look("${HOME}/notes")

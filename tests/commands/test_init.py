@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from featflow.commands.init import init, root_of
+from featflow.commands.estimates import of_study
+from featflow.commands.init import IN_TIME, init, root_of
 from featflow.core.config import FeatflowError, load
 from featflow.core.lineage import Lineage
 from featflow.core.slicer import Slices
@@ -70,6 +71,73 @@ def test_three_folders_and_a_merge(texts, config):
     assert study.probe.tokens_per_corpus >= shape.windows * study.activations.window
 
 
+def test_the_paper_s_form(texts, config, capsys):
+    """One base on two corpora, two fine-tunes, their merge."""
+    folders = [f"{texts}/{name}" for name in ("notes", "Code-2", "talks")]
+    tuned = [[folders[2]], [folders[1], folders[2]]]
+    init("mine", base=folders[:2], finetune=tuned, merge=True, config=config)
+    models = load(config).studies["mine"].models
+    assert list(models) == ["base", "talks", "code2", "merged", "random"]
+    assert models["base"].corpora == ["notes", "code2"]
+    assert (models["talks"].corpora, models["code2"].corpora) == (["talks"], ["code2", "talks"])
+    assert {models[name].parent for name in ("talks", "code2")} == {"base"}
+    assert models["merged"].parents == ["talks", "code2"]
+    assert models["merged"].method.t == "equilibrium"
+    assert uncommented(written(config)) == []
+    said = capsys.readouterr().out  # what it takes, as `plan` says it
+    assert "as `featflow plan mine --config" in said and "all of it, with" in said
+    assert re.search(r"  disk: \d", said)
+
+
+def test_without_a_merge_there_is_none(texts, config):
+    folders = [f"{texts}/{name}" for name in ("notes", "Code-2", "talks")]
+    init("mine", base=folders[:1], finetune=[[f] for f in folders[1:]], config=config)
+    assert list(load(config).studies["mine"].models) == ["notes", "code2", "talks", "random"]
+
+
+@pytest.fixture
+def large_model(model_folder, tmp_path):
+    """The settings of a model of 135 million parameters in bf16, and a file as large as them."""
+    folder = tmp_path / "large"
+    folder.mkdir()
+    settings = {
+        **{"model_type": "llama", "hidden_size": 576, "intermediate_size": 1536},
+        **{"num_hidden_layers": 30, "max_position_embeddings": 8192, "torch_dtype": "bfloat16"},
+    }
+    (folder / "config.json").write_text(json.dumps(settings))
+    (folder / "tokenizer.json").write_bytes((model_folder / "tokenizer.json").read_bytes())
+    with open(folder / "model.safetensors", "wb") as file:
+        file.truncate(269_000_000)
+    return folder
+
+
+def test_sizes_follow_the_model_s_cost(texts, config, model_folder, large_model, capsys):
+    folders = [f"{texts}/{name}" for name in ("notes", "Code-2", "talks")]
+    given = {"base": folders[:1], "finetune": [[f] for f in folders[1:]], "merge": True}
+    init("small", **given, model=str(model_folder), config=config)
+    assert "a model for a GPU" not in capsys.readouterr().out
+    init("large", **given, model=str(large_model), config=config)
+    said = capsys.readouterr().out
+    workflow = load(config)
+    small, large = (workflow.studies[name] for name in ("small", "large"))
+    assert large.activations.tokens < small.activations.tokens / 2
+    assert large.saes["main"].tokens < small.saes["main"].tokens / 2
+    assert large.models["code2"].training.epochs < small.models["code2"].training.epochs / 5
+    assert large.evaluation.tokens < small.evaluation.tokens
+    assert large.models["merged"].method.t == small.models["merged"].method.t == "balanced"
+    # A study of a model of 135 M parameters is not promised in minutes.
+    assert "a model for a GPU" in said
+    assert of_study(workflow, "small", 2) < IN_TIME < of_study(workflow, "large", 2) < 2 * 3600
+
+
+def test_a_model_on_the_hub_is_assumed_and_said_so(texts, config, capsys):
+    init("mine", folders=[f"{texts}/notes", f"{texts}/talks"], model="owner/model", config=config)
+    said = capsys.readouterr().out
+    assert "owner/model is on the hub, and is not asked now: the sizes are for a model of" in said
+    assert re.search(r"all of it, with \d+ cores: \d+ \w+ \+ \?", said)
+    assert load(config).studies["mine"].activations.tokens < 300_000
+
+
 def test_a_model_that_exists(texts, config, model_folder):
     init("mine", folders=[f"{texts}/notes"], model=str(model_folder), config=config)
     study = load(config).studies["mine"]
@@ -114,6 +182,12 @@ def test_a_file_is_made_where_there_is_none(texts, tmp_path):
         ("mine", {"model": "gpt2"}, "name a folder of text"),
         ("mine", {"folders": ["a"]}, "name a second folder"),
         ("mine", {"folders": ["gone", "gone"]}, "no folder 'gone'"),
+        ("mine", {"folders": ["/nope"]}, "--folders: no folder '/nope' .* is not there; check"),
+        ("mine", {"base": ["/nope"]}, "--base: no folder '/nope' .*\n--base /nope: name a folder"),
+        ("mine", {"finetune": [["/nope"]]}, "--finetune: no folder '/nope' .*\n.*--base A"),
+        ("mine", {"folders": ["a", "b"], "base": ["c"]}, "--folders is short for --base and"),
+        ("mine", {"base": ["a"], "finetune": [["b"]], "merge": True}, "--merge: .* 1 is named"),
+        ("mine", {"paper": True, "merge": True}, "--paper goes without"),
         ("mine", {"folders": ["NOTES", "NOTES"], "model": "/gone"}, "no folder with a model"),
     ],
 )

@@ -43,6 +43,19 @@ def test_epochs_give_small_text_more_passes(samples):
     assert 1 <= found.epochs("finetune", 1) <= found.epochs("base", 1)
 
 
+def test_fewer_tokens_for_a_dear_model(samples):
+    full = sizes(samples, context=128, swept=False)
+    few = full.scaled(0.1)
+    assert few.activations == max(min(full.activations, 60_000), 0.1 * full.activations)
+    assert few.probe == min(full.probe, 12_000) and few.evaluation == 5_000
+    wanted = 0.1 * TRAINING["finetune"] / full.corpora[1].train
+    assert few.epochs("finetune", 1) == pytest.approx(wanted, rel=0.5)
+    least = full.scaled(0.001)
+    assert 0 < least.epochs("finetune", 1) < 1 and least.activations > 0
+    both = full.epochs("base", 0, 1) * 2 * min(c.train for c in full.corpora)
+    assert both == pytest.approx(TRAINING["base"], rel=0.5) or full.epochs("base", 0, 1) == 10
+
+
 def test_the_yield_is_that_of_the_tokenizer_given(samples, tokenizer_file):
     from tokenizers import Tokenizer
 

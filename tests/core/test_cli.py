@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from featflow.cli import EVERYDAY
+from featflow.core.config import FeatflowError
 from featflow.core.stages import STAGES
 
 
@@ -102,6 +103,19 @@ def test_a_wrong_slice_is_explained(cfg, words):
     assert result.returncode == 1 and words in result.stderr and "Traceback" not in result.stderr
 
 
+def test_a_table_that_nothing_can_make_is_not_asked_for(tmp_path):
+    from featflow.commands.table import table
+
+    path = tmp_path / "w.yaml"
+    path.write_text(
+        "study: a\nstudies:\n  a:\n    corpora: {lu: {kind: generated, language: lua}}\n"
+        "    tokenizer: {kind: bpe, corpora: [lu]}\n"
+        "    models: {root: {kind: base, corpora: [lu]}}\n    saes: {main: {kind: relu}}\n"
+    )
+    with pytest.raises(FeatflowError, match="study a has no flow: no SAE is on a model and on"):
+        table(config=path)
+
+
 @pytest.mark.parametrize("verb", ["table", "check", "menu"])
 def test_an_unknown_study(verb):
     result = featflow(verb, "dmo")
@@ -147,3 +161,54 @@ def test_a_reader_that_has_had_enough():
     command = f"{sys.executable} -m featflow schema | head -1"
     result = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert result.stdout == "{\n" and result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "surroundings",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+)
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("print('lua → stories, r ≥ 0.8 – not', '├─ é')", "lua -> stories, r >= 0.8 - not |-"),
+        ("print('lone', '\\udcff')", "lone ?"),
+    ],
+)
+def test_a_terminal_that_lacks_characters(surroundings, code, shown):
+    program = f"from featflow import cli; cli.print_anything(); exec({code!a})"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, **surroundings})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode("latin-1").startswith(shown)
+
+
+def test_commands_print_on_an_ascii_terminal(tmp_path):
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "featflow", "check", "démo", "--config", "nö.yaml"]
+    result = subprocess.run(command, capture_output=True, env=environment)
+    assert result.returncode == 1 and b"Traceback" not in result.stderr
+    assert b"n??.yaml: no such file" in result.stderr
+    command = [sys.executable, "-m", "featflow", "menu", "--help"]
+    result = subprocess.run(command, capture_output=True, env=environment)
+    assert result.returncode == 0 and b"featflow menu demo" in result.stdout
+
+
+@pytest.mark.parametrize("verb", ["--help", "schema --markdown", "check dmo 2>&1"])
+def test_a_reader_that_is_gone(verb):
+    command = f"{sys.executable} -m featflow {verb} | head -c 0"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert result.stdout == "" and "Error" not in result.stderr, result.stderr
+
+
+def test_examples_name_the_program_as_it_is_typed():
+    environment = {k: v for k, v in os.environ.items() if k != "FEATFLOW_BIN"}
+    command = [sys.executable, "-m", "featflow", "check", "--help"]
+    result = subprocess.run(
+        command, capture_output=True, text=True, env={**environment, "PATH": "/usr/bin:/bin"}
+    )
+    typed = next(line for line in result.stdout.splitlines() if line.endswith("check paper"))
+    assert subprocess.run([*typed.split()[:1], "--version"], capture_output=True).returncode == 0

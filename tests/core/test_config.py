@@ -333,7 +333,8 @@ def test_a_study_that_snakemake_takes_for_a_number(value, name):
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (float("nan"), "study: found nan, as YAML reads a number"),
+        (float("nan"), "study: no study named 'nan'; there are: one"),
+        (float("inf"), "study: no study named 'inf'; there are: one"),
         (1e5, "study: found 100000.0, as YAML reads a number"),
         (1.0, "study: found 1.0, as YAML reads a number"),
         (True, f"study: found true, {BOOLEAN}; there are: one"),

@@ -140,6 +140,21 @@ def test_an_empty_scope_is_found_before_any_job():
         slices(split).correlation("more.main", "other.main")
 
 
+@pytest.mark.parametrize(
+    ("scope", "remedy"),
+    [
+        ("intersection", "use home or union, or add a corpus of both to probe.corpora"),
+        ("home", "add what each of them has learnt to probe.corpora"),
+    ],
+)
+def test_the_remedy_of_an_empty_scope_is_another_than_what_is_set(scope, remedy):
+    wrong = set_at(set_at(config(), "flow/scope", scope), "probe/corpora", ["lu"])
+    wrong = set_at(wrong, "models/other", {"kind": "base", "corpora": ["en"]})
+    with pytest.raises(ConfigError) as error:
+        slices(wrong).correlation("more.main", "other.main")
+    assert str(error.value).endswith(remedy)
+
+
 def test_seeds_are_the_same_on_every_machine():
     assert seed_from(0, "train", "lua") == seed_from(0, "train", "lua") < 2**31
     assert seed_from(0, "sae", "root", 0) != seed_from(0, "sae", "root", 1)

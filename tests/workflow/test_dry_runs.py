@@ -48,9 +48,20 @@ def test_demo_is_a_study_of_its_own(checkout, without_torch):
     assert rules["sae"] == 6 + 2 and rules["figure"] == 9 * 2
 
 
+def test_a_stage_s_name_stands_for_its_rules(checkout):
+    """`features` is a rule a study, `figure_json` is beside `figure`."""
+    until = counts(dry_run(checkout, "--until", "features"))
+    assert until["features"] == until["sae"] == 8 and "correlation" not in until
+    without = counts(dry_run(checkout, "--omit-from", "features", "figure"))
+    assert "features" not in without and "figure" not in without and without["metrics"] == 8
+    result = snakemake(checkout, "features", "-n", "--profile", "local")
+    assert "features: a stage, and no target; `" in result.stdout + result.stderr
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [
+        ("study=nan", ["study: no study named 'nan'; there are: paper, demo, desk"]),
         ("study=dmo", ["study", "no study named 'dmo'", "did you mean 'demo'"]),
         ("sutdy=demo", ["sutdy", "unknown key", "did you mean 'study'"]),
     ],

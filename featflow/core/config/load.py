@@ -1,5 +1,6 @@
 """From workflow_config.yaml to checked studies."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ def _default(value: Any, studies: dict[str, Any]) -> tuple[str, list[str]]:
     """
     if isinstance(value, float):
         meant = [name for name in studies if _number(name) == repr(value)]
-        value = meant[0] if len(meant) == 1 else value
+        named = repr(value) if not math.isfinite(value) else value
+        value = meant[0] if len(meant) == 1 else named
     if isinstance(value, str):
         if value in studies:
             return value, []
