@@ -182,7 +182,8 @@ def kept_rows(shard: Shard, longest: float, order: Tensor) -> Tensor:
         Their places among all tokens of the shard: (R,) int64.
     """
     window = shard.rows.shape[1]
-    kept = (shard.rows & ~(shard.norms > longest))[order]
+    too_long = (shard.norms > longest) & shard.norms.isfinite()  # bad numbers shall be met
+    kept = (shard.rows & ~too_long)[order]
     places = order[:, None] * window + torch.arange(window)
     return places[kept]
 

@@ -102,8 +102,11 @@ def test_tokens_of_another_form(miniature, refused, verb, changes, words):
     ],
 )
 def test_a_shard_of_another_form(miniature, refused, shard, words):
-    save_torch({"activations": shard}, miniature / SHARD)
+    rest = {"norms": torch.ones(shard.shape[:2]), "rows": torch.ones(shard.shape[:2]) > 0}
+    save_torch({"activations": shard, **rest}, miniature / SHARD)
     check(refused, miniature, "sae", SHARD, words)
+    save_torch({"activations": shard}, miniature / SHARD)
+    check(refused, miniature, "sae", SHARD, "it has no tensor norms, rows")
 
 
 def test_an_sae_whose_files_do_not_belong_together(miniature, refused):

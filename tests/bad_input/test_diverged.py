@@ -158,9 +158,9 @@ def test_activations_that_are_no_numbers_are_not_blamed_on_the_learning_rate(min
 
     shard = miniature / paths.ACTIVATIONS.at(**AT, hook=HOOK, shard=0)
     with safe_open(shard, "pt") as file:
-        values, made = file.get_tensor("activations"), file.metadata()
-    values[7] = math.nan
-    save_file({"activations": values}, shard, made)
+        tensors, made = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()
+    tensors["activations"][7] = tensors["norms"][7] = math.nan
+    save_file(tensors, shard, made)
     said = refused("sae", sae(), **files_of(miniature, "sae"))
     assert "activations hold numbers that are not finite" in said and "learning_rate" not in said
 

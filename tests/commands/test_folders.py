@@ -35,7 +35,7 @@ def test_the_column_of_records(texts, tmp_path):
     pq.write_table(table, tmp_path / "b.parquet")
     found = look(str(tmp_path / "b.parquet"))
     assert found[:3] == ([f"{tmp_path}/b.parquet"], "words", 1)
-    assert read(found).texts == ["a long text", "another one"]
+    assert sorted(read(found).texts) == ["a long text", "another one"]
 
 
 def test_folders_with_characters_of_globs(tmp_path):
@@ -49,8 +49,10 @@ def test_documents_are_those_of_the_corpus_stage(tmp_path):
     for name, text in (("a", "one"), ("b", "two " * 100), ("c", "one"), ("d", "three " * 100)):
         (tmp_path / f"{name}.txt").write_text(text)
     found = look(str(tmp_path))
-    assert read(found).texts == ["one", "two " * 100, "three " * 100]  # each text once
-    assert read(found, limit=500).texts == ["one", "two " * 100]
+    whole = read(found).texts
+    assert sorted(whole) == ["one", "three " * 100, "two " * 100]  # each text once
+    few = read(found, limit=700).texts
+    assert few == whole[: len(few)] and 0 < len(few) < 3
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,9 @@ def test_records_are_those_that_a_corpus_reads(tmp_path):
         folder.mkdir()
         (folder / name).write_text(content)
         found = look(str(folder))
-        assert found.text == "body" and read(found).texts == [each["body"] for each in records]
+        assert found.text == "body" and sorted(read(found).texts) == sorted(
+            each["body"] for each in records
+        )
     (tmp_path / "A.TXT.GZ").write_bytes(gzip.compress(b"one text"))
     assert read(look(str(tmp_path / "A.TXT.GZ"))).texts == ["one text"]
 

@@ -6,6 +6,7 @@ from featflow.commands.folders import Found, Sample, look, read
 from featflow.commands.sizing import SURE, TRAINING, rounded, sizes, yields
 from featflow.core.config import FeatflowError
 from featflow.core.config.corpora import Files
+from featflow.core.slices import CorpusSlice
 from featflow.data.corpus import split
 from tests.commands.conftest import prose
 
@@ -18,11 +19,16 @@ def samples(texts):
 def test_every_split_holds_what_is_asked_for(samples):
     found = sizes(samples, context=128, swept=True)
     yields_of = yields(samples, found.vocabulary, None)
+    largest = {
+        name: max(getattr(corpus, name) for corpus in found.corpora)
+        for name in ("validation", "selection")
+    }
     for sample, corpus, per_token in zip(samples, found.corpora, yields_of, strict=True):
-        shares = Files(
+        source = Files(
             kind="files", paths=["*"], validation=corpus.validation, selection=corpus.selection
         )
-        splits = [split(digest, shares) for digest in sample.digests]
+        cfg = CorpusSlice(study="s", corpus="c", seed=0, source=source, **largest)
+        splits = [split(digest, cfg) for digest in sample.digests]
         real = {
             name: sum(n for n, s in zip(sample.sizes, splits, strict=True) if s == name) / per_token
             for name in ("train", "validation", "selection")
@@ -61,7 +67,9 @@ def test_the_yield_is_that_of_the_tokenizer_given(samples, tokenizer_file):
 
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     one = Sample(samples[0].found, samples[0].texts[:5])
-    tokens = sum(len(tokenizer.encode(text).ids) + 1 for text in one.texts)
+    tokens = sum(
+        len(tokenizer.encode(text, add_special_tokens=False).ids) + 1 for text in one.texts
+    )
     assert yields([one], 2048, tokenizer_file) == [pytest.approx(one.bytes / tokens)]
     assert yields([one], 2048, tokenizer_file / "gone") == [4.5]
 

@@ -87,7 +87,11 @@ def test_a_dictionary_that_never_fires(tokenizer, token_ids):
 
 
 def test_the_text_around_a_token(tokenizer):
-    ids = np.array(tokenizer.encode("the cat sat on the mat ; a dog = 1 and the bird sang").ids)
+    ids = np.array(
+        tokenizer.encode(
+            "the cat sat on the mat ; a dog = 1 and the bird sang", add_special_tokens=False
+        ).ids
+    )
     pieces = [tokenizer.decode([i]) for i in ids]
     at = np.array([0, 14, len(ids) - 1])
     for position, (token, context) in zip(at, marked(ids, at, tokenizer), strict=True):
@@ -109,7 +113,7 @@ def test_a_special_token_is_shown():
 
 def test_a_character_of_several_tokens(tokenizer):
     """é is two bytes and 世 three, and this tokenizer has no token for them."""
-    ids = np.array(tokenizer.encode("a é 世界 b").ids)
+    ids = np.array(tokenizer.encode("a é 世界 b", add_special_tokens=False).ids)
     found = list(marked(ids, np.arange(len(ids)), tokenizer))
     assert len(ids) > 10
     for token, context in found:

@@ -18,6 +18,7 @@ from featflow.core.artifacts import load_json, load_tensors
 from featflow.core.config.errors import FeatflowError
 from featflow.core.config.merging import Linear, Slerp
 from featflow.core.slices import EvaluateSlice, PretrainedSlice, SweepSlice
+from featflow.data.windows import drawn
 from featflow.models import evaluate, finetune, merge, pretrained, sweep, training
 from featflow.models.folder import block_length, load_model
 from featflow.models.hooked import HookedModel
@@ -102,7 +103,8 @@ def test_models_with_more_than_a_product_are_found_out(kind, brought):
 def test_loss_and_accuracy_are_the_model_s_own(brought, corpora, tmp_path):
     cfg = EvaluateSlice(study="demo", model="m", corpora=["one"], tokens=1000, context=32)
     evaluate.run(cfg, model=brought, tokens=[corpora["one"]], output=tmp_path / "m.json")
-    blocks = load_tensors(corpora["one"])["input_ids"][: 31 * 32].reshape(31, 32)
+    ids = load_tensors(corpora["one"])["input_ids"]
+    blocks = ids.reshape(-1, 32)[drawn(len(ids) // 32, 31, 0)]
     loss, accuracy = direct(load_model(brought), blocks)
     found = load_json(tmp_path / "m.json")["one"]
     assert found["loss"] == pytest.approx(loss, rel=1e-5)

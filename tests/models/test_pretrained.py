@@ -13,7 +13,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, models, processors
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
 from featflow import cli
@@ -316,9 +316,12 @@ def test_tokens_of_text():
     tokens = {"<s>": 0, "<unk>": 1, "a": 2, "<pad>": 3}
     words = Tokenizer(models.WordLevel(tokens, unk_token="<unk>"))
     words.add_special_tokens(["<s>", "<unk>", "<pad>"])
+    assert of_text(words) == {"<unk>": 1, "a": 2}  # nothing begins a document
+    words.post_processor = processors.TemplateProcessing("<s> $A", special_tokens=[("<s>", 0)])
     assert of_text(words) == {"<s>": 0, "<unk>": 1, "a": 2}
     unigram = Tokenizer(models.Unigram([("<s>", 0.0), ("a", -1.0), ("<u>", -9.0)], unk_id=2))
     unigram.add_special_tokens(["<s>", "<u>", "<mask>"])
+    unigram.post_processor = words.post_processor
     assert of_text(unigram) == {"<s>": 0, "a": 1, "<u>": 2}
 
 

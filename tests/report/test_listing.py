@@ -44,7 +44,7 @@ def test_what_others_were_made_of_is_listed_too(planted, listed):
     shard = paths.ACTIVATIONS.at(study="planted", model="both", hook="h", shard=0)
     assert listed[shard].stage == "activations" and listed[shard].size is None
     assert listed[shard].digest == hashlib.sha256(b"activations").hexdigest()
-    assert listed[shard].code == "revision 1"
+    assert listed[shard].code == "revision 2"
     matrix = paths.MATRIX.at(study="planted", a="base.main", b="tuned.main")
     assert listed[matrix].stage == "correlation"
 
@@ -69,7 +69,7 @@ def test_the_page_shows_all_of_it(page, listed):
     rows = {row[0].split("Make it again")[0]: row for row in page.tables["files"][1:]}
     assert list(rows) == list(listed)
     corpus = rows[paths.CORPUS.at(study="planted", corpus="prose", split="train")]
-    assert EVIL in corpus[0] and corpus[1] == "corpus" and corpus[3] == "revision 1"
+    assert EVIL in corpus[0] and corpus[1] == "corpus" and corpus[3] == "revision 2"
     copied = [attrs["data-copy"] for tag, attrs in page.elements if attrs.get("class") == "copy"]
     assert copied == [artifact.command for artifact in listed.values()]
 

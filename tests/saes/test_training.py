@@ -81,7 +81,8 @@ def test_the_scale_makes_elements_of_size_one(planted):
     scale = training(planted).scale
     assert training(planted, unit=False).scale == 1
     x = planted.shard(0).activations.float().flatten(0, 1) * scale
-    assert float(x.norm(dim=1).median()) == pytest.approx(16**0.5, rel=0.02)
+    norms = x.norm(dim=1)
+    assert float(norms[norms > 0].median()) == pytest.approx(16**0.5, rel=0.02)
 
 
 class WithSinks:
@@ -149,7 +150,7 @@ def test_a_killed_run_goes_on_bit_for_bit(planted, monkeypatch, at, precision):
 
 
 def test_a_loss_that_is_no_number_ends_the_run(planted):
-    planted._parts[0][:] = float("inf")
+    planted._parts[0] = whole(torch.full_like(planted._parts[0].activations, float("inf")))
     with pytest.raises(Diverged, match=r"activations .* not finite.*train the model again"):
         trained(planted, unit=False, sparsity=Sparsity(l1=1e-3))
 
@@ -198,7 +199,7 @@ def test_what_a_gpu_runs_trains_as_well(planted, monkeypatch):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_bfloat16_products_end_where_float32_ones_do(seed):
     planted, ends = Planted(width=32, features=64, active=4.0, windows=3000), []
-    x = planted.shard(0)[:1000].float().flatten(0, 1)
+    x = planted.shard(0).activations[:1000].float().flatten(0, 1)
     for precision in ("float32", "bfloat16"):
         settings = {"expansion": 4, "sparsity": Sparsity(l1=0.03), "decay": 0.2}
         run = training(planted, seed, precision=precision, **settings)
