@@ -158,7 +158,7 @@ def test_activations_that_are_no_numbers_are_not_blamed_on_the_learning_rate(min
 
     shard = miniature / paths.ACTIVATIONS.at(**AT, hook=HOOK, shard=0)
     with safe_open(shard, "pt") as file:
-        tensors, made = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()
+        tensors, made = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
     tensors["activations"][7] = tensors["norms"][7] = math.nan
     save_file(tensors, shard, made)
     said = refused("sae", sae(), **files_of(miniature, "sae"))
