@@ -188,6 +188,8 @@ def case(size: Size) -> list[str]:
         flow=Flow(min_firings=1, min_documents=1),
         windows=size.windows,
         reseeds=[],
+        neighbours=[],
+        scope=size.names,
     )
     return command(
         "case",

@@ -277,8 +277,8 @@ def dump(model_name: str, sae_name: str, corpus: str, size: Size, seed: int) -> 
         _header(file, header)
         (np.arange(rows + 1) * k).tofile(file)
         ids = np.zeros(size.blocks * layout(size.windows).block, np.int32)
-        rows = Rows(ids, np.arange(size.blocks), size.windows, np.zeros(0, np.int64))
-        rows.positions(0, size.blocks).tofile(file)
+        cut = Rows(ids, np.arange(size.blocks), size.windows, np.zeros(0, np.int64))
+        cut.positions(0, size.blocks).tofile(file)
         for first in range(0, rows, 50_000):
             shared, own = (np.random.default_rng([s, first]) for s in (len(corpus), seed + 100))
             drawn = np.concatenate(
