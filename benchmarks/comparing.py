@@ -238,6 +238,7 @@ def dashboards(size: Size) -> list[str]:
         settings=Explorer(),
         models=nodes,
         scopes={name: size.names for name in list(nodes)[1:]},
+        scope=size.names,
         corpora=size.names,
         flow=Flow(),
         hook=HOOK,
