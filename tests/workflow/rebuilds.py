@@ -65,7 +65,7 @@ CORPORA = [
     ),
     *keys(
         *("corpora.notes", "corpus notes", "its `corpus`"),
-        **{"paths": ["notes/a.txt"], "include": ["*.txt"], "exclude": ["b.txt"]},
+        **{"paths": ["notes/a.jsonl"], "include": ["*.jsonl"], "exclude": ["b.jsonl"]},
         **{"text": "body", "source": "site", "min_bytes": 2, "max_bytes": 500},
     ),
     *keys(

@@ -189,8 +189,8 @@ def test_a_raised_revision_reruns_its_stage_and_what_follows(planner):
 EVALUATED = paths.EVALUATE.at(study="whole", model="base")
 SHARD = paths.ACTIVATIONS.at(study="whole", model="base", hook="blocks.0.mlp.hook_post", shard=0)
 FILES = [
-    Trial("a file of a corpus, touched", {"notes/a.txt": Path.touch}, ("corpus notes",)),
-    Trial("one more file of a corpus", {"notes/b.txt": added("new")}, ("corpus notes",)),
+    Trial("a file of a corpus, touched", {"notes/a.jsonl": Path.touch}, ("corpus notes",)),
+    Trial("one more file of a corpus", {"notes/b.jsonl": added("new")}, ("corpus notes",)),
     Trial("an artifact, touched", {EVALUATED: Path.touch}, ()),
     Trial("an artifact, edited", {EVALUATED: added("x")}, ("figure lineage *", "figure sweep *")),
     Trial("a result, deleted", {EVALUATED: Path.unlink}, ("evaluate base",)),
