@@ -131,7 +131,7 @@ def made(folder: Path) -> Path:
     folder.mkdir(parents=True)
     copy_checkout(folder, CONFIG)
     (folder / "notes").mkdir()
-    (folder / "notes" / "a.txt").write_text("a note")
+    (folder / "notes" / "a.jsonl").write_text('{"text": "a note", "body": "a", "site": "here"}')
     for study in yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["studies"]:
         planned = _checked(folder, "-n", "--forceall", *of(study))
         for file in {file for job in jobs(planned).values() for file in job.outputs}:
