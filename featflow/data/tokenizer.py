@@ -59,10 +59,6 @@ def load(path: Path) -> Tokenizer:
     return tokenizer
 
 
-def special_ids(path: Path) -> np.ndarray:
-    """The ids of the special tokens of a tokenizer.json: (k,) int64, ascending.
-
-    Raises:
-        ArtifactError: when the file is missing or no tokenizer.
-    """
-    return np.array(sorted(special_tokens(load(path)).values()), np.int64)
+def special_ids(tokenizer: Tokenizer) -> np.ndarray:
+    """The ids of its special tokens: (k,) int64, ascending."""
+    return np.array(sorted(special_tokens(tokenizer).values()), np.int64)

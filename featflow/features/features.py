@@ -53,7 +53,7 @@ def run(
     provenance = Provenance("features", cfg, [model, *saelens.files(sae), *tokens])
     streams = {name: read(path) for name, path in zip(cfg.corpora, tokens, strict=True)}
     pieces = tokenizer.load(model / "tokenizer.json")
-    special = tokenizer.special_ids(model / "tokenizer.json")
+    special = tokenizer.special_ids(pieces)
     probes = {name: probe(stream.ids, name, cfg, special) for name, stream in streams.items()}
     hooked = HookedModel.load(model, cfg.hook, device())
     encoder = saelens.load(sae, device())

@@ -82,7 +82,7 @@ def run(
         saelens.load(child_sae, device()),
     )
     _check_widths(cfg, two, [parent, child, parent_sae, child_sae])
-    special = tokenizer.special_ids(parent / "tokenizer.json")
+    special = tokenizer.special_ids(tokenizer.load(parent / "tokenizer.json"))
     of_frozen, of_scaling = transfer(two, cfg, _streams(cfg, tokens, special))
     save_table(frozen, of_frozen, provenance)
     save_table(scaling, of_scaling, provenance)

@@ -49,12 +49,13 @@ def contents(cfg: ReportSlice, files: list[Path], provenance: Provenance) -> dic
     from featflow.report.summary import summary
     from featflow.report.tables import LINE
 
+    sources = study.sources(cfg, files)
     return {
         "cfg": cfg,
         "summary": summary(cfg, files),
         "corpora": study.corpora_table(cfg, files),
-        "sources": study.sources_table(cfg, files),
-        "remarks": study.remarks(cfg, files),
+        "sources": study.sources_table(sources),
+        "remarks": study.remarks(cfg, files, sources),
         "differences": study.differences_table(cfg),
         "models": models.models_table(cfg, files),
         "scores": models.scores_table(cfg, files),

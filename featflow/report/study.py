@@ -82,14 +82,16 @@ def corpora_table(cfg: ReportSlice, files: list[Path]) -> Table:
     return Table("corpora", "Corpora", columns, rows, note)
 
 
-def sources_table(cfg: ReportSlice, files: list[Path]) -> Table | None:
+def sources(cfg: ReportSlice, files: list[Path]) -> list[list[Part]]:
+    """Of each corpus of the probe what it is made of."""
+    documents = among(files, paths.CORPUS, "corpus", split="validation")
+    ids = among(files, paths.TOKENS, "corpus", split="validation")
+    return [composition(c, documents[c], ids[c], cfg.probe) for c in cfg.probe.corpora]
+
+
+def sources_table(found: list[list[Part]]) -> Table | None:
     """What the probe is made of, of corpora with several sources; None where there is none."""
-    parts = [
-        part
-        for name in cfg.probe.corpora
-        if len(found := _composition(name, cfg, files)) > 1
-        for part in found
-    ]
+    parts = [part for of_corpus in found if len(of_corpus) > 1 for part in of_corpus]
     if not parts:
         return None
     rows = [
@@ -109,21 +111,13 @@ def sources_table(cfg: ReportSlice, files: list[Path]) -> Table | None:
     return Table("sources", "What the probe is made of", columns, rows, note)
 
 
-def remarks(cfg: ReportSlice, files: list[Path]) -> list[str]:
+def remarks(cfg: ReportSlice, files: list[Path], found: list[list[Part]]) -> list[str]:
     """What a reader should know of the corpora: sources that the probe lacks or has too much of,
     and documents that two corpora have in common."""
     parquet = {s: among(files, paths.CORPUS, "corpus", split=s) for s in paths.SPLITS}
     everywhere = {name: [of[name] for of in parquet.values()] for name in corpora_in_order(cfg)}
-    lines = [
-        line for name in cfg.probe.corpora for line in warnings(_composition(name, cfg, files))
-    ]
+    lines = [line for of_corpus in found for line in warnings(of_corpus)]
     return [*lines, *in_common(shared(everywhere))]
-
-
-def _composition(name: str, cfg: ReportSlice, files: list[Path]) -> list[Part]:
-    documents = among(files, paths.CORPUS, "corpus", split="validation")[name]
-    ids = among(files, paths.TOKENS, "corpus", split="validation")[name]
-    return composition(name, documents, ids, cfg.probe)
 
 
 def differences_table(cfg: ReportSlice) -> Table | None:

@@ -271,7 +271,8 @@ def load_blocks(
         ArtifactError: when a file is missing or foreign, the model's tokenizer too.
     """
     ids = {name: streams.read(path).ids for name, path in zip(names, tokens, strict=True)}
-    return Blocks(ids, windows, seed, tokenizer.special_ids(model / "tokenizer.json"))
+    special = tokenizer.special_ids(tokenizer.load(model / "tokenizer.json"))
+    return Blocks(ids, windows, seed, special)
 
 
 def run(cfg: ActivationsSlice, *, model: Path, tokens: list[Path], output: Path) -> None:

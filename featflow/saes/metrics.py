@@ -74,7 +74,7 @@ def run(cfg: MetricsSlice, *, model: Path, sae: Path, tokens: list[Path], output
     loaded = saelens.load(sae, hooked.device)
     corpora = {n: streams.read(path).ids for n, path in zip(cfg.corpora, tokens, strict=True)}
     pieces = tokenizer.load(model / "tokenizer.json")
-    special = tokenizer.special_ids(model / "tokenizer.json")
+    special = tokenizer.special_ids(pieces)
     rows = {name: probe(ids, name, cfg, special) for name, ids in corpora.items()}
     metrics = evaluate(loaded, hooked, rows, saelens.scale(sae), saelens.longest(sae))
     for entry in metrics["outliers"]["tokens"]:
