@@ -302,8 +302,14 @@ def test_rows_outside_both_scopes_are_not_read(moved, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"scope_a": []}, r"transfer base-child: .* scope of base; set flow\.scope"),
-        ({"scope_b": []}, r"transfer base-child: .* scope of child; set flow\.scope"),
+        (
+            {"scope_a": []},
+            r"transfer base-child: .* scope of base; add one that it has learnt to probe\.corpora",
+        ),
+        (
+            {"scope_b": []},
+            r"transfer base-child: .* scope of child; add one that it has learnt to probe\.corpora",
+        ),
         ({"tokens_per_corpus": 3}, r"corpus x: .*probe\.tokens_per_corpus"),
     ],
 )
