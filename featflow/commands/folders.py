@@ -19,7 +19,7 @@ from featflow.core.config.corpora import Files
 from featflow.core.slices import CorpusSlice
 from featflow.data.corpora import files
 from featflow.data.corpus import shuffled
-from featflow.data.readers import COMPRESSIONS, Unsuitable, ending, sample, texts
+from featflow.data.readers import COMPRESSIONS, FIELD, Unsuitable, ending, sample, texts
 from featflow.data.sources import keyed
 
 LIMIT = 6_000_000
@@ -135,9 +135,8 @@ def read(found: Found, limit: int = LIMIT) -> Sample:
     Raises:
         FeatflowError: when a file is corrupt, or a record lacks the field.
     """
-    source = Files(kind="files", paths=found.paths, bytes=limit)
-    if found.text != "text":
-        source = Files(kind="files", paths=found.paths, bytes=limit, text=found.text)
+    text = None if found.text == FIELD else found.text
+    source = Files(kind="files", paths=found.paths, bytes=limit, text=text)
     with keyed("--folders"):
         cfg = CorpusSlice(study="init", corpus="sample", seed=0, source=source)
         kept = shuffled(files.documents(source, seed=0), cfg, Counter())

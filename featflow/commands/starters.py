@@ -9,6 +9,7 @@ from typing import NamedTuple
 from featflow.commands.folders import LIMIT, Sample
 from featflow.commands.sizing import WINDOW, Sizes
 from featflow.commands.terminal import size
+from featflow.data.readers import FIELD
 
 WIDTH = 100
 
@@ -40,7 +41,7 @@ CORPUS = """
   kind: files  # files of this machine
   paths: {paths}  # globs; ** is any depth
   text: {text}  # the field that holds a document
-  bytes: {limit:_}  # at most so much text, by order of names; null: all
+  bytes: {limit:_}  # at most so much text, drawn from all of it; null: all
   validation: {validation:g}  # share of documents for evaluation and the probe
   selection: {selection:g}  # share of documents to choose a merge's t on
 """
@@ -228,7 +229,7 @@ def _corpora(samples: dict[str, Sample], sizes: Sizes) -> Iterable[str]:
             validation=corpus.validation,
             selection=corpus.selection,
         )
-        is_default = sample.found.text == "text"
+        is_default = sample.found.text == FIELD
         yield re.sub(r"  text: .*\n", "", text) if is_default else text
 
 

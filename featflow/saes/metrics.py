@@ -83,8 +83,8 @@ def run(cfg: MetricsSlice, *, model: Path, sae: Path, tokens: list[Path], output
     log.info(
         "L0 %.1f, MSE %.2e, variance explained %.1f %%, dead %.1f %%",
         metrics["l0"],
-        metrics["mse_without_outliers"],
-        100 * (metrics["fve_without_outliers"] or 0),
+        metrics["mse"],
+        100 * defined(metrics["fve"]),
         100 * metrics["dead_fraction"],
     )
     if metrics["outliers"]["rows"]:
@@ -115,9 +115,17 @@ def _warn_of_outliers(metrics: dict[str, Any]) -> None:
     log.warning(
         "%s of %s rows are no text, or longer than the SAE was trained on (%s); variance explained "
         "with them %.3f, without %.3f",
-        *(f"{found['rows']:,}", f"{metrics['tokens']:,}", named),
-        *(metrics[key] or 0 for key in ("fve", "fve_without_outliers")),
+        f"{found['rows']:,}",
+        f"{metrics['tokens']:,}",
+        named,
+        defined(metrics["fve"]),
+        defined(metrics["fve_without_outliers"]),
     )
+
+
+def defined(value: float | None) -> float:
+    """As a log prints it: nan where it is not defined."""
+    return math.nan if value is None else value
 
 
 class Added:

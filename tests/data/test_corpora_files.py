@@ -209,6 +209,8 @@ def test_a_field_that_a_file_cannot_have_is_an_error(tmp_path, name):
             files.paths(given)
         with pytest.raises(SourceError, match=rf"^text: .*{name} has no fields"):
             list(files.documents(given, seed=0))
+    # A copy in full, as a snapshot of the config is, names no field either.
+    assert len(files.paths(Files(**source(tmp_path / "*").model_dump()))) == 3
     without = source(tmp_path / "*", text="body", exclude=[name])
     assert [d.text for d in files.documents(without, seed=0)] == ["x"]
     assert len(files.paths(without)) == 2

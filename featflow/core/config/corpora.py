@@ -44,9 +44,9 @@ class Files(Source):
     below the fixed part of `paths`, and with the whole path; one without a slash with the name."""
     exclude: list[str] = []
     """Leave out files that match one of these globs, compared as for `include`."""
-    text: str = "text"
-    """The field or column of records that holds a document. Only where all files are records: a
-    file without fields is one document, and an error if this key is given."""
+    text: str | None = None
+    """The field or column of records that holds a document (null: `text`). Only where all files
+    are records: a file without fields is one document, and an error if this key is given."""
     source: str | None = None
     """The field or column that says what a document is a part of (null: its top folder, or the
     file that lies in none). Only where all files are records, as for `text`."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from featflow.core.config.corpora import Files
 from featflow.core.runtime import log
-from featflow.data.readers import Unsuitable, has_fields, no_fields, texts
+from featflow.data.readers import FIELD, Unsuitable, has_fields, no_fields, texts
 from featflow.data.sources import Document, SourceError, counted, expand
 
 STDLIB = "{stdlib}"
@@ -41,7 +41,9 @@ def documents(source: Files, seed: int) -> Iterator[Document]:
         for file in files:
             try:
                 _check_fields(file.path, source)
-                for found in texts(file.path, source.text, source.max_bytes, source.source):
+                for found in texts(
+                    file.path, source.text or FIELD, source.max_bytes, source.source
+                ):
                     if problem := _size_problem(found.text, source):
                         left_out[problem] += 1
                     else:
@@ -99,11 +101,9 @@ def paths(source: Files) -> list[Path]:
 
 
 def _check_fields(path: Path, source: Files) -> None:
-    given = {"text": source.text} if "text" in source.model_fields_set else {}
-    if source.source is not None:
-        given["source"] = source.source
-    if given and not has_fields(path, source.text):
-        raise SourceError(no_fields(path, *next(iter(given.items()))))
+    for key, field in (("text", source.text), ("source", source.source)):
+        if field is not None and not has_fields(path, source.text or FIELD):
+            raise SourceError(no_fields(path, key, field))
 
 
 def _files(source: Files) -> list[File]:
