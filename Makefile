@@ -82,7 +82,7 @@ format: .venv/ready-dev
 docs: .venv/ready
 	$(BIN)/featflow schema > docs/workflow_config.schema.json
 	$(BIN)/featflow schema --markdown > docs/config.md
-	$(BIN)/python -m featflow.core.formats > docs/formats.md
+	$(BIN)/python -m featflow.plan.formats > docs/formats.md
 
 # uv.lock itself is not kept: it names download addresses; the constraints are all that pip needs.
 UV_EXPORT := $(BIN)/uv export --quiet --no-emit-project --no-hashes --no-annotate --no-header

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks import inputs
 from benchmarks.inputs import Size
-from featflow.core import slices as kinds
+from featflow.plan import slices as kinds
 
 
 def command(verb: str, cfg: kinds.Slice, **files: Path | list[Path]) -> list[str]:

@@ -12,13 +12,13 @@ import pandas as pd
 from benchmarks import inputs
 from benchmarks.commands import command, probe
 from benchmarks.inputs import HOOK, STUDY, Size, at
-from featflow.core import paths
-from featflow.core import slices as kinds
-from featflow.core.config.cases import Case
-from featflow.core.config.controls import Controls
-from featflow.core.config.exploring import Explorer
-from featflow.core.config.interpreting import Interpret
-from featflow.core.config.study import Flow
+from featflow.config.cases import Case
+from featflow.config.controls import Controls
+from featflow.config.exploring import Explorer
+from featflow.config.interpreting import Interpret
+from featflow.config.study import Flow
+from featflow.plan import paths
+from featflow.plan import slices as kinds
 
 
 def correlation(size: Size) -> list[str]:

@@ -25,15 +25,15 @@ import torch
 from benchmarks import inputs, rows
 from benchmarks.inputs import HOOK, Size
 from benchmarks.rows import Row
-from featflow.core.provenance import Provenance
-from featflow.core.slices import FeaturesSlice
-from featflow.core.torch_runtime import device
+from featflow.artifacts.provenance import Provenance
 from featflow.data.windows import Rows, layout
 from featflow.features import dump
 from featflow.features.features import encode
 from featflow.features.spool import Spool
 from featflow.models.folder import load_model
 from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
+from featflow.plan.slices import FeaturesSlice
+from featflow.runtime.device import device
 from featflow.saes import saelens
 from featflow.saes.sparse import Codes
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from featflow.core import paths
-from featflow.core.provenance import KEY
-from featflow.core.slices import Windows
+from featflow.artifacts.provenance import KEY
 from featflow.data.windows import Rows, layout
+from featflow.plan import paths
+from featflow.plan.slices import Windows
 
 STUDY, HOOK = "scaled", "blocks.0.mlp.hook_post"
 SPECIAL = ("<unk>", "<s>", "</s>")

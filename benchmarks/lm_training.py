@@ -42,11 +42,11 @@ from transformers.utils import logging
 
 from benchmarks import minimal_lm, rows
 from benchmarks.rows import Row, Run, interleaved, medians
-from featflow.core.checkpoints import Checkpoints
-from featflow.core.config.models import Training
-from featflow.core.torch_runtime import device, product_dtype, seeded
+from featflow.config.models import Training
 from featflow.models.blocks import Blocks
 from featflow.models.training import train
+from featflow.runtime.checkpoints import Checkpoints
+from featflow.runtime.device import device, product_dtype, seeded
 
 DEFAULT_SECONDS = 110
 BACKENDS = {"math": SDPBackend.MATH, "flash": SDPBackend.FLASH_ATTENTION}

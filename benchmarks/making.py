@@ -9,13 +9,13 @@ from pathlib import Path
 from benchmarks import inputs
 from benchmarks.commands import command, probe
 from benchmarks.inputs import HOOK, STUDY, Size, at
-from featflow.core import paths
-from featflow.core import slices as kinds
-from featflow.core.config.corpora import Files
-from featflow.core.config.merging import Linear, Slerp
-from featflow.core.config.models import Architecture, FinetuneTraining, Training
-from featflow.core.config.saes import Activations, Relu, Sparsity
-from featflow.core.config.tokenizers import Bpe
+from featflow.config.corpora import Files
+from featflow.config.merging import Linear, Slerp
+from featflow.config.models import Architecture, FinetuneTraining, Training
+from featflow.config.saes import Activations, Relu, Sparsity
+from featflow.config.tokenizers import Bpe
+from featflow.plan import paths
+from featflow.plan import slices as kinds
 
 TEXT_BYTES = 4
 """Of text for each of a size's tokens."""

@@ -39,10 +39,10 @@ from benchmarks.parents import (
 )
 from benchmarks.programs import ROOT, command, program
 from benchmarks.rows import Row, Run, interleaved, main, medians
-from featflow.core.config.merging import Slerp
-from featflow.core.slices import MergeSlice, SweepSlice
-from featflow.core.torch_runtime import device
+from featflow.config.merging import Slerp
 from featflow.models import merge, sweep
+from featflow.plan.slices import MergeSlice, SweepSlice
+from featflow.runtime.device import device
 
 DEFAULT_SECONDS = 60.0
 POINTS, HERE, TYPED = 21, 3, 2

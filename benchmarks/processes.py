@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 PRELOAD = (
     *("pandas", "pyarrow.parquet", "scipy.sparse", "scipy.stats", "tyro", "torch"),
     *("transformers.models.mistral.modeling_mistral", "transformer_lens.model_bridge"),
-    *("featflow.cli", "featflow.core.slices"),
+    *("featflow.cli", "featflow.plan.slices"),
 )
 """What the server imports: not what the stages are made of, which may start threads."""
 
@@ -45,7 +45,7 @@ HEAP = {
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
 
 SCRATCH = {"FEATFLOW_SCRATCH_BYTES": str(2**22)}
-"""Small arrays go where large ones would, into files (featflow/core/scratch.py)."""
+"""Small arrays go where large ones would, into files (featflow/runtime/scratch.py)."""
 
 PERIOD = 0.003
 """Seconds between two samples of a process's memory."""

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.rows import interleaved
-from featflow.core.config.saes import Relu
-from featflow.core.torch_runtime import device
+from featflow.config.saes import Relu
+from featflow.runtime.device import device
 from featflow.saes.architectures import relu
 from featflow.saes.architectures.relu import Autoencoder
 

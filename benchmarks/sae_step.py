@@ -22,7 +22,7 @@ import torch
 from benchmarks import rows, sae_contestants, sae_training
 from benchmarks.rows import Row, medians
 from benchmarks.sae_contestants import L0, Run, times
-from featflow.core.torch_runtime import device, seeded
+from featflow.runtime.device import device, seeded
 from featflow.saes.architectures import relu
 
 DEFAULT_SECONDS = 150

@@ -9,9 +9,9 @@ import torch
 
 from benchmarks.rows import Row, medians
 from benchmarks.sae_contestants import PENALTY, RATE, bound, place, settings, times
-from featflow.core.checkpoints import Checkpoints
-from featflow.core.config.saes import Activations
-from featflow.core.torch_runtime import device, product_dtype
+from featflow.config.saes import Activations
+from featflow.runtime.checkpoints import Checkpoints
+from featflow.runtime.device import device, product_dtype
 from featflow.saes.activations import Shard, whole
 from featflow.saes.training import Training
 

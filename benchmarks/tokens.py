@@ -18,11 +18,11 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from benchmarks.rows import Row, Run, interleaved, main, medians
-from featflow.core.config.corpora import Files
-from featflow.core.config.tokenizers import Bpe
-from featflow.core.slices import CorpusSlice, TokenizerSlice, TokensSlice
+from featflow.config.corpora import Files
+from featflow.config.tokenizers import Bpe
 from featflow.data import corpus, tokenizer, tokens
 from featflow.data.documents import batches
+from featflow.plan.slices import CorpusSlice, TokenizerSlice, TokensSlice
 
 DEFAULT_SECONDS = 40.0
 BYTES, VOCABULARY = 8_000_000, 4096

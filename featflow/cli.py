@@ -19,10 +19,11 @@ from typing import Annotated, Any
 from pydantic import ValidationError
 
 from featflow import __version__
-from featflow.core import programs, torchrun
-from featflow.core.config.errors import ConfigError, FeatflowError, did_you_mean, explain
-from featflow.core.slices import Slice
-from featflow.core.stages import STAGES
+from featflow.config.errors import ConfigError, FeatflowError, did_you_mean, explain
+from featflow.plan import programs
+from featflow.plan.slices import Slice
+from featflow.plan.stages import STAGES
+from featflow.runtime import torchrun
 
 EVERYDAY = {
     "check": "is a study right, what is in it, what will it cost",
@@ -141,7 +142,7 @@ def _first_steps() -> list[str]:
 
 def _run_stage(verb: str, arguments: list[str]) -> None:
     """A stage, with its log. Errors reach the log file too."""
-    from featflow.core.runtime import log, set_up_logging
+    from featflow.runtime.log import log, set_up_logging
 
     log_file, all_arguments = None, arguments
     if "--log" in arguments:

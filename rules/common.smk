@@ -13,13 +13,14 @@ gc.set_threshold(100_000)
 
 sys.path.insert(0, str(workflow.basedir))
 
-from featflow.core import paths, programs, requests, runs, torchrun
-from featflow.core.config import FeatflowError
-from featflow.core.hints import MissingRule
-from featflow.core.inputs import Inputs, flags, folders
-from featflow.core.leaves import leaves
-from featflow.core.paths import folder
-from featflow.core.places import (
+from featflow.plan import paths, programs, requests
+from featflow.runtime import runs, torchrun
+from featflow.config import FeatflowError
+from featflow.plan.hints import MissingRule
+from featflow.plan.inputs import Inputs, flags, folders
+from featflow.plan.leaves import leaves
+from featflow.plan.paths import folder
+from featflow.plan.places import (
     DATA_FILES,
     MODEL_FILES,
     TOKENIZER_FILES,
@@ -30,7 +31,7 @@ from featflow.core.places import (
     state,
     words_on_fetching,
 )
-from featflow.core.plan import code, plan, use_this_checkout
+from featflow.plan.snapshot import code, plan, use_this_checkout
 from featflow.data.corpora import files
 from featflow.data.sources import expand, keyed
 from featflow.figures.chromium import drawable

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from featflow.analysis.fragile import hanging
-from featflow.core.artifacts import ArtifactError, load_table
-from featflow.core.config.study import Flow
-from featflow.core.reading import named, rebuild
-from featflow.core.slices import Compared
+from featflow.artifacts.io import ArtifactError, load_table
+from featflow.artifacts.reading import named, rebuild
+from featflow.config.study import Flow
 from featflow.features.strata import ALL, Stratum, members
+from featflow.plan.slices import Compared
 
 KEYS = ["a", "b", "domain", "side"]
 VALUES = ["feature", "firings", "documents", "tokens", "lookup_r", "r", "r_trimmed"]

@@ -32,12 +32,12 @@ from featflow.analysis.verdicts import (
     told,
     verdicts,
 )
-from featflow.core.artifacts import load_table, save_json
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log, progress
-from featflow.core.slices import CaseSlice
+from featflow.artifacts.io import load_table, save_json
+from featflow.artifacts.provenance import Provenance
 from featflow.data.tokenizer import load
 from featflow.features.moments import pearson
+from featflow.plan.slices import CaseSlice
+from featflow.runtime.log import log, progress
 
 ASKED_FOR = "another was asked for by its number"
 """Why the feature with the best F1 is not the one that is followed."""
@@ -135,7 +135,7 @@ def study(
     runners_up: int = RUNNERS_UP,
     where: str | None = None,
 ) -> dict[str, Any]:
-    """All that is said of a case: what `run` writes (core/formats/cases.py has the keys).
+    """All that is said of a case: what `run` writes (plan/formats/cases.py has the keys).
 
     Args:
         cfg, dumps, tokens, tokenizer, flow, shares, reseeds, neighbours: as for `run`.

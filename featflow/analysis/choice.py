@@ -13,11 +13,11 @@ from featflow.analysis import evidence
 from featflow.analysis.evidence import Counts
 from featflow.analysis.marks import Marks, marks, typical
 from featflow.analysis.probe import Probe, column
-from featflow.core.artifacts import ArtifactError, load_table
-from featflow.core.config.errors import FeatflowError
-from featflow.core.reading import named, rebuild
-from featflow.core.slices import CaseSlice
+from featflow.artifacts.io import ArtifactError, load_table
+from featflow.artifacts.reading import named, rebuild
+from featflow.config.errors import FeatflowError
 from featflow.features.columns import columns, documents, within
+from featflow.plan.slices import CaseSlice
 
 ASKED = "asked for by its number"
 SEEDED = "living, and found by a reseed at r > {threshold:g}"

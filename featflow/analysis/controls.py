@@ -26,10 +26,10 @@ from featflow.analysis.lines import (
 )
 from featflow.analysis.ratios import percent
 from featflow.analysis.tables import Edge
-from featflow.core.artifacts import save_table
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import ControlsSlice
+from featflow.artifacts.io import save_table
+from featflow.artifacts.provenance import Provenance
+from featflow.plan.slices import ControlsSlice
+from featflow.runtime.log import log
 
 TRANSFERRED = ("unrelated", "random", "continued", "retrained")
 """Arms with a child of their own, to which the parent's SAE is applied too."""

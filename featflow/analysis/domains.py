@@ -13,10 +13,10 @@ from featflow.analysis.best import Bests
 from featflow.analysis.ceilings import ceilings
 from featflow.analysis.lines import expanded, fragile_lines, joined, standing
 from featflow.analysis.ratios import percent
-from featflow.core.artifacts import save_table
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import DomainsSlice
+from featflow.artifacts.io import save_table
+from featflow.artifacts.provenance import Provenance
+from featflow.plan.slices import DomainsSlice
+from featflow.runtime.log import log
 
 SHIFT = "shift"
 """A comparison of stage shares that is no domain: stage controls has it."""

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from featflow.analysis.ratios import corrected, ratio
-from featflow.core.slices import EdgesSlice
 from featflow.features.strata import ALL, STRATA, Stratum
+from featflow.plan.slices import EdgesSlice
 
 EDGE_COLUMNS = {
     **{"edge": "str", "threshold": "float64", "parent_features": "int64"},

@@ -11,10 +11,10 @@ import pandas as pd
 from featflow.analysis.edge_tables import Beside, edge_table, l0_of, strata_table
 from featflow.analysis.edge_words import table as text
 from featflow.analysis.quality import each_once, remarks
-from featflow.core.artifacts import load_json, load_table, save_table
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import EdgesSlice
+from featflow.artifacts.io import load_json, load_table, save_table
+from featflow.artifacts.provenance import Provenance
+from featflow.plan.slices import EdgesSlice
+from featflow.runtime.log import log
 
 TOLERANCE = 0.005
 """Stages flow and shares take a partner's counts from different tables: this much is rounding."""

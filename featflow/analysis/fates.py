@@ -22,9 +22,9 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from featflow.analysis.fragile import hanging
-from featflow.core.artifacts import ArtifactError, load_table
-from featflow.core.config.study import Flow
-from featflow.core.reading import named, rebuild
+from featflow.artifacts.io import ArtifactError, load_table
+from featflow.artifacts.reading import named, rebuild
+from featflow.config.study import Flow
 from featflow.features.matrix import Matrix, Pairs, load
 
 COLUMNS = (

@@ -15,11 +15,11 @@ from featflow.analysis.fates import Comparison, compare
 from featflow.analysis.fragile import warnings
 from featflow.analysis.ratios import percent
 from featflow.analysis.tables import Edge, count_table, feature_table, traced
-from featflow.core.artifacts import save_table
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import FlowPair, FlowSlice
+from featflow.artifacts.io import save_table
+from featflow.artifacts.provenance import Provenance
 from featflow.features.matrix import Matrix, load
+from featflow.plan.slices import FlowPair, FlowSlice
+from featflow.runtime.log import log
 
 
 def run(

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from featflow.analysis.best import Judged, density_of, living
-from featflow.core.artifacts import ArtifactError, load_table
-from featflow.core.config.study import Flow
-from featflow.core.reading import named, rebuild
+from featflow.artifacts.io import ArtifactError, load_table
+from featflow.artifacts.reading import named, rebuild
+from featflow.config.study import Flow
 
 COLUMNS = ("feature", "r", "firings", "documents", "child_firings", "child_documents", "tokens")
 

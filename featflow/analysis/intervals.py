@@ -11,7 +11,7 @@ from featflow.analysis.best import Bests, parts, pooled, tally
 from featflow.analysis.jackknife import LEVEL, Interval, jackknife, together
 from featflow.analysis.lines import Line
 from featflow.analysis.tables import Edge
-from featflow.core.artifacts import load_table
+from featflow.artifacts.io import load_table
 from featflow.features.strata import Stratum
 
 

@@ -10,8 +10,8 @@ from featflow.analysis.best import Bests, Judged, tally
 from featflow.analysis.ceilings import Ceiling, Ceilings, ceiling
 from featflow.analysis.fragile import MANY, said
 from featflow.analysis.tables import Edge
-from featflow.core.slices import ControlsSlice, DomainsSlice, EdgeArm
 from featflow.features.strata import STRATA, Stratum
+from featflow.plan.slices import ControlsSlice, DomainsSlice, EdgeArm
 
 COLUMNS = {
     **{"edge": "str", "domain": "str", "control": "str", "threshold": "float64"},

@@ -10,8 +10,8 @@ from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
 from featflow.analysis.probe import Probe
-from featflow.core.config.cases import Case
-from featflow.core.config.errors import FeatflowError
+from featflow.config.cases import Case
+from featflow.config.errors import FeatflowError
 from featflow.data.tokens import Tokens
 
 

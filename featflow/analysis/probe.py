@@ -8,14 +8,14 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from featflow.analysis.evidence import parts_of
-from featflow.core.artifacts import ArtifactError
-from featflow.core.names import parsed
-from featflow.core.reading import named, rebuild
+from featflow.artifacts.io import ArtifactError
+from featflow.artifacts.reading import named, rebuild
 from featflow.data.tokens import Tokens
 from featflow.data.tokens import read as read_tokens
 from featflow.features.dump import Dump
 from featflow.features.dump import read as read_dump
 from featflow.features.scope import source_of
+from featflow.plan.names import parsed
 
 ANY = np.iinfo(np.int32).max
 """A width that no SAE has: a case is not told the true one, and needs only features that fire."""

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from featflow.analysis.ratios import percent
-from featflow.core.config.study import Flow
-from featflow.core.slices import EdgeSae
+from featflow.config.study import Flow
+from featflow.plan.slices import EdgeSae
 from featflow.saes.explained import over_corpora
 
 LEAST_FVE = 0.5

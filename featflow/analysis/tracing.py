@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from featflow.core.artifacts import load_table
-from featflow.core.config.study import Flow
-from featflow.core.slices import Node
+from featflow.artifacts.io import load_table
+from featflow.config.study import Flow
+from featflow.plan.slices import Node
 
 COLUMNS = ("edge", "role", "feature", "fate", "partner", "r")
 

@@ -13,13 +13,13 @@ from featflow.commands.terminal import (
     columns,
     size,
 )
-from featflow.core import paths
-from featflow.core.config import ConfigError
-from featflow.core.config.study import Study
-from featflow.core.lineage import Lineage
-from featflow.core.slicer import Slices
-from featflow.core.stages import STAGES
+from featflow.config import ConfigError
+from featflow.config.study import Study
 from featflow.data.composition import composition, in_common, shared, warnings
+from featflow.plan import paths
+from featflow.plan.lineage import Lineage
+from featflow.plan.slicer import Slices
+from featflow.plan.stages import STAGES
 
 LISTED = 8
 """Sources of a corpus that are shown, the largest ones."""

@@ -30,16 +30,16 @@ from typing import NamedTuple
 
 from featflow.commands.local import local_path
 from featflow.commands.widths import Shape, shape_of
-from featflow.core import paths
-from featflow.core.config import FeatflowError
-from featflow.core.config.checks import root_of
-from featflow.core.config.corpora import Corpus, Files, Generated
-from featflow.core.config.tokenizers import Bpe
-from featflow.core.slicer import Slices
-from featflow.core.slices import SharesSlice
+from featflow.config import FeatflowError
+from featflow.config.checks import root_of
+from featflow.config.corpora import Corpus, Files, Generated
+from featflow.config.tokenizers import Bpe
 from featflow.data.corpora import files
 from featflow.data.readers import ENDINGS, ending
 from featflow.data.windows import layout
+from featflow.plan import paths
+from featflow.plan.slicer import Slices
+from featflow.plan.slices import SharesSlice
 
 STORED = 0.3
 """A parquet's bytes for a byte of text: 0.25 to 0.42 on the shipped studies."""

@@ -17,18 +17,18 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from featflow.artifacts.io import ArtifactError
 from featflow.commands import rates
 from featflow.commands.disk import Unknown
 from featflow.commands.origin import provenance_of, slice_of, stage_of
 from featflow.commands.planned import Job
 from featflow.commands.widths import Shape
 from featflow.commands.work import Work
-from featflow.core.artifacts import ArtifactError
-from featflow.core.config import FeatflowError, Workflow
-from featflow.core.hints import targets
-from featflow.core.names import parsed
-from featflow.core.slicer import Slices
-from featflow.core.slices import Slice
+from featflow.config import FeatflowError, Workflow
+from featflow.plan.hints import targets
+from featflow.plan.names import parsed
+from featflow.plan.slicer import Slices
+from featflow.plan.slices import Slice
 
 OWN, STAGE, COUNTED = "this job's last run", "runs of its stage", "its work alone"
 LOGS = Path("logs")

@@ -9,14 +9,14 @@ import tyro
 from pydantic import ValidationError
 
 from featflow.commands.terminal import CONFIG, ConfigPath, chosen, coloured, columns
-from featflow.core import paths
-from featflow.core.config import FeatflowError
-from featflow.core.config.cases import Case
-from featflow.core.config.errors import did_you_mean
-from featflow.core.config.study import Study
-from featflow.core.programs import snakemake
-from featflow.core.slicer import Slices
-from featflow.core.slices import CaseSlice
+from featflow.config import FeatflowError
+from featflow.config.cases import Case
+from featflow.config.errors import did_you_mean
+from featflow.config.study import Study
+from featflow.plan import paths
+from featflow.plan.programs import snakemake
+from featflow.plan.slicer import Slices
+from featflow.plan.slices import CaseSlice
 
 CASE = "find"
 """What the query is called where a case has a name."""

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from featflow.core.config import FeatflowError
-from featflow.core.config.checks import DOMAINS
-from featflow.core.config.corpora import Files
-from featflow.core.slices import CorpusSlice
+from featflow.config import FeatflowError
+from featflow.config.checks import DOMAINS
+from featflow.config.corpora import Files
 from featflow.data.corpora import files
 from featflow.data.corpus import shuffled
 from featflow.data.readers import COMPRESSIONS, FIELD, Unsuitable, ending, sample, texts
 from featflow.data.sources import keyed
+from featflow.plan.slices import CorpusSlice
 
 LIMIT = 6_000_000
 """Bytes of text taken from a folder: what two cores work through in minutes."""

@@ -17,8 +17,8 @@ from featflow.commands.sizing import SHARES, Sizes, sizes
 from featflow.commands.starters import Root, Wanted
 from featflow.commands.terminal import CONFIG, ConfigPath, size, span
 from featflow.commands.widths import Shape, settings_in, shape_in
-from featflow.core import programs
-from featflow.core.config import FeatflowError, load
+from featflow.config import FeatflowError, load
+from featflow.plan import programs
 
 CONTEXT = 128
 """Tokens of a block in what is written."""

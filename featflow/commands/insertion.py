@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from featflow.core.config import ConfigError, load
+from featflow.config import ConfigError, load
 
 HEAD = "# yaml-language-server: $schema=docs/workflow_config.schema.json\n"
 

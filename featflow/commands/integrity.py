@@ -8,16 +8,17 @@ from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
+from featflow.artifacts import digests
+from featflow.artifacts.io import ArtifactError
+from featflow.artifacts.producers import misnamed
+from featflow.artifacts.provenance import listing_digest
 from featflow.commands.origin import current, provenance_of, slice_of
-from featflow.core import manifest, paths
-from featflow.core.artifacts import ArtifactError
-from featflow.core.config.study import Study
-from featflow.core.names import HANDLES, parsed, target
-from featflow.core.producers import misnamed
-from featflow.core.provenance import listing_digest
-from featflow.core.runtime import progress
-from featflow.core.slicer import Slices
-from featflow.core.slices import Slice
+from featflow.config.study import Study
+from featflow.plan import paths
+from featflow.plan.names import HANDLES, parsed, target
+from featflow.plan.slicer import Slices
+from featflow.plan.slices import Slice
+from featflow.runtime.log import progress
 
 MISSING, TRUNCATED = "missing: its stage wrote it, and it is gone", "truncated, or not whole"
 CHANGED = "changed: its bytes are not those that its stage wrote"
@@ -86,7 +87,7 @@ def verified(slices: Slices, paper: Study | None = None) -> Checked:
     """
     folder = Path(paths.STUDY.at(study=slices.name))
     hidden, visible = _listed(folder)
-    records = [p for p in hidden if p.name.endswith(manifest.ENDING) and manifest.FOLDER in p.parts]
+    records = [p for p in hidden if p.name.endswith(digests.ENDING) and digests.FOLDER in p.parts]
     unfinished = [p for p in hidden if p not in records]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the largest first, so that no one waits
         order = sorted(visible, key=lambda path: -path.stat().st_size)
@@ -118,8 +119,8 @@ def _read(path: Path) -> File:
         provenance, whole = provenance_of(path, path.as_posix()), True
     except ArtifactError:
         provenance, whole = None, False
-    recorded = manifest.recorded(path)
-    digest = manifest.sha256(path)
+    recorded = digests.recorded(path)
+    digest = digests.sha256(path)
     return File(path, path.as_posix(), path.stat().st_size, digest, recorded, provenance, whole)
 
 
@@ -127,7 +128,7 @@ def _missing(
     slices: Slices, records: Iterable[Path], files: dict[str, File], paper: Study | None
 ) -> Iterator[Found]:
     for record in records:
-        name = manifest.artifact_of(record).as_posix()
+        name = digests.artifact_of(record).as_posix()
         if name not in files:
             gone = slice_of(slices, target(name), paper) is None or not _possible(slices, name)
             yield Found(name, GONE if gone else MISSING, not gone)

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from featflow.core.config import FeatflowError
-from featflow.core.config.corpora import Files, Hub
-from featflow.core.config.models import Pretrained
-from featflow.core.config.study import Study
-from featflow.core.config.tokenizers import Pretrained as PretrainedTokenizer
-from featflow.core.places import DATA_FILES, MODEL_FILES, TOKENIZER_FILES, local_files
+from featflow.config import FeatflowError
+from featflow.config.corpora import Files, Hub
+from featflow.config.models import Pretrained
+from featflow.config.study import Study
+from featflow.config.tokenizers import Pretrained as PretrainedTokenizer
 from featflow.data.corpora import files
 from featflow.data.sources import SourceError, expand_path, keyed
+from featflow.plan.places import DATA_FILES, MODEL_FILES, TOKENIZER_FILES, local_files
 
 
 def problems(name: str, study: Study) -> list[str]:

@@ -7,11 +7,11 @@ import tyro
 
 from featflow.commands import workflow
 from featflow.commands.terminal import CONFIG, ConfigPath, StudyName, chosen, coloured
-from featflow.core import paths
-from featflow.core.config import FeatflowError
-from featflow.core.config.errors import did_you_mean
-from featflow.core.slicer import Slices
-from featflow.core.stages import STAGES
+from featflow.config import FeatflowError
+from featflow.config.errors import did_you_mean
+from featflow.plan import paths
+from featflow.plan.slicer import Slices
+from featflow.plan.stages import STAGES
 
 COLOURS = {
     workflow.UP_TO_DATE: "green",

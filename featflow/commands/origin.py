@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from featflow.core import paths, producers
-from featflow.core.artifacts import load_provenance
-from featflow.core.config import ConfigError
-from featflow.core.config.study import Study
-from featflow.core.names import parsed
-from featflow.core.slicer import Slices
-from featflow.core.slices import Slice
-from featflow.core.stages import STAGES
+from featflow.artifacts import producers
+from featflow.artifacts.io import load_provenance
+from featflow.config import ConfigError
+from featflow.config.study import Study
+from featflow.plan import paths
+from featflow.plan.names import parsed
+from featflow.plan.slicer import Slices
+from featflow.plan.slices import Slice
+from featflow.plan.stages import STAGES
 from featflow.report.listing import BESIDE
 
 STAGE = {

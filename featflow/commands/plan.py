@@ -22,10 +22,10 @@ from featflow.commands.terminal import (
     size,
     span,
 )
-from featflow.core.config import FeatflowError, Workflow
-from featflow.core.config.errors import did_you_mean
-from featflow.core.slicer import Slices
-from featflow.core.stages import STAGES
+from featflow.config import FeatflowError, Workflow
+from featflow.config.errors import did_you_mean
+from featflow.plan.slicer import Slices
+from featflow.plan.stages import STAGES
 
 CLUSTER = 16
 """GPUs at one time: the limit of profiles/slurm."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from featflow.commands.workflow import dry_run, stage_of
-from featflow.core.config import Workflow
+from featflow.config import Workflow
 
 MISSING = "Missing output files"
 INCOMPLETE = "Incomplete output files"

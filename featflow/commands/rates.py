@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from featflow.commands.disk import Unknown
 from featflow.commands.work import Work
-from featflow.core import slices as kinds
-from featflow.core.slices import Slice
+from featflow.plan import slices as kinds
+from featflow.plan.slices import Slice
 
 START = {
     **{"corpus": 0.4, "tokenizer": 0.5, "tokens": 0.6, "flow": 1.0, "figure": 1.0, "report": 2.0},

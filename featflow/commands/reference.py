@@ -9,13 +9,13 @@ from pydantic.fields import FieldInfo
 from featflow.commands.examples import EXAMPLES
 from featflow.commands.meanings import meanings
 from featflow.commands.words import link, title_of, type_of
-from featflow.core.config.errors import models_in
-from featflow.core.config.load import FAMILIES
-from featflow.core.config.study import Study
+from featflow.config.errors import models_in
+from featflow.config.load import FAMILIES
+from featflow.config.study import Study
 
 HEAD = f"""# The config reference
 
-<!-- Written by `make docs` from the classes in featflow/core/config: edit those. -->
+<!-- Written by `make docs` from the classes in featflow/config: edit those. -->
 
 `workflow_config.yaml` holds the studies. `study` is the one that `snakemake` builds when no target
 is named; `featflow check` says what is wrong with one, `featflow init` writes one to start from.

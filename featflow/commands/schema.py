@@ -7,7 +7,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core.core_schema import ModelSchema
 
 from featflow.commands.meanings import meanings
-from featflow.core.config.load import FAMILIES, Workflow
+from featflow.config.load import FAMILIES, Workflow
 
 
 def schema(*, markdown: bool = False) -> None:

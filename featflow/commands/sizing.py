@@ -11,17 +11,17 @@ from math import floor, log10
 from pathlib import Path
 from typing import NamedTuple
 
+from featflow.artifacts.provenance import Provenance
 from featflow.commands.folders import Sample
 from featflow.commands.terminal import size
-from featflow.core.config import FeatflowError
-from featflow.core.config.corpora import Files
-from featflow.core.config.tokenizers import Bpe
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import CorpusSlice, Windows
+from featflow.config import FeatflowError
+from featflow.config.corpora import Files
+from featflow.config.tokenizers import Bpe
 from featflow.data.corpus import split
 from featflow.data.sources import Document
 from featflow.data.windows import layout
+from featflow.plan.slices import CorpusSlice, Windows
+from featflow.runtime.log import log
 
 WINDOW = 24
 LEAST_DOCUMENTS, LEAST_BYTES = 40, 100_000

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from featflow.artifacts.io import load_table
 from featflow.commands.terminal import CONFIG, ConfigPath, StudyName, chosen
-from featflow.core import paths
-from featflow.core.artifacts import load_table
-from featflow.core.config import FeatflowError
-from featflow.core.lineage import Lineage
+from featflow.config import FeatflowError
+from featflow.plan import paths
+from featflow.plan.lineage import Lineage
 
 
 def table(study: StudyName = None, /, config: ConfigPath = CONFIG) -> None:

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import tyro
 
-from featflow.core import programs
-from featflow.core.config import FeatflowError, Workflow, load
-from featflow.core.config.errors import did_you_mean
+from featflow.config import FeatflowError, Workflow, load
+from featflow.config.errors import did_you_mean
+from featflow.plan import programs
 
 CONFIG = programs.CONFIG
 

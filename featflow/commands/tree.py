@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from featflow.commands.local import expanded
 from featflow.commands.terminal import columns
-from featflow.core.config.controlling import model_arm
-from featflow.core.config.corpora import Corpus, Files, Generated, Hub
-from featflow.core.config.models import Base, Finetune, Merge, Pretrained, Random
-from featflow.core.config.study import Study
-from featflow.core.config.tokenizers import Bpe
-from featflow.core.lineage import Lineage
-from featflow.core.programs import fetch
+from featflow.config.controlling import model_arm
+from featflow.config.corpora import Corpus, Files, Generated, Hub
+from featflow.config.models import Base, Finetune, Merge, Pretrained, Random
+from featflow.config.study import Study
+from featflow.config.tokenizers import Bpe
+from featflow.plan.lineage import Lineage
+from featflow.plan.programs import fetch
 
 ABOVE = "↑ shown above; this is its parent too"
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from featflow.commands.integrity import MISSING, UNFINISHED, Checked, Found, verified
 from featflow.commands.terminal import CONFIG, ConfigPath, StudyName, chosen, coloured, size
-from featflow.core import paths
-from featflow.core.config import FeatflowError
-from featflow.core.names import target
-from featflow.core.programs import snakemake
-from featflow.core.slicer import Slices
+from featflow.config import FeatflowError
+from featflow.plan import paths
+from featflow.plan.names import target
+from featflow.plan.programs import snakemake
+from featflow.plan.slicer import Slices
 
 SHOWN = 5
 """Files of one note that are named, at most."""

@@ -9,10 +9,10 @@ from featflow.commands.causes import causes, chain
 from featflow.commands.estimates import COUNTED, Estimates
 from featflow.commands.planned import Job
 from featflow.commands.terminal import CONFIG, ConfigPath, chosen, coloured, columns, size, span
-from featflow.core.config import FeatflowError
-from featflow.core.hints import hint
-from featflow.core.names import parsed
-from featflow.core.slicer import Slices
+from featflow.config import FeatflowError
+from featflow.plan.hints import hint
+from featflow.plan.names import parsed
+from featflow.plan.slicer import Slices
 
 SHOWN = 6
 """Jobs of one kind that are named, at most."""

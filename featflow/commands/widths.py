@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from featflow.artifacts.reading import parsed
 from featflow.commands.local import local_path
-from featflow.core import paths
-from featflow.core.config import FeatflowError
-from featflow.core.config.checks import root_of
-from featflow.core.config.models import Architecture, Base
-from featflow.core.reading import parsed
-from featflow.core.slicer import Slices
+from featflow.config import FeatflowError
+from featflow.config.checks import root_of
+from featflow.config.models import Architecture, Base
+from featflow.plan import paths
+from featflow.plan.slicer import Slices
 
 MLP_HOOK = re.compile(r"mlp\.(hook_post|hook_pre|hook_pre_linear)$")
 STREAM_HOOK = re.compile(r"hook_(embed|resid_\w+|mlp_in|mlp_out|attn_in|attn_out|normalized)$")

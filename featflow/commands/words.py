@@ -7,7 +7,7 @@ from annotated_types import Ge, Gt, Le, Len, Lt, MinLen
 from pydantic import BaseModel, StringConstraints
 from pydantic.fields import FieldInfo
 
-from featflow.core.config.base import Name
+from featflow.config.base import Name
 
 NAME_PATTERN = get_args(Name)[1].pattern
 PLAIN = {str: "text", bool: "`true` or `false`", int: "integer", float: "number"}

@@ -30,11 +30,11 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from featflow.commands.disk import TOKEN_BYTES, TYPICAL_L0, Estimator, Unknown, text_bytes
-from featflow.core import paths
-from featflow.core import slices as kinds
-from featflow.core.slicer import Slices
-from featflow.core.slices import Slice
 from featflow.data.windows import layout
+from featflow.plan import paths
+from featflow.plan import slices as kinds
+from featflow.plan.slicer import Slices
+from featflow.plan.slices import Slice
 
 TYPICAL_VOCABULARY = 32_000
 """Of a tokenizer that is not here yet: that of the paper's."""

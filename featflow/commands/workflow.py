@@ -1,7 +1,7 @@
 """What Snakemake says of a study: its targets, and the jobs it would run. Never a second engine.
 
 Snakemake is run as `--summary` and as a dry run, of a snapshot of the config under the variable
-that a cluster's jobs use (core/plan.py), so that any config file can be asked about. Nothing is
+that a cluster's jobs use (plan/snapshot.py), so that any config file can be asked about. Nothing is
 locked and nothing is built.
 """
 
@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from featflow.core.config import FeatflowError, Workflow
-from featflow.core.plan import VARIABLE
+from featflow.config import FeatflowError, Workflow
+from featflow.plan.snapshot import VARIABLE
 
 NOISE = ("Using profile", "Config file ", "Building DAG", "Assuming unrestricted")
 """How lines begin that Snakemake prints whatever happens."""

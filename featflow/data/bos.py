@@ -11,9 +11,9 @@ from typing import Any
 
 from tokenizers import Tokenizer, processors
 
-from featflow.core.config.errors import did_you_mean
-from featflow.core.runtime import log
+from featflow.config.errors import did_you_mean
 from featflow.data.sources import SourceError
+from featflow.runtime.log import log
 
 AUTO = "auto"
 """The config's word for: as the tokenizer's files say."""

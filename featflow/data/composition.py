@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
-from featflow.core.artifacts import readable
-from featflow.core.slices import ProbeRows
+from featflow.artifacts.io import readable
 from featflow.data.tokens import read
 from featflow.data.windows import drawn, layout
+from featflow.plan.slices import ProbeRows
 
 MINOR = 0.01
 """The share of a split under which a source that the probe lacks is not named."""

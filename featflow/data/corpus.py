@@ -9,13 +9,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
-from featflow.core.config.corpora import Corpus
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log, progress
-from featflow.core.slices import CorpusSlice
+from featflow.artifacts.provenance import Provenance
+from featflow.config.corpora import Corpus
 from featflow.data.documents import Writer, writer
 from featflow.data.shuffle import Hashed, Shuffle
 from featflow.data.sources import Document, SourceError, counted, keyed
+from featflow.plan.slices import CorpusSlice
+from featflow.runtime.log import log, progress
 
 Split = Literal["train", "validation", "selection"]
 

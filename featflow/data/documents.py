@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featflow.core.artifacts import readable, written
-from featflow.core.provenance import KEY, Provenance
+from featflow.artifacts.io import readable, written
+from featflow.artifacts.provenance import KEY, Provenance
 from featflow.data.sources import Document
 
 COLUMNS = {

@@ -25,8 +25,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import disable_progress_bars
 
-from featflow.core.programs import fetch
 from featflow.data.sources import SourceError
+from featflow.plan.programs import fetch
 
 Kind = Literal["dataset", "model"]
 WORDS = {"dataset": "data set", "model": "model"}

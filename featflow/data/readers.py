@@ -17,10 +17,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
-from featflow.core.config.errors import FeatflowError
-from featflow.core.reading import parsed, told
-from featflow.core.writing import writable
+from featflow.artifacts.reading import parsed, told
+from featflow.config.errors import FeatflowError
 from featflow.data.sources import SourceError, text_of
+from featflow.files import writable
 
 Form = Literal["text", "strings", "lines", "values", "table", "parquet"]
 """lines: JSON, a record a line. values: an array of records, or several in a row. strings: an array

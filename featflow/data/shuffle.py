@@ -2,7 +2,7 @@
 
 The order is that of a hash of the seed and the document's text, so that it does not depend on the
 order in which a source yields them. While documents come, they lie in buckets, each a stretch of
-that order; what is much is kept in files without a name (core/scratch.py).
+that order; what is much is kept in files without a name (runtime/scratch.py).
 """
 
 import hashlib
@@ -13,8 +13,8 @@ from typing import IO, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from featflow.core import scratch
 from featflow.data.sources import Document
+from featflow.runtime import scratch
 
 BUCKETS = 256
 HELD = 2**25

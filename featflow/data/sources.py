@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from featflow.core.config.errors import ConfigError, FeatflowError
+from featflow.config.errors import ConfigError, FeatflowError
 
 
 class Document(NamedTuple):

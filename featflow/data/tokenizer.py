@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from featflow.core.artifacts import readable, save_json, written
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import TokenizerSlice
+from featflow.artifacts.io import readable, save_json, written
+from featflow.artifacts.provenance import Provenance
 from featflow.data.bos import document_token, special_tokens
 from featflow.data.sources import keyed
+from featflow.plan.slices import TokenizerSlice
+from featflow.runtime.log import log
 
 PROVENANCE = "provenance.json"
 """Beside tokenizer.json, whose own format takes no other key."""

@@ -10,17 +10,17 @@ from typing import NamedTuple
 import numpy as np
 from tokenizers import Tokenizer
 
-from featflow.core import scratch
-from featflow.core.ahead import ahead
-from featflow.core.artifacts import load_tensors, readable, written
-from featflow.core.config.errors import FeatflowError
-from featflow.core.layout import Array, header
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log, progress
-from featflow.core.slices import TokensSlice
+from featflow.artifacts.io import load_tensors, readable, written
+from featflow.artifacts.layout import Array, header
+from featflow.artifacts.provenance import Provenance
+from featflow.config.errors import FeatflowError
 from featflow.data.bos import document_token
 from featflow.data.documents import batches
 from featflow.data.tokenizer import load
+from featflow.plan.slices import TokensSlice
+from featflow.runtime import scratch
+from featflow.runtime.ahead import ahead
+from featflow.runtime.log import log, progress
 
 
 class Tokens(NamedTuple):

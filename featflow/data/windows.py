@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featflow.core.config.errors import FeatflowError
-from featflow.core.slices import Windows
+from featflow.config.errors import FeatflowError
+from featflow.plan.slices import Windows
 
 AT_ONCE = 4096
 """Blocks whose rows are counted at once: bounds the memory."""

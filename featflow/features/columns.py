@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import config, njit
 
-from featflow.core import scratch
-from featflow.core.runtime import progress
 from featflow.features.stacked import Activations, Part, Stacked, stacked
+from featflow.runtime import scratch
+from featflow.runtime.log import progress
 
 CHUNKS, LEAST_ROWS = 4, 4096
 """Pieces of a matrix that a thread sorts, and rows that each has at least."""

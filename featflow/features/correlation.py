@@ -5,17 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featflow.core import memory
-from featflow.core.artifacts import (
+from featflow.artifacts.io import (
     ArtifactError,
     load_tensors,
     save_table,
     save_tensors,
 )
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import CorrelationSlice
+from featflow.artifacts.provenance import Provenance
+from featflow.config.errors import FeatflowError
 from featflow.features import dump
 from featflow.features.best import Judged, Keep, Question, best_on_sets
 from featflow.features.columns import columns, within
@@ -25,6 +22,9 @@ from featflow.features.matrix import NAMES, save_sparse
 from featflow.features.moments import in_stretches
 from featflow.features.scope import Rows, Source, rows_in_scope, source_of, stack, stack_sources
 from featflow.features.stacked import Activations
+from featflow.plan.slices import CorrelationSlice
+from featflow.runtime import memory
+from featflow.runtime.log import log
 
 WEIGHTS = "sae_weights.safetensors"
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from featflow.core import scratch
-from featflow.core.slices import Domain
 from featflow.features.columns import Columns, by_blocks, in_ranges
 from featflow.features.scope import Piece, Rows, Source
 from featflow.features.stacked import Activations, Stacked, one_after_another, stacked
+from featflow.plan.slices import Domain
+from featflow.runtime import scratch
 
 LEAST_SHIFT = 1_000
 """Rows: far more than a feature's activation reaches."""

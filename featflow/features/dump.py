@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from featflow.core.artifacts import ArtifactError, load_json, readable, save_tensors
-from featflow.core.mapping import map_tensors
-from featflow.core.provenance import Provenance
-from featflow.core.reading import named, rebuild
+from featflow.artifacts.io import ArtifactError, load_json, readable, save_tensors
+from featflow.artifacts.mapping import map_tensors
+from featflow.artifacts.provenance import Provenance
+from featflow.artifacts.reading import named, rebuild
 from featflow.features.spool import Rows
 from featflow.features.stacked import Stacked, part
 

@@ -8,19 +8,19 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from featflow.core.artifacts import save_table
-from featflow.core.checkpoints import Checkpoints
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import Provenance, named
-from featflow.core.runtime import log, progress
-from featflow.core.slices import FeaturesSlice
-from featflow.core.torch_runtime import device
+from featflow.artifacts.io import save_table
+from featflow.artifacts.provenance import Provenance, named
+from featflow.config.errors import FeatflowError
 from featflow.data import tokenizer
 from featflow.data.tokens import read
 from featflow.data.windows import Rows, drawn, layout
 from featflow.features.spool import Spool
 from featflow.features.summary import Encoded, summarise
 from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
+from featflow.plan.slices import FeaturesSlice
+from featflow.runtime.checkpoints import Checkpoints
+from featflow.runtime.device import device
+from featflow.runtime.log import log, progress
 from featflow.saes import saelens
 from featflow.saes.codes import Encoder
 

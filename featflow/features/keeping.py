@@ -7,8 +7,8 @@ import numpy as np
 from numba import njit
 from scipy.sparse import csr_array
 
-from featflow.core import scratch
 from featflow.features.best import Keep, passing
+from featflow.runtime import scratch
 
 
 class Everything:

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from featflow.core.artifacts import readable, save_tensors
-from featflow.core.mapping import map_tensors
-from featflow.core.provenance import Provenance
+from featflow.artifacts.io import readable, save_tensors
+from featflow.artifacts.mapping import map_tensors
+from featflow.artifacts.provenance import Provenance
 
 NAMES = ("r", "r_b")
 """On a's scope, and on b's where that is another one."""

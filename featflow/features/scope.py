@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featflow.core import scratch
-from featflow.core.artifacts import readable
+from featflow.artifacts.io import readable
 from featflow.data.tokens import read
 from featflow.features.stacked import Activations, Stacked, one_after_another, stacked
+from featflow.runtime import scratch
 
 AT_ONCE = 2**22
 """Rows that are looked up at once: bounds the memory."""

@@ -10,10 +10,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from featflow.core.artifacts import save_table
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import SharesSlice
+from featflow.artifacts.io import save_table
+from featflow.artifacts.provenance import Provenance
 from featflow.features import bootstrap as resampling
 from featflow.features import dump
 from featflow.features.columns import Columns, columns
@@ -21,6 +19,8 @@ from featflow.features.comparing import Both, compare, line, table
 from featflow.features.dictionary import Dictionary
 from featflow.features.domains import corpus_of, joined_rows, layout, rolled
 from featflow.features.scope import Source, source_of, stack, stack_sources
+from featflow.plan.slices import SharesSlice
+from featflow.runtime.log import log
 
 SHIFT = "shift"
 """The name of `cfg.domain` where the child's rows are moved."""

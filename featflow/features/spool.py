@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from featflow.core.artifacts import written
-from featflow.core.layout import Array, header
-from featflow.core.provenance import Provenance
-from featflow.core.writing import writable
+from featflow.artifacts.io import written
+from featflow.artifacts.layout import Array, header
+from featflow.artifacts.provenance import Provenance
+from featflow.files import writable
 
 if TYPE_CHECKING:  # at run time it would bring torch along, to stages that only read dumps
     from featflow.saes.sparse import Codes

@@ -19,12 +19,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from featflow.core.artifacts import save_table
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import Provenance, named
-from featflow.core.runtime import log, progress
-from featflow.core.slices import FeaturesSlice, TransferSlice
-from featflow.core.torch_runtime import device, seeded
+from featflow.artifacts.io import save_table
+from featflow.artifacts.provenance import Provenance, named
+from featflow.config.errors import FeatflowError
 from featflow.data import tokenizer
 from featflow.data.tokens import read
 from featflow.data.windows import Rows
@@ -33,6 +30,9 @@ from featflow.features.paired import Paired
 from featflow.features.scaling import Scaling, no_scaling
 from featflow.features.scope import document_of, rows_in_scope
 from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
+from featflow.plan.slices import FeaturesSlice, TransferSlice
+from featflow.runtime.device import device, seeded
+from featflow.runtime.log import log, progress
 from featflow.saes import saelens
 from featflow.saes.codes import Encoder, decode, head
 from featflow.saes.sparse import Codes

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from featflow.core import paths
-from featflow.core.config.figures import CaseFigure
-from featflow.core.config.study import Study
-from featflow.core.slices import FigureSlice
+from featflow.config.figures import CaseFigure
+from featflow.config.study import Study
 from featflow.figures.case_words import MISSED, SHADE, heading, label, texts
 from featflow.figures.strips import Box, boxes, escaped, shown
+from featflow.plan import paths
+from featflow.plan.slices import FigureSlice
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -54,7 +54,7 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     """
     from plotly import graph_objects as go
 
-    from featflow.core.artifacts import load_json
+    from featflow.artifacts.io import load_json
     from featflow.figures.style import TITLE
 
     case = load_json(Path(files[0]))

@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from featflow.core.config.errors import FeatflowError
+from featflow.config.errors import FeatflowError
 
 IMAGES = ("svg", "png", "pdf")
 """The formats that a Chromium draws."""

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from featflow.core import paths
-from featflow.core.config.figures import ControlsFigure
-from featflow.core.config.study import Study
-from featflow.core.slices import FigureSlice
+from featflow.config.figures import ControlsFigure
+from featflow.config.study import Study
 from featflow.figures.panels import stacked
+from featflow.plan import paths
+from featflow.plan.slices import FigureSlice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ def looks() -> dict[str, Look]:
 
 def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     """A panel an edge; each line's `meta` holds its edge and control, a band's its kind too."""
-    from featflow.core.artifacts import load_table
+    from featflow.artifacts.io import load_table
     from featflow.figures.style import GREY
 
     controls, counted = (load_table(Path(file)) for file in files)

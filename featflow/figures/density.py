@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from featflow.core import paths
-from featflow.core.config.figures import DensityFigure
-from featflow.core.config.study import Study
-from featflow.core.lineage import Lineage
-from featflow.core.slices import FigureSlice
+from featflow.config.figures import DensityFigure
+from featflow.config.study import Study
 from featflow.figures.files import matching
 from featflow.figures.panels import log_ticks, power, stacked
+from featflow.plan import paths
+from featflow.plan.lineage import Lineage
+from featflow.plan.slices import FigureSlice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +48,7 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
 
     Each histogram's `meta` holds its model and its living features a bin.
     """
-    from featflow.core.artifacts import load_table
+    from featflow.artifacts.io import load_table
     from featflow.figures.style import series
 
     found = matching(files, paths.SUMMARY, "model")

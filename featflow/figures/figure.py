@@ -21,10 +21,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featflow.core.artifacts import written
-from featflow.core.provenance import KEY, Provenance
-from featflow.core.slices import FigureSlice
+from featflow.artifacts.io import written
+from featflow.artifacts.provenance import KEY, Provenance
 from featflow.figures.chromium import IMAGES, required
+from featflow.plan.slices import FigureSlice
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

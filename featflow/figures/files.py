@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from featflow.core.names import pattern
-from featflow.core.paths import Template
+from featflow.plan.names import pattern
+from featflow.plan.paths import Template
 
 
 def matching(files: Iterable[str | Path], template: Template, name: str) -> dict[str, Path]:

@@ -9,14 +9,14 @@ persists into several children is in several bands, which overlap at the node.
 
 from typing import TYPE_CHECKING, Any
 
-from featflow.core import paths
-from featflow.core.config.figures import FlowFigure
-from featflow.core.config.study import Study
-from featflow.core.slices import FigureSlice
+from featflow.config.figures import FlowFigure
+from featflow.config.study import Study
 from featflow.figures.bands import NODE, Band, Box, Places, Size, outline, place
 from featflow.figures.files import matching
 from featflow.figures.flow_words import Row, label, said, standing, subtitle, texts
 from featflow.figures.graph import ordered
+from featflow.plan import paths
+from featflow.plan.slices import FigureSlice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     """
     from plotly import graph_objects as go
 
-    from featflow.core.artifacts import load_table
+    from featflow.artifacts.io import load_table
 
     ((sae, file),) = matching(files, paths.FLOW_EDGES, "sae").items()
     features = load_table(matching(files, paths.FLOW_FEATURES, "sae")[sae])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from featflow.core.slices import Node
+from featflow.plan.slices import Node
 
 
 def depths(models: Mapping[str, Node]) -> dict[str, int]:

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from featflow.core import paths
-from featflow.core.config.figures import LineageFigure
-from featflow.core.config.models import Merge
-from featflow.core.config.study import Study
-from featflow.core.slices import FigureSlice, Node
+from featflow.config.figures import LineageFigure
+from featflow.config.models import Merge
+from featflow.config.study import Study
 from featflow.figures.files import matching
 from featflow.figures.graph import depths, own_corpora
+from featflow.plan import paths
+from featflow.plan.slices import FigureSlice, Node
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -49,7 +49,7 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     """Corpora above the models trained on them, models above those made from them."""
     from plotly import graph_objects as go
 
-    from featflow.core.artifacts import load_json
+    from featflow.artifacts.io import load_json
     from featflow.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY
 
     scores = {m: load_json(f) for m, f in matching(files, paths.EVALUATE, "model").items()}

@@ -3,11 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from featflow.core import paths
-from featflow.core.config.figures import ScoresFigure
-from featflow.core.config.study import Study
-from featflow.core.slicer import Slices
-from featflow.core.slices import FigureSlice
+from featflow.config.figures import ScoresFigure
+from featflow.config.study import Study
 from featflow.figures.files import matching
 from featflow.figures.panels import stacked
 from featflow.figures.scores_words import (
@@ -21,6 +18,9 @@ from featflow.figures.scores_words import (
     note,
     signed,
 )
+from featflow.plan import paths
+from featflow.plan.slicer import Slices
+from featflow.plan.slices import FigureSlice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     Dashed outlines are the baseline's scores of the same features. Each trace's `meta` holds its
     model, its side, its explainer, and its features a bin.
     """
-    from featflow.core.artifacts import load_table
+    from featflow.artifacts.io import load_table
 
     columns = ("feature", "groups", "explainer", "status", "pearson", "density", "stratum")
     found = matching(files, paths.INTERPRET, "model")

@@ -10,7 +10,7 @@ import re
 import struct
 import zlib
 
-from featflow.core.provenance import KEY
+from featflow.artifacts.provenance import KEY
 
 
 def stamped(content: bytes, format: str, title: str, provenance: str) -> bytes:

@@ -8,7 +8,7 @@ import logging
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from featflow.core.config.errors import FeatflowError
+from featflow.config.errors import FeatflowError
 from featflow.figures.chromium import required
 
 if TYPE_CHECKING:

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from featflow.core import paths
-from featflow.core.config.figures import SweepFigure
-from featflow.core.config.study import Study
-from featflow.core.lineage import Lineage
-from featflow.core.slices import FigureSlice
+from featflow.config.figures import SweepFigure
+from featflow.config.study import Study
 from featflow.figures.files import matching
 from featflow.figures.graph import own_corpora
+from featflow.plan import paths
+from featflow.plan.lineage import Lineage
+from featflow.plan.slices import FigureSlice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     """
     from plotly import graph_objects as go
 
-    from featflow.core.artifacts import load_json, load_table
+    from featflow.artifacts.io import load_json, load_table
     from featflow.figures.style import SERIES
 
     ((merge, sweep),) = matching(files, paths.SWEEP, "model").items()

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from featflow.core import paths
-from featflow.core.config.figures import TrainingFigure
-from featflow.core.config.study import Study
-from featflow.core.lineage import Lineage
-from featflow.core.slices import FigureSlice
+from featflow.config.figures import TrainingFigure
+from featflow.config.study import Study
 from featflow.figures.files import matching
 from featflow.figures.panels import log_ticks, stacked
+from featflow.plan import paths
+from featflow.plan.lineage import Lineage
+from featflow.plan.slices import FigureSlice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     A line is what single steps measured; rounds of resampling are marked on the share of the dead.
     Each trace's `meta` holds its model and its column.
     """
-    from featflow.core.artifacts import load_table
+    from featflow.artifacts.io import load_table
     from featflow.figures.style import series
 
     found = matching(files, paths.SAE_TRAINING, "model")
@@ -86,7 +86,7 @@ def _settings(file: Path) -> dict[str, Any]:
     Raises:
         ArtifactError: when the table does not say where it came from.
     """
-    from featflow.core.artifacts import load_provenance, readable
+    from featflow.artifacts.io import load_provenance, readable
 
     provenance = load_provenance(file)
     with readable(file):

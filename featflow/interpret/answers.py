@@ -22,13 +22,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from featflow.core.locking import NoLocks, lock
-from featflow.core.reading import parsed
-from featflow.core.runtime import log
-from featflow.core.writing import writable
+from featflow.artifacts.reading import parsed
+from featflow.files import writable
 from featflow.interpret.faults import SHORTEST_SECRET
 from featflow.interpret.prices import Habits
 from featflow.interpret.questions import Answer, Failure, Question, Reply, Tokens
+from featflow.runtime.locking import NoLocks, lock
+from featflow.runtime.log import log
 
 TEXTS = ("content", "refusal", "model")
 """What an endpoint words as it likes."""

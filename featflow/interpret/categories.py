@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from featflow.core.artifacts import load_table, save_table
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import CategoriesSlice
+from featflow.artifacts.io import load_table, save_table
+from featflow.artifacts.provenance import Provenance
 from featflow.interpret.providers.lookup import PROBE_NAME
 from featflow.interpret.rules import OTHER, load
 from featflow.interpret.select import GROUPS, LISTED, members_of
+from featflow.plan.slices import CategoriesSlice
+from featflow.runtime.log import log
 
 COLUMNS = {
     **{"model": "str", "explainer": "str", "kind": "str", "name": "str", "category": "str"},

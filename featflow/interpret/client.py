@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.interpreting import Openai
-from featflow.core.runtime import log
+from featflow.config.errors import FeatflowError
+from featflow.config.interpreting import Openai
 from featflow.interpret.answers import Answers
 from featflow.interpret.faults import Redactor, shown
 from featflow.interpret.prices import Budget, estimate, total
 from featflow.interpret.questions import Failure, Question, Reply
 from featflow.interpret.sending import BUDGET, WHERE, Endpoint, Sending
+from featflow.runtime.log import log
 
 OPENAI = "https://api.openai.com/v1"
 FIRST_WAIT = 0.5

@@ -14,12 +14,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from featflow.core.artifacts import load_table, save_table
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import Provenance
-from featflow.core.reading import named, rebuild
-from featflow.core.runtime import log, progress
-from featflow.core.slices import InterpretSlice
+from featflow.artifacts.io import load_table, save_table
+from featflow.artifacts.provenance import Provenance
+from featflow.artifacts.reading import named, rebuild
+from featflow.config.errors import FeatflowError
 from featflow.data.tokenizer import load
 from featflow.interpret import probe as probes
 from featflow.interpret import rules
@@ -31,6 +29,8 @@ from featflow.interpret.records import sample
 from featflow.interpret.rules import OTHER, Rules
 from featflow.interpret.select import COLUMNS, Chosen, select
 from featflow.interpret.words import texts
+from featflow.plan.slices import InterpretSlice
+from featflow.runtime.log import log, progress
 
 BATCH = 32
 """Features that a provider is asked about at once: where money runs out, whole ones are done."""

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from featflow.core.config.errors import FeatflowError
-from featflow.core.reading import parsed
+from featflow.artifacts.reading import parsed
+from featflow.config.errors import FeatflowError
 from featflow.interpret.faults import REFUSED
 from featflow.interpret.providers import LEVELS
 from featflow.interpret.questions import Answer

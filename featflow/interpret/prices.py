@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from featflow.core.config.interpreting import Price
+from featflow.config.interpreting import Price
 from featflow.interpret.questions import Question, Tokens
 
 CHARACTERS_PER_TOKEN = 3.5

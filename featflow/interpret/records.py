@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featflow.core.config.interpreting import Records
+from featflow.config.interpreting import Records
 from featflow.interpret.probe import Firings, Probe
 from featflow.interpret.providers import LEVELS, Record
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from featflow.core.config.errors import ConfigError, explain
-from featflow.core.config.interpreting import Category, Interpret
+from featflow.config.errors import ConfigError, explain
+from featflow.config.interpreting import Category, Interpret
 
 FILE = Path(__file__).with_name("categories.yaml")
 

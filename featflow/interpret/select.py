@@ -19,11 +19,11 @@ from typing import NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.interpreting import Group
-from featflow.core.runtime import log
-from featflow.core.slices import InterpretSlice
+from featflow.config.errors import FeatflowError
+from featflow.config.interpreting import Group
 from featflow.features.strata import UNKNOWN
+from featflow.plan.slices import InterpretSlice
+from featflow.runtime.log import log
 
 GROUPS: tuple[str, ...] = get_args(Group)
 

@@ -8,14 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.interpreting import Openai
-from featflow.core.runtime import log, progress
+from featflow.config.errors import FeatflowError
+from featflow.config.interpreting import Openai
 from featflow.interpret.answers import Answers
 from featflow.interpret.faults import Fault, Redactor, Remedy, shown, status_fault
 from featflow.interpret.levels import compact
 from featflow.interpret.prices import Budget
 from featflow.interpret.questions import Answer, Failure, Question, Tokens, sent
+from featflow.runtime.log import log, progress
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import named
-from featflow.core.runtime import log
+from featflow.artifacts.provenance import named
+from featflow.config.errors import FeatflowError
 from featflow.data.tokens import read
 from featflow.data.windows import drawn
+from featflow.runtime.log import log
 
 
 def read_blocks(path: Path, context: int, vocabulary: int) -> np.ndarray:

@@ -7,7 +7,7 @@ parent is the merge at t = 0, the second the merge at t = 1.
 import numpy as np
 import pandas as pd
 
-from featflow.core.config.errors import FeatflowError
+from featflow.config.errors import FeatflowError
 
 
 def curves(sweep: pd.DataFrame, corpora: list[list[str]]) -> pd.DataFrame:

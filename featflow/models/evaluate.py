@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from featflow.core.artifacts import save_json
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import EvaluateSlice
-from featflow.core.torch_runtime import device, seeded
+from featflow.artifacts.io import save_json
+from featflow.artifacts.provenance import Provenance
+from featflow.config.errors import FeatflowError
 from featflow.models import readout
 from featflow.models.blocks import drawn_blocks
 from featflow.models.folder import block_length, load_model, vocabulary
 from featflow.models.losses import score
+from featflow.plan.slices import EvaluateSlice
+from featflow.runtime.device import device, seeded
+from featflow.runtime.log import log
 
 BATCH_TOKENS = 8192
 """Tokens whose losses are added up in float32 before they join the others."""

@@ -2,12 +2,8 @@
 
 from pathlib import Path
 
-from featflow.core.artifacts import save_table
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import FinetuneSlice
-from featflow.core.torch_runtime import seeded
-from featflow.core.torchrun import rank
+from featflow.artifacts.io import save_table
+from featflow.artifacts.provenance import Provenance
 from featflow.models import parallel
 from featflow.models.blocks import even_blocks
 from featflow.models.folder import (
@@ -20,6 +16,10 @@ from featflow.models.folder import (
     written_folder,
 )
 from featflow.models.training import train
+from featflow.plan.slices import FinetuneSlice
+from featflow.runtime.device import seeded
+from featflow.runtime.log import log
+from featflow.runtime.torchrun import rank
 
 
 def run(cfg: FinetuneSlice, *, parent: Path, tokens: list[Path], output: Path) -> None:

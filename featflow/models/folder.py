@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from featflow.core.artifacts import readable, settle
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import KEY, Provenance, named
-from featflow.core.reading import told
-from featflow.core.runtime import importing
-from featflow.core.writing import writable
+from featflow.artifacts.io import readable, settle
+from featflow.artifacts.provenance import KEY, Provenance, named
+from featflow.artifacts.reading import told
+from featflow.config.errors import FeatflowError
 from featflow.data.bos import document_token
 from featflow.data.tokenizer import load
+from featflow.files import writable
 from featflow.models.weights import WEIGHTS, Weights, check_finite
+from featflow.runtime.log import importing
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from featflow.core.artifacts import readable
-from featflow.core.config.errors import FeatflowError, did_you_mean
-from featflow.core.provenance import named
-from featflow.core.reading import told
-from featflow.core.runtime import importing
+from featflow.artifacts.io import readable
+from featflow.artifacts.provenance import named
+from featflow.artifacts.reading import told
+from featflow.config.errors import FeatflowError, did_you_mean
 from featflow.models.attention import use_own
 from featflow.models.folder import load_model, quiet
 from featflow.models.losses import CHUNK_BYTES
+from featflow.runtime.log import importing
 
 Replace = Callable[[Tensor], Tensor]
 

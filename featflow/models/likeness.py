@@ -10,9 +10,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featflow.core.artifacts import readable
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import KEY
+from featflow.artifacts.io import readable
+from featflow.artifacts.provenance import KEY
+from featflow.config.errors import FeatflowError
 from featflow.models.folder import HANDLE, read_config
 
 if TYPE_CHECKING:

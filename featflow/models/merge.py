@@ -9,18 +9,18 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from featflow.core.artifacts import load_json, load_table, save_json
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.merging import Method, TaskVectors
-from featflow.core.provenance import Provenance, digest
-from featflow.core.runtime import log, progress
-from featflow.core.slices import MergeSlice
-from featflow.core.torch_runtime import seeded
+from featflow.artifacts.io import load_json, load_table, save_json
+from featflow.artifacts.provenance import Provenance, digest
+from featflow.config.errors import FeatflowError
+from featflow.config.merging import Method, TaskVectors
 from featflow.models import equilibrium
 from featflow.models.folder import HANDLE, copy_tokenizer, written_folder
 from featflow.models.likeness import check_alike
 from featflow.models.merging import Merged, Weight, method
 from featflow.models.weights import WEIGHTS, Weights
+from featflow.plan.slices import MergeSlice
+from featflow.runtime.device import seeded
+from featflow.runtime.log import log, progress
 
 
 class Sources:

@@ -1,4 +1,4 @@
-"""Training in several processes at once, as torchrun starts them (core/torchrun.py).
+"""Training in several processes at once, as torchrun starts them (runtime/torchrun.py).
 
 Each holds the whole model and takes a share of every batch; torch's DistributedDataParallel
 averages the gradients, so that all take the same step. The first process alone keeps checkpoints,
@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 
-from featflow.core.checkpoints import Checkpoint, Checkpoints, Stop
-from featflow.core.config.errors import FeatflowError
-from featflow.core.torch_runtime import device
-from featflow.core.torchrun import rank, world
+from featflow.config.errors import FeatflowError
+from featflow.runtime.checkpoints import Checkpoint, Checkpoints, Stop
+from featflow.runtime.device import device
+from featflow.runtime.torchrun import rank, world
 
 PATIENCE = timedelta(days=30)
 """The first process may wait for another job's lock; torchrun notices who dies."""

@@ -11,11 +11,8 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
 )
 
-from featflow.core.provenance import Provenance
-from featflow.core.reading import parsed
-from featflow.core.runtime import log
-from featflow.core.slices import PretrainedSlice
-from featflow.core.torch_runtime import seeded
+from featflow.artifacts.provenance import Provenance
+from featflow.artifacts.reading import parsed
 from featflow.data.sources import SourceError, keyed
 from featflow.data.tokenizer import document_token, load
 from featflow.models.folder import (
@@ -31,6 +28,9 @@ from featflow.models.folder import (
     written_folder,
 )
 from featflow.models.sources import AGAIN, Source, find, quantised
+from featflow.plan.slices import PretrainedSlice
+from featflow.runtime.device import seeded
+from featflow.runtime.log import log
 
 
 def run(cfg: PretrainedSlice, *, tokenizer: Path, output: Path) -> None:

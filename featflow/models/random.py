@@ -5,12 +5,9 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from featflow.core.artifacts import readable
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import RandomSlice
-from featflow.core.torch_runtime import seeded
+from featflow.artifacts.io import readable
+from featflow.artifacts.provenance import Provenance
+from featflow.config.errors import FeatflowError
 from featflow.data.tokenizer import load
 from featflow.models.folder import (
     HANDLE,
@@ -21,6 +18,9 @@ from featflow.models.folder import (
     written_folder,
 )
 from featflow.models.train import build
+from featflow.plan.slices import RandomSlice
+from featflow.runtime.device import seeded
+from featflow.runtime.log import log
 
 
 def run(

@@ -10,16 +10,16 @@ from typing import NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 
-from featflow.core.config.tokenizers import Pretrained as PretrainedTokenizer
-from featflow.core.places import MODEL_FILES, TOKENIZER_FILES
-from featflow.core.reading import parsed
-from featflow.core.slices import PretrainedSlice
+from featflow.artifacts.reading import parsed
+from featflow.config.tokenizers import Pretrained as PretrainedTokenizer
 from featflow.data.hub import Repository
 from featflow.data.hub import folder as from_hub
 from featflow.data.sources import SourceError, expand_path
 from featflow.data.tokenizers import pretrained as tokenizers
 from featflow.models.folder import HANDLE
 from featflow.models.weights import WEIGHTS
+from featflow.plan.places import MODEL_FILES, TOKENIZER_FILES
+from featflow.plan.slices import PretrainedSlice
 
 INDEX = f"{WEIGHTS}.index.json"
 """Names the file of each weight, where they are in several."""

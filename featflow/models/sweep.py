@@ -7,17 +7,17 @@ import pandas as pd
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
-from featflow.core.artifacts import save_table
-from featflow.core.checkpoints import Checkpoints
-from featflow.core.config.merging import Method
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log, progress
-from featflow.core.slices import SweepSlice
-from featflow.core.torch_runtime import device, seeded
+from featflow.artifacts.io import save_table
+from featflow.artifacts.provenance import Provenance
+from featflow.config.merging import Method
 from featflow.models.blocks import drawn_blocks
 from featflow.models.evaluate import measure
 from featflow.models.folder import block_length, load_model, quiet, vocabulary
 from featflow.models.merge import Sources, merge_all
+from featflow.plan.slices import SweepSlice
+from featflow.runtime.checkpoints import Checkpoints
+from featflow.runtime.device import device, seeded
+from featflow.runtime.log import log, progress
 
 
 def run(cfg: SweepSlice, *, parents: list[Path], tokens: list[Path], output: Path) -> None:

@@ -9,7 +9,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from featflow.core.config.merging import Dare, TaskArithmetic, Ties, Weighted
+from featflow.config.merging import Dare, TaskArithmetic, Ties, Weighted
 from featflow.models.merging import Weight
 
 SMALLEST = 1e-8

@@ -5,19 +5,19 @@ from pathlib import Path
 from tokenizers import Tokenizer
 from transformers import MistralConfig, MistralForCausalLM
 
-from featflow.core.artifacts import save_table
-from featflow.core.config.models import Architecture
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import TrainSlice
-from featflow.core.torch_runtime import seeded
-from featflow.core.torchrun import rank
+from featflow.artifacts.io import save_table
+from featflow.artifacts.provenance import Provenance
+from featflow.config.models import Architecture
 from featflow.data.bos import document_token
 from featflow.data.tokenizer import load
 from featflow.models import parallel
 from featflow.models.blocks import even_blocks
 from featflow.models.folder import HANDLE, save_model, save_tokenizer, written_folder
 from featflow.models.training import train
+from featflow.plan.slices import TrainSlice
+from featflow.runtime.device import seeded
+from featflow.runtime.log import log
+from featflow.runtime.torchrun import rank
 
 
 def run(cfg: TrainSlice, *, tokens: list[Path], tokenizer: Path, output: Path) -> None:

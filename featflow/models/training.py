@@ -16,16 +16,16 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import clip_grad_norm_
 from transformers import PreTrainedModel
 
-from featflow.core.checkpoints import Checkpoint, Checkpoints
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.models import Training
-from featflow.core.runtime import log, progress
-from featflow.core.torch_runtime import autocast, device, product_dtype
-from featflow.core.torchrun import rank, world
+from featflow.config.errors import FeatflowError
+from featflow.config.models import Training
 from featflow.models.blocks import Batches, Blocks
 from featflow.models.losses import linear_cross_entropy
 from featflow.models.parallel import share, summed, synchronised
 from featflow.models.readout import multiplies, parts, token_losses
+from featflow.runtime.checkpoints import Checkpoint, Checkpoints
+from featflow.runtime.device import autocast, device, product_dtype
+from featflow.runtime.log import log, progress
+from featflow.runtime.torchrun import rank, world
 
 ROWS = 500
 """Rows of training.parquet, at most."""

@@ -6,8 +6,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from featflow.core.artifacts import readable
-from featflow.core.config.errors import FeatflowError
+from featflow.artifacts.io import readable
+from featflow.config.errors import FeatflowError
 
 WEIGHTS = "model.safetensors"
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from featflow.core import paths
-from featflow.core.artifacts import load_json
+from featflow.artifacts.io import load_json
+from featflow.plan import paths
 from featflow.report.files import among
 from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, number, share, text
 

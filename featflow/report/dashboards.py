@@ -1,16 +1,15 @@
 """The data of every feature's page: shards of features, and an index with a number a feature.
 
 All of a dictionary's features are computed at once; what stands on a page is described in
-core/formats/explorer.py. Corpora appear as token ids only, whose texts are in vocabulary.js.
+plan/formats/explorer.py. Corpora appear as token ids only, whose texts are in vocabulary.js.
 """
 
 from pathlib import Path
 
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import DashboardsSlice
+from featflow.artifacts.provenance import Provenance
 from featflow.data import tokenizer as tokenizers
 from featflow.features.dump import d_sae
+from featflow.plan.slices import DashboardsSlice
 from featflow.report.dashboard.logits import Promoted, promoted, unknown
 from featflow.report.dashboard.partners import partners
 from featflow.report.dashboard.probe import (
@@ -23,6 +22,7 @@ from featflow.report.dashboard.probe import (
 )
 from featflow.report.dashboard.records import Beside, Dictionary, Facts
 from featflow.report.scripts import vocabulary, write_dictionary
+from featflow.runtime.log import log
 
 
 def run(

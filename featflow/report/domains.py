@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from featflow.core import paths
-from featflow.core.artifacts import load_table
-from featflow.core.slices import ReportSlice
+from featflow.artifacts.io import load_table
+from featflow.plan import paths
+from featflow.plan.slices import ReportSlice
 from featflow.report.files import among
 from featflow.report.findings import edge
 from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, share, text

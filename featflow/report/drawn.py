@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from featflow.core import paths
-from featflow.core.artifacts import load_json, load_provenance, readable
-from featflow.core.slices import ReportSlice
+from featflow.artifacts.io import load_json, load_provenance, readable
 from featflow.figures.style import TITLE, Words
+from featflow.plan import paths
+from featflow.plan.slices import ReportSlice
 from featflow.report.files import among
 
 

@@ -18,18 +18,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from featflow.core import paths
-from featflow.core.artifacts import load_json, load_table, readable, written
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import KEY, Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import ExplorerSlice
+from featflow.artifacts.io import load_json, load_table, readable, written
+from featflow.artifacts.provenance import KEY, Provenance
+from featflow.config.errors import FeatflowError
 from featflow.data import tokenizer as tokenizers
+from featflow.plan import paths
+from featflow.plan.slices import ExplorerSlice
 from featflow.report import templates
 from featflow.report.dashboard.tables import objects
 from featflow.report.files import among
 from featflow.report.inputs import SITE, page_files
 from featflow.report.scripts import as_json, vocabulary, write_script
+from featflow.runtime.log import log
 
 PAGE = "explorer.html"
 VOCABULARY = "vocabulary"

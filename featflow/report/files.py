@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from featflow.core.paths import Template
 from featflow.figures.files import matching
+from featflow.plan.paths import Template
 
 
 def among(files: Iterable[Path], template: Template, name: str, **fixed: str) -> dict[str, Path]:

@@ -11,10 +11,10 @@ from featflow.analysis.edge_words import LETTERS, has_other_floor
 from featflow.analysis.fragile import MANY
 from featflow.analysis.quality import each_once
 from featflow.analysis.ratios import ratio
-from featflow.core import paths
-from featflow.core.artifacts import load_table
-from featflow.core.slices import ReportSlice
+from featflow.artifacts.io import load_table
 from featflow.figures.flow_words import SCOPES
+from featflow.plan import paths
+from featflow.plan.slices import ReportSlice
 from featflow.report.files import among
 from featflow.report.findings import Row, edge, finding, hanging, traces
 from featflow.report.tables import (

@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from featflow.core import paths
-from featflow.core.slicer import Slices
+from featflow.plan import paths
+from featflow.plan.slicer import Slices
 
 PAGE = Path(__file__).with_name("page")
 """The page's templates, style sheet and script."""

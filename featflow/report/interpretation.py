@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from featflow.core import paths
-from featflow.core.artifacts import load_table
+from featflow.artifacts.io import load_table
+from featflow.plan import paths
 from featflow.report.files import among
 from featflow.report.tables import Column, Table, count, share, text
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from featflow.core import paths
-from featflow.core.artifacts import load_provenance
-from featflow.core.paths import Template
-from featflow.core.provenance import digest as digest_of
-from featflow.core.reading import named
-from featflow.core.slices import ReportSlice
-from featflow.core.stages import STAGES
+from featflow.artifacts.io import load_provenance
+from featflow.artifacts.provenance import digest as digest_of
+from featflow.artifacts.reading import named
 from featflow.figures.files import matching
+from featflow.plan import paths
+from featflow.plan.paths import Template
+from featflow.plan.slices import ReportSlice
+from featflow.plan.stages import STAGES
 
 MADE_BY = {
     paths.CORPUS: "corpus",

@@ -7,12 +7,12 @@ figures are all in it. Tables are the tables' own numbers; the shares are those 
 from pathlib import Path
 from typing import Any
 
-from featflow.core.artifacts import written
-from featflow.core.provenance import KEY, Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import ReportSlice
+from featflow.artifacts.io import written
+from featflow.artifacts.provenance import KEY, Provenance
+from featflow.plan.slices import ReportSlice
 from featflow.report.inputs import PAGE, page_files
 from featflow.report.templates import render
+from featflow.runtime.log import log
 
 
 def run(cfg: ReportSlice, *, inputs: list[Path], output: Path) -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from featflow.analysis.quality import on_own
-from featflow.core import paths
-from featflow.core.artifacts import load_json, load_table
-from featflow.core.slices import ReportSlice
+from featflow.artifacts.io import load_json, load_table
 from featflow.figures.graph import own_corpora
+from featflow.plan import paths
+from featflow.plan.slices import ReportSlice
 from featflow.report.files import among
 from featflow.report.study import corpora_in_order, models_in_order
 from featflow.report.tables import UNKNOWN, Column, Table, count, number, share, small, text

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from featflow.core import manifest
-from featflow.core.artifacts import written
+from featflow.artifacts import digests
+from featflow.artifacts.io import written
 from featflow.data.bos import document_token
 
 PER_SHARD = 64
@@ -92,7 +92,7 @@ def write_dictionary(
 def _delete(path: Path) -> None:
     """Delete an artifact of an earlier run, and the record of its digest."""
     path.unlink()
-    if record := manifest.record_of(path):
+    if record := digests.record_of(path):
         record.unlink(missing_ok=True)
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from safetensors import safe_open
 
-from featflow.core import paths
-from featflow.core.artifacts import readable
-from featflow.core.reading import parsed
-from featflow.core.slices import Difference, Node, ReportSlice
+from featflow.artifacts.io import readable
+from featflow.artifacts.reading import parsed
 from featflow.data.composition import Part, composition, in_common, shared, warnings
 from featflow.figures.graph import ordered
+from featflow.plan import paths
+from featflow.plan.slices import Difference, Node, ReportSlice
 from featflow.report.files import among
 from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, number, share, text
 

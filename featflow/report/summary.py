@@ -3,9 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
-from featflow.core import paths
-from featflow.core.artifacts import load_json
-from featflow.core.slices import ReportSlice
+from featflow.artifacts.io import load_json
+from featflow.plan import paths
+from featflow.plan.slices import ReportSlice
 from featflow.report.files import among
 from featflow.report.models import KINDS, parameters
 from featflow.report.saes import dictionaries, sizes

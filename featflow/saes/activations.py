@@ -21,18 +21,18 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from featflow.core.artifacts import readable, settle
-from featflow.core.checkpoints import Checkpoints, Stop
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import KEY, Provenance
-from featflow.core.runtime import log, progress
-from featflow.core.slices import ActivationsSlice, Windows
-from featflow.core.torch_runtime import device
-from featflow.core.writing import writable
+from featflow.artifacts.io import readable, settle
+from featflow.artifacts.provenance import KEY, Provenance
+from featflow.config.errors import FeatflowError
 from featflow.data import tokenizer
 from featflow.data import tokens as streams
 from featflow.data.windows import are_rows, blocks, layout
+from featflow.files import writable
 from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
+from featflow.plan.slices import ActivationsSlice, Windows
+from featflow.runtime.checkpoints import Checkpoints, Stop
+from featflow.runtime.device import device
+from featflow.runtime.log import log, progress
 
 
 class Shortage(FeatflowError):

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featflow.core.artifacts import readable
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.saes import Activations
-from featflow.core.provenance import named
+from featflow.artifacts.io import readable
+from featflow.artifacts.provenance import named
+from featflow.config.errors import FeatflowError
+from featflow.config.saes import Activations
 from featflow.models.hooked import HookedModel
 from featflow.saes.activations import Blocks, Shard, norms_of, read_shard, shard_range
 

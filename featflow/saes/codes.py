@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featflow.core.config.errors import FeatflowError
+from featflow.config.errors import FeatflowError
 from featflow.saes.adam import match_threads
 from featflow.saes.saelens import Folded
 from featflow.saes.sparse import PARTS, Codes

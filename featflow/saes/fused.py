@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from featflow.core.runtime import log
+from featflow.runtime.log import log
 
 
 class Fused:

@@ -31,16 +31,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featflow.core.artifacts import save_json
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log, progress
-from featflow.core.slices import MetricsSlice
-from featflow.core.torch_runtime import device, seeded
+from featflow.artifacts.io import save_json
+from featflow.artifacts.provenance import Provenance
+from featflow.config.errors import FeatflowError
 from featflow.data import tokenizer
 from featflow.data import tokens as streams
 from featflow.data.windows import Rows, blocks, drawn, layout
 from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
+from featflow.plan.slices import MetricsSlice
+from featflow.runtime.device import device, seeded
+from featflow.runtime.log import log, progress
 from featflow.saes import saelens
 from featflow.saes.explained import explained_loss
 from featflow.saes.saelens import Folded

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.saes import Sparsity
+from featflow.config.errors import FeatflowError
+from featflow.config.saes import Sparsity
 
 GAIN = 0.01
 """log λ moves by this times ln(L0 / target) a step."""

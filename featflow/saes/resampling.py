@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from featflow.core.config.saes import Resampling
-from featflow.core.runtime import log
+from featflow.config.saes import Resampling
+from featflow.runtime.log import log
 from featflow.saes.architectures import Autoencoder
 
 CHUNK = 4096

@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from featflow.core.artifacts import load_provenance, readable, save_table
-from featflow.core.checkpoints import Checkpoints
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import Provenance
-from featflow.core.slices import SaeSlice
-from featflow.core.torch_runtime import device, seeded
+from featflow.artifacts.io import load_provenance, readable, save_table
+from featflow.artifacts.provenance import Provenance
+from featflow.config.errors import FeatflowError
 from featflow.models.folder import written_folder
 from featflow.models.hooked import HookedModel
+from featflow.plan.slices import SaeSlice
+from featflow.runtime.checkpoints import Checkpoints
+from featflow.runtime.device import device, seeded
 from featflow.saes import saelens
 from featflow.saes.activations import load_blocks
 from featflow.saes.batches import FreshShards, Shards, StoredShards

@@ -16,8 +16,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from featflow.core.artifacts import load_json, readable, save_tensors, written
-from featflow.core.provenance import KEY, Provenance
+from featflow.artifacts.io import load_json, readable, save_tensors, written
+from featflow.artifacts.provenance import KEY, Provenance
 
 NAMES = ("W_enc", "b_enc", "W_dec", "b_dec")
 WEIGHTS, CFG = "sae_weights.safetensors", "cfg.json"

@@ -8,7 +8,7 @@ import math
 
 from torch import Tensor
 
-from featflow.core.runtime import log
+from featflow.runtime.log import log
 
 SMALLEST = 1e-30
 """Of an element: its inverse is still far from float32's largest number."""

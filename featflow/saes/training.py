@@ -12,11 +12,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from featflow.core.ahead import ahead
-from featflow.core.checkpoints import Checkpoints
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.saes import Activations, Sae
-from featflow.core.runtime import log, progress
+from featflow.config.errors import FeatflowError
+from featflow.config.saes import Activations, Sae
+from featflow.runtime.ahead import ahead
+from featflow.runtime.checkpoints import Checkpoints
+from featflow.runtime.log import log, progress
 from featflow.saes.architectures import Autoencoder, Step, autoencoder
 from featflow.saes.batches import Batch, Position, Shards, batches, sample
 from featflow.saes.penalty import Penalty, check_target, starting_penalty

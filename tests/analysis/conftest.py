@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from featflow.core import paths
-from featflow.core.artifacts import save_json, save_table
-from featflow.core.config.study import Flow
-from featflow.core.provenance import Provenance
-from featflow.core.slicer import Slices
-from featflow.core.slices import FlowPair, FlowSlice
+from featflow.artifacts.io import save_json, save_table
+from featflow.artifacts.provenance import Provenance
+from featflow.config.study import Flow
+from featflow.plan import paths
+from featflow.plan.slicer import Slices
+from featflow.plan.slices import FlowPair, FlowSlice
 
 
 class Files(NamedTuple):

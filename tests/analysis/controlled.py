@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from featflow.core import paths
-from featflow.core.artifacts import save_table
-from featflow.core.config.study import Study
-from featflow.core.provenance import Provenance
-from featflow.core.slicer import Slices
+from featflow.artifacts.io import save_table
+from featflow.artifacts.provenance import Provenance
+from featflow.config.study import Study
+from featflow.plan import paths
+from featflow.plan.slicer import Slices
 
 from .conftest import Counts, Known, write_shares
 

@@ -9,9 +9,9 @@ import pandas as pd
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
-from featflow.core.config.cases import Case
-from featflow.core.config.study import Flow
-from featflow.core.slices import CaseSlice, Node, Windows
+from featflow.config.cases import Case
+from featflow.config.study import Flow
+from featflow.plan.slices import CaseSlice, Node, Windows
 
 CORPORA = ["code", "prose"]
 MODELS = {

@@ -11,10 +11,10 @@ from featflow.analysis.evidence import Counts
 from featflow.analysis.marks import occurrences
 from featflow.analysis.tracing import Link, follow
 from featflow.analysis.verdicts import FUNCTIONS, WORDS, function_sentence, functions, verdicts
-from featflow.core.artifacts import ArtifactError, load_json
-from featflow.core.config.errors import FeatflowError
-from featflow.core.formats.cases import FORMATS
-from featflow.core.slices import Node
+from featflow.artifacts.io import ArtifactError, load_json
+from featflow.config.errors import FeatflowError
+from featflow.plan.formats.cases import FORMATS
+from featflow.plan.slices import Node
 
 from .planted_case import CORPORA, Planted
 

@@ -14,10 +14,10 @@ from featflow.analysis.best import Bests, Judged, tally
 from featflow.analysis.frozen import frozen
 from featflow.analysis.jackknife import jackknife, together
 from featflow.analysis.lines import COLUMNS
-from featflow.core import paths
-from featflow.core.artifacts import ArtifactError
-from featflow.core.config.study import Flow
-from featflow.core.slices import Compared
+from featflow.artifacts.io import ArtifactError
+from featflow.config.study import Flow
+from featflow.plan import paths
+from featflow.plan.slices import Compared
 
 from .controlled import (
     SETTINGS,

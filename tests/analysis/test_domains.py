@@ -7,10 +7,10 @@ import pytest
 from featflow.analysis import domains
 from featflow.analysis.best import Bests
 from featflow.analysis.lines import COLUMNS
-from featflow.core import paths
-from featflow.core.config.study import Flow
-from featflow.core.provenance import Provenance
-from featflow.core.slices import Compared, DomainsSlice
+from featflow.artifacts.provenance import Provenance
+from featflow.config.study import Flow
+from featflow.plan import paths
+from featflow.plan.slices import Compared, DomainsSlice
 
 from .conftest import Counts, Known, write_best
 from .controlled import Controlled, plant

@@ -12,9 +12,9 @@ from featflow.analysis.edge_tables import EDGE_COLUMNS, STRATA_COLUMNS, Beside, 
 from featflow.analysis.edge_words import over
 from featflow.analysis.edge_words import table as text
 from featflow.analysis.lines import joined
-from featflow.core import paths
-from featflow.core.artifacts import save_table
-from featflow.core.provenance import Provenance
+from featflow.artifacts.io import save_table
+from featflow.artifacts.provenance import Provenance
+from featflow.plan import paths
 
 from .conftest import write_metrics, write_tables
 from .controlled import NAME, SETTINGS, Controlled, Slices, Study, known

@@ -5,8 +5,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from featflow.analysis.fates import compare
-from featflow.core.artifacts import ArtifactError
-from featflow.core.config.study import Flow
+from featflow.artifacts.io import ArtifactError
+from featflow.config.study import Flow
 
 from .conftest import Counts, from_floor, many, write_pair
 

@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from featflow.analysis.flow import count_lines
 from featflow.analysis.tables import COUNT_COLUMNS
-from featflow.core.config.study import Flow
+from featflow.config.study import Flow
 
 from .conftest import Files, activations_pair, many, write_pair
 
@@ -307,7 +307,7 @@ def test_flow_does_not_import_torch():
 
 
 def test_a_new_control_never_reruns_the_flow():
-    from featflow.core.fingerprint import closure
+    from featflow.plan.fingerprint import closure
 
     names = {
         name.split(".")[-1] for name in closure("featflow.analysis.flow") if "analysis" in name

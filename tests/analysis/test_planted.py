@@ -14,12 +14,12 @@ from scipy.sparse import csr_array
 
 from featflow.analysis import controls, domains, edges, flow
 from featflow.analysis.jackknife import together
-from featflow.core import paths
-from featflow.core.artifacts import save_table
-from featflow.core.config.study import Study
-from featflow.core.provenance import Provenance
-from featflow.core.slicer import Slices
+from featflow.artifacts.io import save_table
+from featflow.artifacts.provenance import Provenance
+from featflow.config.study import Study
 from featflow.features import correlation, dump, shares
+from featflow.plan import paths
+from featflow.plan.slicer import Slices
 
 from .conftest import write_metrics
 from .controlled import TEXTS

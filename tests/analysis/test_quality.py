@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from featflow.analysis.quality import doubts, each_once, few_living, remarks
-from featflow.core.config.study import Flow
-from featflow.core.slices import EdgeSae
+from featflow.config.study import Flow
+from featflow.plan.slices import EdgeSae
 
 from .conftest import METRICS
 

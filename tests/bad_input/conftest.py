@@ -14,12 +14,13 @@ import pytest
 import yaml
 from safetensors.numpy import save_file
 
+from featflow.artifacts import digests
 from featflow.cli import main
-from featflow.core import manifest, paths
-from featflow.core.config import load
-from featflow.core.runtime import log
-from featflow.core.slicer import Slices
-from featflow.core.slices import Slice
+from featflow.config import load
+from featflow.plan import paths
+from featflow.plan.slicer import Slices
+from featflow.plan.slices import Slice
+from featflow.runtime.log import log
 from tests.workflow.conftest import ROOT, copy_checkout
 
 TINY = ROOT / "tests/workflow/tiny.yaml"
@@ -126,7 +127,7 @@ def _made(tmp_path_factory, model_folder, tokenizer_file, token_ids) -> Path:
 @pytest.fixture
 def miniature(_made, tmp_path) -> Path:
     """A copy of it, to be spoiled; without digests, which would find it before the reader."""
-    ignore = shutil.ignore_patterns(manifest.FOLDER)
+    ignore = shutil.ignore_patterns(digests.FOLDER)
     shutil.copytree(_made / "results", tmp_path / "results", ignore=ignore)
     return tmp_path
 

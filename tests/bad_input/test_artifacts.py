@@ -11,7 +11,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
 
-from featflow.core import paths
+from featflow.plan import paths
 from tests.bad_input.conftest import (
     AT,
     HOOK,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from featflow.core import paths
+from featflow.plan import paths
 from tests.bad_input.conftest import AT, HOOK, call, files_of, slices
 
 STEADY = {"epochs": 1, "batch": 8, "precision": "float32"}

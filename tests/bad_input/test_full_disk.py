@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featflow.core import artifacts, paths
-from featflow.core.provenance import Provenance
-from featflow.core.slices import TokensSlice
-from featflow.core.writing import WriteError, writable
+from featflow.artifacts import io
+from featflow.artifacts.provenance import Provenance
+from featflow.files import WriteError, writable
+from featflow.plan import paths
+from featflow.plan.slices import TokensSlice
 from tests.bad_input.conftest import AT, HOOK, A, B, call, files_of, slices, state
 from tests.disks import grow, small_disk
 
@@ -27,21 +28,21 @@ def disk(tmp_path):
 
 
 def tensors(folder: Path) -> None:
-    artifacts.save_tensors(folder / "t.safetensors", {"x": NOISE}, Provenance("tokens", SLICE))
+    io.save_tensors(folder / "t.safetensors", {"x": NOISE}, Provenance("tokens", SLICE))
 
 
 def parquet(folder: Path) -> None:
     table = pd.DataFrame({"x": NOISE})
-    artifacts.save_table(folder / "t.parquet", table, Provenance("tokens", SLICE))
+    io.save_table(folder / "t.parquet", table, Provenance("tokens", SLICE))
 
 
 def csv(folder: Path) -> None:
     table = pd.DataFrame({"x": NOISE})
-    artifacts.save_table(folder / "t.csv", table, Provenance("tokens", SLICE))
+    io.save_table(folder / "t.csv", table, Provenance("tokens", SLICE))
 
 
 def json(folder: Path) -> None:
-    artifacts.save_json(folder / "t.json", {"x": NOISE.tolist()}, Provenance("tokens", SLICE))
+    io.save_json(folder / "t.json", {"x": NOISE.tolist()}, Provenance("tokens", SLICE))
 
 
 def corpus(folder: Path) -> None:
@@ -58,14 +59,14 @@ def tokenizer(folder: Path) -> None:
     from tokenizers import Tokenizer, models
 
     words = {f"word{i}": i for i in range(100_000)}
-    with artifacts.written(folder / "tokenizer.json") as temporary:
+    with io.written(folder / "tokenizer.json") as temporary:
         Tokenizer(models.WordLevel(words, unk_token="word0")).save(str(temporary))
 
 
 def shard(folder: Path) -> None:
     import torch
 
-    from featflow.core.checkpoints import Checkpoints
+    from featflow.runtime.checkpoints import Checkpoints
     from featflow.saes.activations import write_shard
 
     part, rows = torch.zeros(10, 24, 256, dtype=torch.bfloat16), np.ones((160, 24), bool)
@@ -158,7 +159,7 @@ def test_a_figure(disk, capsys):
 def test_a_checkpoint_leaves_the_one_before(disk, monkeypatch):
     import torch
 
-    from featflow.core.checkpoints import Checkpoints
+    from featflow.runtime.checkpoints import Checkpoints
 
     monkeypatch.setenv("FEATFLOW_CHECKPOINTS", str(disk))
     with Checkpoints("work") as checkpoints:

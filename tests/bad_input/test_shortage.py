@@ -4,13 +4,13 @@ import json
 
 from safetensors import safe_open
 
-from featflow.core import paths
-from featflow.core.artifacts import load_tensors
-from featflow.core.config.corpora import Generated
-from featflow.core.provenance import Provenance
-from featflow.core.slices import CorpusSlice
+from featflow.artifacts.io import load_tensors
+from featflow.artifacts.provenance import Provenance
+from featflow.config.corpora import Generated
 from featflow.data.documents import writer
 from featflow.data.sources import Document
+from featflow.plan import paths
+from featflow.plan.slices import CorpusSlice
 from tests.bad_input.conftest import AT, HOOK, call, files_of, place, slices, write_tokens
 
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import zstandard
 
-from featflow.core.artifacts import load_table
-from featflow.core.config.corpora import Files
-from featflow.core.slices import CorpusSlice
+from featflow.artifacts.io import load_table
+from featflow.config.corpora import Files
+from featflow.plan.slices import CorpusSlice
 from tests.bad_input.conftest import call
 
 GOOD = [f"document {i} of many words" for i in range(40)]

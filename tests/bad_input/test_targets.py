@@ -2,8 +2,8 @@
 
 import pytest
 
-from featflow.core import paths
-from featflow.core.hints import hint, targets
+from featflow.plan import paths
+from featflow.plan.hints import hint, targets
 from tests.bad_input.conftest import slices, state
 from tests.workflow.conftest import snakemake
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from featflow.core import paths
-from featflow.core.artifacts import load_table
+from featflow.artifacts.io import load_table
+from featflow.plan import paths
 from tests.bad_input.conftest import TINY
 from tests.workflow.conftest import SNAKEMAKE, copy_checkout, snakemake
 

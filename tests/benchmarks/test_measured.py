@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import demo, dry_runs, merging
-from featflow.core.config.load import load
+from featflow.config.load import load
 
 HEAD = "s\th:m:s\tmax_rss\n"
 
@@ -41,7 +41,7 @@ def test_a_demo_that_was_not_built_in_one_go_has_no_row(jobs, tmp_path, monkeypa
 
 
 def test_an_import_takes_time():
-    assert 0.05 < demo.import_seconds("featflow.core.plan") < 60
+    assert 0.05 < demo.import_seconds("featflow.plan.snapshot") < 60
 
 
 def test_the_large_study_is_a_valid_one_of_a_hundred_models(tmp_path):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from featflow.core.config import Study, Workflow, load
-from featflow.core.slicer import Slices
+from featflow.config import Study, Workflow, load
+from featflow.plan.slicer import Slices
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "workflow_config.yaml"

@@ -4,8 +4,8 @@ import pytest
 
 from featflow.commands.disk import DOCUMENT, TOKEN_BYTES, estimate, text_bytes
 from featflow.commands.widths import shape_in, shape_of
-from featflow.core.config import Study
-from featflow.core.slicer import Slices
+from featflow.config import Study
+from featflow.plan.slicer import Slices
 
 
 def changed(slices: Slices, **keys) -> Slices:

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from featflow.cli import main
-from featflow.core import paths
-from featflow.core.config.errors import FeatflowError
+from featflow.config.errors import FeatflowError
+from featflow.plan import paths
 
 from ..analysis.planted_case import CORPORA, NEIGHBOURS, Planted
 
@@ -186,8 +186,8 @@ def test_what_is_missing_is_named_with_its_targets(refused, built):
 
 def test_a_study_without_saes():
     from featflow.commands.find import _slice
-    from featflow.core.config.cases import Case
-    from featflow.core.config.study import Study
+    from featflow.config.cases import Case
+    from featflow.config.study import Study
 
     study = Study.model_validate({**STUDY, "saes": {}})
     with pytest.raises(FeatflowError, match="study planted has no SAE"):
@@ -197,9 +197,9 @@ def test_a_study_without_saes():
 def test_models_keep_their_order_in_the_json_of_a_slice():
     """The rule lists dumps in the slice's order, and the stage reads the slice as JSON."""
     from featflow.commands.find import _slice
-    from featflow.core.config.cases import Case
-    from featflow.core.config.study import Study
-    from featflow.core.slices import CaseSlice
+    from featflow.config.cases import Case
+    from featflow.config.study import Study
+    from featflow.plan.slices import CaseSlice
 
     cfg = _slice("planted", Study.model_validate(STUDY), Case(tokens=["="]))
     assert list(CaseSlice.model_validate_json(cfg.dumps()).models) == list(cfg.models)

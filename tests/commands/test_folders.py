@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from featflow.commands.folders import is_name, look, name_for, read
-from featflow.core.config import FeatflowError
+from featflow.config import FeatflowError
 from tests.commands.conftest import prose
 
 

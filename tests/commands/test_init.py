@@ -8,10 +8,10 @@ import pytest
 
 from featflow.commands.estimates import of_study
 from featflow.commands.init import IN_TIME, init, root_of
-from featflow.core.config import FeatflowError, load
-from featflow.core.lineage import Lineage
-from featflow.core.slicer import Slices
+from featflow.config import FeatflowError, load
 from featflow.data.windows import layout
+from featflow.plan.lineage import Lineage
+from featflow.plan.slicer import Slices
 from tests.commands.conftest import CONFIG
 
 

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from featflow.commands.insertion import insert, inserted, with_default
-from featflow.core.config import ConfigError, load
+from featflow.config import ConfigError, load
 from tests.commands.conftest import CONFIG
 
 STUDY = ["  mine:", "    extends: demo  # a comment"]

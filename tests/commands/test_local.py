@@ -3,7 +3,7 @@
 import pytest
 
 from featflow.commands.local import local_path, problems
-from featflow.core.config import Study
+from featflow.config import Study
 from featflow.data.sources import SourceError
 
 BASE = {"architecture": {"hidden": 32, "heads": 4, "kv_heads": 2}}

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from featflow.artifacts import io
+from featflow.artifacts.provenance import Provenance
 from featflow.commands import estimates, rates
 from featflow.commands.estimates import COUNTED, OWN, STAGE, Estimate, Estimates
 from featflow.commands.plan import disk_of, rows
@@ -12,9 +14,8 @@ from featflow.commands.planned import Job
 from featflow.commands.schedule import finish
 from featflow.commands.terminal import span
 from featflow.commands.work import Work
-from featflow.core import artifacts, paths
-from featflow.core.config import Workflow
-from featflow.core.provenance import Provenance
+from featflow.config import Workflow
+from featflow.plan import paths
 from tests.commands.conftest import CONFIG
 from tests.workflow.conftest import copy_checkout
 
@@ -88,7 +89,7 @@ def test_tokens_that_are_there_are_counted(tiny, tmp_path):
     before = Work(tiny).tokens("lua", "train")
     path = tmp_path / paths.TOKENS.at(study="tiny", corpus="lua", split="train")
     tensors = {"input_ids": np.zeros(1234, np.int32)}
-    artifacts.save_tensors(path, tensors, Provenance("tokens", tiny.tokens("lua", "train")))
+    io.save_tensors(path, tensors, Provenance("tokens", tiny.tokens("lua", "train")))
     assert Work(tiny).tokens("lua", "train") == 1234 != before
 
 
@@ -114,7 +115,7 @@ def test_a_job_s_own_run_counts_scaled_where_its_settings_have_changed(workflow,
     assert Estimates(workflow).of(job)[::2] == (rates.START["sae"] + 30, OWN)
     cfg = tiny.sae("base", "main")
     fewer = cfg.model_copy(update={"settings": cfg.settings.model_copy(update={"tokens": 25_000})})
-    artifacts.save_json(tmp_path / SAE, {}, Provenance("sae", fewer))
+    io.save_json(tmp_path / SAE, {}, Provenance("sae", fewer))
     assert Estimates(workflow).of(job).seconds == pytest.approx(rates.START["sae"] + 120)
     on_gpu = Estimates(workflow, gpu="a100").of(job)
     assert on_gpu.source == COUNTED and on_gpu.seconds < 10

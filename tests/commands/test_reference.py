@@ -12,7 +12,7 @@ from featflow.commands.examples import EXAMPLES
 from featflow.commands.reference import reference
 from featflow.commands.schema import schema
 from featflow.commands.words import FAMILIES, title_of, type_of
-from featflow.core.config import (
+from featflow.config import (
     corpora,
     figures,
     interpreting,
@@ -21,8 +21,8 @@ from featflow.core.config import (
     saes,
     tokenizers,
 )
-from featflow.core.config.load import _extended
-from featflow.core.config.study import Study
+from featflow.config.load import _extended
+from featflow.config.study import Study
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "config.md"
 MODULES = {

@@ -4,10 +4,10 @@ import pytest
 
 from featflow.commands.folders import Found, Sample, look, read
 from featflow.commands.sizing import SURE, TRAINING, rounded, sizes, yields
-from featflow.core.config import FeatflowError
-from featflow.core.config.corpora import Files
-from featflow.core.slices import CorpusSlice
+from featflow.config import FeatflowError
+from featflow.config.corpora import Files
 from featflow.data.corpus import split
+from featflow.plan.slices import CorpusSlice
 from tests.commands.conftest import prose
 
 

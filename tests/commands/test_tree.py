@@ -1,7 +1,7 @@
 """The lineage as text, each line as a person reads it."""
 
 from featflow.commands.tree import corpora, network, pairs, tree
-from featflow.core.config import Study
+from featflow.config import Study
 
 DEMO = """\
   babypython        base on babylm, python                               SAEs main, reseed, reseed2

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from featflow.artifacts import digests, io
+from featflow.artifacts.provenance import Provenance
 from featflow.commands.integrity import whole
 from featflow.commands.verify import told, verify
-from featflow.core import artifacts, manifest, paths
-from featflow.core.config import FeatflowError
-from featflow.core.provenance import Provenance
-from featflow.core.slicer import Slices
+from featflow.config import FeatflowError
+from featflow.plan import paths
+from featflow.plan.slicer import Slices
 from tests.workflow.conftest import ROOT
 
 
@@ -31,10 +32,10 @@ def planted(tiny: Slices, tmp_path, monkeypatch) -> Path:
     (tmp_path / "workflow_config.yaml").write_text((ROOT / "tests/workflow/tiny.yaml").read_text())
     for path in EVALUATE:
         provenance = Provenance("evaluate", tiny.evaluate(path.stem))
-        artifacts.save_json(path, {"lua": path.stem}, provenance)
+        io.save_json(path, {"lua": path.stem}, provenance)
     table = pd.DataFrame({"t": range(1000)})
-    artifacts.save_table(SWEEP, table, Provenance("sweep", tiny.sweep("merged")))
-    artifacts.save_table(EDGES, table, Provenance("flow", tiny.flow("main")))
+    io.save_table(SWEEP, table, Provenance("sweep", tiny.sweep("merged")))
+    io.save_table(EDGES, table, Provenance("flow", tiny.flow("main")))
     return tmp_path
 
 
@@ -56,7 +57,7 @@ def bytes_of(folder: Path) -> str:
     from featflow.commands.terminal import size
 
     files = [p for p in (folder / "results").rglob("*") if p.is_file()]
-    return size(sum(p.stat().st_size for p in files if manifest.FOLDER not in p.parts))
+    return size(sum(p.stat().st_size for p in files if digests.FOLDER not in p.parts))
 
 
 def test_each_kind_of_harm_is_named_once_with_the_remedy(planted, capsys):
@@ -82,7 +83,7 @@ def test_each_kind_of_harm_is_named_once_with_the_remedy(planted, capsys):
 
 def test_a_file_without_a_digest_must_at_least_be_what_it_says(planted, capsys):
     for path in EVALUATE:
-        manifest.record_of(path).unlink()
+        digests.record_of(path).unlink()
     lines = said(capsys, 0)
     assert lines[0] == "note: without a digest (older, or from elsewhere): 4 files"
     EVALUATE[0].write_bytes(EVALUATE[1].read_bytes())
@@ -95,13 +96,13 @@ def test_a_file_without_a_digest_must_at_least_be_what_it_says(planted, capsys):
 
 def test_what_is_beside_but_broken_is_not(planted, tiny, capsys):
     stale = tiny.evaluate("lua").model_copy(update={"tokens": 7})
-    artifacts.save_json(EVALUATE[1], {}, Provenance("evaluate", stale))
+    io.save_json(EVALUATE[1], {}, Provenance("evaluate", stale))
     stranger = at(paths.EVALUATE, model="other")
-    artifacts.save_json(stranger, {}, Provenance("evaluate", tiny.evaluate("base")))
-    manifest.record_of(stranger).unlink()
+    io.save_json(stranger, {}, Provenance("evaluate", tiny.evaluate("base")))
+    digests.record_of(stranger).unlink()
     stranger.write_text("{}")
     gone = at(paths.EVALUATE, model="gone")
-    artifacts.save_json(gone, {}, Provenance("evaluate", tiny.evaluate("base")))
+    io.save_json(gone, {}, Provenance("evaluate", tiny.evaluate("base")))
     gone.unlink()
     killed = SWEEP.with_name(".merged.parquet.17.tmp")
     killed.write_text("half")
@@ -115,11 +116,11 @@ def test_what_is_beside_but_broken_is_not(planted, tiny, capsys):
 
 def test_made_from_another_file_than_is_there(planted, tiny, capsys):
     made = Provenance("evaluate", tiny.evaluate("lua"), [SWEEP])
-    artifacts.save_json(EVALUATE[1], {}, made)
+    io.save_json(EVALUATE[1], {}, made)
     assert len(said(capsys, 0)) == 1
     SWEEP.write_bytes(SWEEP.read_bytes() + b"PAR1")
     assert not any(line.startswith("note") for line in said(capsys, 1))  # the sweep is at fault
-    manifest.record(SWEEP, SWEEP)
+    digests.record(SWEEP, SWEEP)
     assert said(capsys, 0)[0] == f"note: made from another {SWEEP} than is there: {EVALUATE[1]}"
 
 
@@ -129,7 +130,7 @@ def test_a_lost_tokenizer_of_a_model_is_rebuilt_with_its_folder(planted, capsys)
         path = model.with_name(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({}))
-        manifest.record(path, path)
+        digests.record(path, path)
     model.with_name("tokenizer.json").unlink()
     lines = said(capsys, 1)
     assert f"rebuild with: snakemake --profile local {model} --forcerun {model}" in lines

@@ -9,7 +9,7 @@ import pytest
 
 from featflow.commands import menu, workflow
 from featflow.commands.check import job_lines
-from featflow.core.config import FeatflowError, load
+from featflow.config import FeatflowError, load
 from tests.commands.conftest import CONFIG
 from tests.workflow.conftest import copy_checkout
 
@@ -117,7 +117,7 @@ def test_menu_knows_what_is_there(checkout):
 
 
 def _targets(checkout, asked):
-    from featflow.core.slicer import Slices
+    from featflow.plan.slicer import Slices
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(checkout)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from featflow.core.config.corpora import Generated
-from featflow.core.provenance import Provenance
-from featflow.core.slices import CorpusSlice
+from featflow.artifacts.provenance import Provenance
+from featflow.config.corpora import Generated
 from featflow.data.documents import writer
 from featflow.data.sources import Document
+from featflow.plan.slices import CorpusSlice
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,12 @@ import json
 import pytest
 from tokenizers import Tokenizer, models, processors
 
-from featflow.core.config.errors import ConfigError
-from featflow.core.config.tokenizers import Pretrained
-from featflow.core.slices import TokenizerSlice
+from featflow.config.errors import ConfigError
+from featflow.config.tokenizers import Pretrained
 from featflow.data import tokenizer
 from featflow.data.bos import document_token
 from featflow.data.tokens import encode
+from featflow.plan.slices import TokenizerSlice
 from tests.data.test_corpora_files import said  # noqa: F401
 
 SPECIAL = [

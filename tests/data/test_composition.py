@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from featflow.core.artifacts import ArtifactError
-from featflow.core.provenance import Provenance
-from featflow.core.slices import ProbeRows, TokensSlice, Windows
+from featflow.artifacts.io import ArtifactError
+from featflow.artifacts.provenance import Provenance
 from featflow.data.composition import Part, composition, in_common, shared, warnings
 from featflow.data.documents import writer
 from featflow.data.sources import Document
+from featflow.plan.slices import ProbeRows, TokensSlice, Windows
 
 WINDOWS = Windows(window=4, context="full", context_length=16)
 PROVENANCE = Provenance("tokens", TokensSlice(study="s", corpus="c", split="validation"))

@@ -9,10 +9,10 @@ from typing import cast
 
 import pytest
 
-from featflow.core.config.corpora import Files
-from featflow.core.runtime import log
+from featflow.config.corpora import Files
 from featflow.data.corpora import files
 from featflow.data.sources import SourceError
+from featflow.runtime.log import log
 
 
 def source(*paths, **settings) -> Files:
@@ -188,7 +188,7 @@ def test_what_was_left_out_is_said_though_a_limit_ends_the_reading(tmp_path, sai
 
 def test_listing_files_imports_nothing_heavy(tree):
     code = (
-        "import sys; from featflow.core.config.corpora import Files; "
+        "import sys; from featflow.config.corpora import Files; "
         "from featflow.data.corpora import files; "
         f"print(len(files.paths(Files(kind='files', paths=[{str(tree / '*.py')!r}])))); "
         "heavy = {'torch', 'pyarrow', 'pandas', 'numpy', 'datasets', 'tokenizers'}; "

@@ -14,11 +14,11 @@ import datasets
 import pandas as pd
 import pytest
 
-from featflow.core.artifacts import load_table
-from featflow.core.config.corpora import Hub
-from featflow.core.slices import CorpusSlice
+from featflow.artifacts.io import load_table
+from featflow.config.corpora import Hub
 from featflow.data.corpora import hub
 from featflow.data.sources import SourceError
+from featflow.plan.slices import CorpusSlice
 from tests.data.hub_server import INVALID, serving
 
 ROOT = Path(__file__).parents[2]

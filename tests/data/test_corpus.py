@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from featflow.core.config.corpora import Files, Generated
-from featflow.core.config.errors import FeatflowError
-from featflow.core.slices import CorpusSlice
+from featflow.config.corpora import Files, Generated
+from featflow.config.errors import FeatflowError
 from featflow.data import corpus, shuffle
 from featflow.data.sources import Document
+from featflow.plan.slices import CorpusSlice
 
 SPLITS = ("train", "validation", "selection")
 

@@ -5,7 +5,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from featflow.core.artifacts import ArtifactError
+from featflow.artifacts.io import ArtifactError
 from featflow.data import documents
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import zstandard
 
-from featflow.core.config.errors import FeatflowError
+from featflow.config.errors import FeatflowError
 from featflow.data import readers
 from featflow.data.readers import Unsuitable, has_fields, texts
 from featflow.data.sources import SourceError

@@ -12,10 +12,10 @@ import pytest
 import sentencepiece
 from tokenizers import ByteLevelBPETokenizer
 
-from featflow.core.config.errors import ConfigError
-from featflow.core.config.tokenizers import Pretrained
-from featflow.core.slices import TokenizerSlice
+from featflow.config.errors import ConfigError
+from featflow.config.tokenizers import Pretrained
 from featflow.data import spm, tokenizer
+from featflow.plan.slices import TokenizerSlice
 from tests.data.hub_server import serving
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ def texts():
 @pytest.fixture(scope="module")
 def train(tmp_path_factory):
     """Train a small SentencePiece model on this repository's code and docs."""
-    paths = [*(ROOT / "featflow/core").rglob("*.py"), ROOT / "README.md"]
+    paths = [*(ROOT / "featflow/data").rglob("*.py"), ROOT / "README.md"]
     lines = [line for path in paths for line in path.read_text().splitlines() if line.strip()]
 
     def to(**options) -> Path:

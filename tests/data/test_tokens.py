@@ -7,13 +7,13 @@ import pytest
 from safetensors import safe_open
 from tokenizers import Tokenizer
 
-from featflow.core.artifacts import ArtifactError, save_tensors
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import TokensSlice
+from featflow.artifacts.io import ArtifactError, save_tensors
+from featflow.artifacts.provenance import Provenance
+from featflow.config.errors import FeatflowError
 from featflow.data import documents, tokens
 from featflow.data.tokenizer import load
+from featflow.plan.slices import TokensSlice
+from featflow.runtime.log import log
 
 TEXTS = ["the cat", "é 日本", "a <s> in HTML </s>", "x" * 50, "1024 == 1", "sat on the mat " * 9]
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from featflow.core.slices import Windows
 from featflow.data import windows
+from featflow.plan.slices import Windows
 
 
 def settings(context="full", window=24, context_length=256, **more):

@@ -10,12 +10,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
 
-from featflow.core.artifacts import ArtifactError
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import Provenance
-from featflow.core.slices import CorrelationSlice
+from featflow.artifacts.io import ArtifactError
+from featflow.artifacts.provenance import Provenance
+from featflow.config.errors import FeatflowError
 from featflow.features import dump
 from featflow.features.correlation import run
+from featflow.plan.slices import CorrelationSlice
 from tests.features.test_lookup import naive
 from tests.features.test_trimmed import naive as naive_trimmed
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from featflow.core.artifacts import ArtifactError, save_tensors
-from featflow.core.provenance import Provenance
-from featflow.core.slices import FeaturesSlice, Windows
+from featflow.artifacts.io import ArtifactError, save_tensors
+from featflow.artifacts.provenance import Provenance
 from featflow.features import dump
+from featflow.plan.slices import FeaturesSlice, Windows
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
-from featflow.core.checkpoints import Stop
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import Provenance
-from featflow.core.runtime import log
-from featflow.core.slices import FeaturesSlice, Windows
+from featflow.artifacts.provenance import Provenance
+from featflow.config.errors import FeatflowError
 from featflow.features import dump
 from featflow.features import features as stage
 from featflow.features.features import probe, run
 from featflow.models.hooked import HookedModel
+from featflow.plan.slices import FeaturesSlice, Windows
+from featflow.runtime.checkpoints import Stop
+from featflow.runtime.log import log
 from featflow.saes import saelens
 
 WIDTH, FEATURES = 48, 96

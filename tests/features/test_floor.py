@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from numba import config
 from scipy.sparse import csr_array
 
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.study import Flow
+from featflow.config.errors import FeatflowError
+from featflow.config.study import Flow
 from featflow.features import correlation
 from featflow.features.correlation import correlate, partners
 from featflow.features.keeping import FromFloor
@@ -175,9 +175,9 @@ def test_partners_in_the_sparse_form_are_those_of_the_full_one(shape, threshold)
 
 
 def test_a_floor_above_the_threshold_is_refused():
-    from featflow.core.config import ConfigError
-    from featflow.core.config import load as load_config
-    from tests.core.test_config import config, set_at
+    from featflow.config import ConfigError
+    from featflow.config import load as load_config
+    from tests.config.test_config import config, set_at
 
     with pytest.raises(ConfigError, match=r"flow\.floor: 0\.7 is above flow\.threshold, 0\.6"):
         load_config(set_at(config(), "flow", {"threshold": 0.6, "floor": 0.7}))
@@ -189,10 +189,10 @@ def test_a_floor_above_the_threshold_is_refused():
 
 
 def test_only_the_correlations_read_the_floor():
-    from featflow.core.config import load as load_config
-    from featflow.core.slicer import Slices
-    from tests.core.test_config import config, set_at
-    from tests.core.test_slices import every_slice
+    from featflow.config import load as load_config
+    from featflow.plan.slicer import Slices
+    from tests.config.test_config import config, set_at
+    from tests.plan.test_slices import every_slice
 
     before, after = (
         every_slice(Slices("one", load_config(study).studies["one"]))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featflow.core.artifacts import ArtifactError
+from featflow.artifacts.io import ArtifactError
 from featflow.features.scope import (
     Piece,
     rows_in_scope,

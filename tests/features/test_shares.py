@@ -10,16 +10,16 @@ from safetensors.numpy import save_file
 from scipy.sparse import csr_array
 
 from featflow.analysis.fates import compare
-from featflow.core.artifacts import ArtifactError
-from featflow.core.config.study import Flow
-from featflow.core.provenance import Provenance
-from featflow.core.slices import CorrelationSlice, Domain, SharesSlice
+from featflow.artifacts.io import ArtifactError
+from featflow.artifacts.provenance import Provenance
+from featflow.config.study import Flow
 from featflow.features import bootstrap as resampling
 from featflow.features import comparing, correlation, dump, shares
 from featflow.features.columns import columns
 from featflow.features.dictionary import Dictionary
 from featflow.features.domains import layout, rolled
 from featflow.features.scope import Source, stack, stack_sources
+from featflow.plan.slices import CorrelationSlice, Domain, SharesSlice
 from tests.features import stacks
 from tests.features.test_lookup import naive
 

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from featflow.core.provenance import Provenance
-from featflow.core.slices import FeaturesSlice, Windows
-from featflow.core.writing import WriteError
+from featflow.artifacts.provenance import Provenance
 from featflow.features import dump, spool
 from featflow.features.spool import TYPES, Spool
+from featflow.files import WriteError
+from featflow.plan.slices import FeaturesSlice, Windows
 from tests.features import dense
 
 

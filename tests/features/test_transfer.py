@@ -9,11 +9,17 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from featflow.core.artifacts import load_provenance
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.models import Architecture, FinetuneTraining, Training
-from featflow.core.config.saes import Activations, Relu, Sparsity
-from featflow.core.slices import (
+from featflow.artifacts.io import load_provenance
+from featflow.config.errors import FeatflowError
+from featflow.config.models import Architecture, FinetuneTraining, Training
+from featflow.config.saes import Activations, Relu, Sparsity
+from featflow.data.windows import drawn
+from featflow.features import dump, features, transfer
+from featflow.features.scaling import COLUMNS
+from featflow.features.scope import document_of
+from featflow.models import finetune, random, train
+from featflow.models.hooked import HookedModel
+from featflow.plan.slices import (
     ActivationsSlice,
     FeaturesSlice,
     FinetuneSlice,
@@ -23,12 +29,6 @@ from featflow.core.slices import (
     TransferSlice,
     Windows,
 )
-from featflow.data.windows import drawn
-from featflow.features import dump, features, transfer
-from featflow.features.scaling import COLUMNS
-from featflow.features.scope import document_of
-from featflow.models import finetune, random, train
-from featflow.models.hooked import HookedModel
 from featflow.saes import sae, saelens
 from featflow.saes.activations import run as dump_activations
 
@@ -321,7 +321,7 @@ def test_what_cannot_be_judged_is_said(moved, tmp_path, changes, words):
 
 def test_other_widths_are_named(moved, tmp_path):
     narrow = saelens.Folded(*(torch.zeros(s) for s in ((40, 4), (4,), (4, 40), (40,))))
-    from featflow.core.provenance import Provenance
+    from featflow.artifacts.provenance import Provenance
 
     saelens.save(tmp_path / "narrow", narrow, {}, Provenance("sae", slice_of()))
     with pytest.raises(FeatflowError, match=r"base 48, child 48, main 48, narrow 40; .*transfer: "):

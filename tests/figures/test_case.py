@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from featflow.analysis import case as stage
-from featflow.core.provenance import Provenance
-from featflow.core.slices import FigureSlice
+from featflow.artifacts.provenance import Provenance
 from featflow.figures import case
 from featflow.figures.strips import LETTER, boxes, cells, escaped, shown, visible
+from featflow.plan.slices import FigureSlice
 
 from ..analysis.planted_case import Planted
 
@@ -33,7 +33,7 @@ def cfg() -> FigureSlice:
 
 @pytest.fixture
 def draw(tmp_path):
-    from featflow.core.artifacts import save_json
+    from featflow.artifacts.io import save_json
 
     def drawn(content: dict):
         path = tmp_path / "case.json"

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featflow.core.slices import FigureSlice
 from featflow.figures import controls
+from featflow.plan.slices import FigureSlice
 
 THRESHOLDS = [0.5, 0.65, 0.8, 0.95]
 EDGES = {"babypython-lua": 0.3, "babypython-tinystories": 0.4, "lua-luastories": 0.5}

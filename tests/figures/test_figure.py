@@ -11,12 +11,12 @@ from typing import get_args
 
 import pytest
 
-from featflow.core import paths
-from featflow.core.config.figures import Figure
-from featflow.core.config.study import Study
-from featflow.core.paths import Template
+from featflow.config.figures import Figure
+from featflow.config.study import Study
 from featflow.figures import figure as stage
 from featflow.figures.style import page
+from featflow.plan import paths
+from featflow.plan.paths import Template
 
 from .conftest import NAME, SETTINGS
 

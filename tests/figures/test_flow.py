@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featflow.core import paths
 from featflow.figures.bands import Band, Size, place
 from featflow.figures.flow_words import label, standing_beside
+from featflow.plan import paths
 
 
 @pytest.fixture(scope="module")
@@ -243,8 +243,8 @@ def test_without_an_edge_the_page_says_so(planted, tmp_path):
     from featflow.analysis import edge_tables as edges
     from featflow.analysis import flow as analysis
     from featflow.analysis.lines import joined
-    from featflow.core.slices import FlowSlice
     from featflow.figures import flow
+    from featflow.plan.slices import FlowSlice
 
     controls = joined([])
     folder = tmp_path / "results/planted/flow/main"

@@ -1,8 +1,8 @@
 import itertools
 
-from featflow.core.slices import Node
 from featflow.figures.graph import depths, ordered, own_corpora
 from featflow.figures.lineage import Item, _places, draw
+from featflow.plan.slices import Node
 
 from .conftest import accuracy
 

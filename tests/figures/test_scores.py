@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featflow.core import paths
-from featflow.core.artifacts import save_table
-from featflow.core.config.study import Study
-from featflow.core.provenance import Provenance
-from featflow.core.slicer import Slices
+from featflow.artifacts.io import save_table
+from featflow.artifacts.provenance import Provenance
+from featflow.config.study import Study
 from featflow.figures import figure as stage
 from featflow.figures.scores import draw, edges, inputs, scored
 from featflow.figures.scores_words import OTHERS, PERSISTING
+from featflow.plan import paths
+from featflow.plan.slicer import Slices
 
 from .conftest import SETTINGS
 

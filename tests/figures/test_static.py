@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from featflow.core.config.errors import FeatflowError
+from featflow.config.errors import FeatflowError
 from featflow.figures import chromium
 from featflow.figures import figure as stage
 from featflow.figures.stamps import stamped

@@ -36,9 +36,9 @@ def test_a_parent_of_several_corpora_has_their_mean(planted):
 
 
 def test_two_bases_have_no_common_ancestor(planted):
-    from featflow.core.config.study import Study
-    from featflow.core.slicer import Slices
+    from featflow.config.study import Study
     from featflow.figures import sweep
+    from featflow.plan.slicer import Slices
 
     from .conftest import SETTINGS
 

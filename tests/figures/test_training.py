@@ -1,7 +1,7 @@
 import pytest
 
-from featflow.core.artifacts import ArtifactError, load_table, save_table
-from featflow.core.provenance import Provenance
+from featflow.artifacts.io import ArtifactError, load_table, save_table
+from featflow.artifacts.provenance import Provenance
 
 from .conftest import RUN
 
@@ -54,8 +54,8 @@ def test_a_target_is_drawn_where_there_is_one(planted):
 
 @pytest.mark.parametrize("weight", [0.002, None])
 def test_a_fixed_weight_has_no_target(planted, tmp_path, weight):
-    from featflow.core.slicer import Slices
     from featflow.figures import training
+    from featflow.plan.slicer import Slices
 
     sparsity = {} if weight is None else {"sparsity": {"l1": weight}}
     sae = planted.study.saes["main"].model_validate({"kind": "relu", **sparsity})

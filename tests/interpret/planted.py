@@ -7,14 +7,14 @@ import numpy as np
 from scipy.sparse import csr_array
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from featflow.core.artifacts import save_table, save_tensors
-from featflow.core.config.interpreting import Interpret
-from featflow.core.provenance import Provenance
-from featflow.core.slices import InterpretSlice
+from featflow.artifacts.io import save_table, save_tensors
+from featflow.artifacts.provenance import Provenance
+from featflow.config.interpreting import Interpret
 from featflow.features.dump import Dump, write
 from featflow.features.scope import Source
 from featflow.interpret.probe import Probe, firings
 from featflow.interpret.providers import Record
+from featflow.plan.slices import InterpretSlice
 
 DOCUMENTS, LENGTH, VOCABULARY = 60, 130, 40
 """Of each of the two corpora."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from featflow.core.config.interpreting import Openai
-from featflow.core.writing import WriteError
+from featflow.config.interpreting import Openai
+from featflow.files import WriteError
 from featflow.interpret.answers import Answers
 from featflow.interpret.client import Client
 from featflow.interpret.questions import Answer, Failure, Question, Tokens

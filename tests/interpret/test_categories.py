@@ -2,14 +2,14 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from featflow.core.artifacts import save_table
-from featflow.core.config.errors import ConfigError
-from featflow.core.config.interpreting import Category, Interpret
-from featflow.core.provenance import Provenance
-from featflow.core.slices import CategoriesSlice, Node
+from featflow.artifacts.io import save_table
+from featflow.artifacts.provenance import Provenance
+from featflow.config.errors import ConfigError
+from featflow.config.interpreting import Category, Interpret
 from featflow.interpret import categories, rules
 from featflow.interpret.categories import COLUMNS
 from featflow.interpret.rules import Rules, load
+from featflow.plan.slices import CategoriesSlice, Node
 
 OWN = load(None)
 

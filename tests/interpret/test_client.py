@@ -15,11 +15,11 @@ from threading import Thread
 
 import pytest
 
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.interpreting import Openai, Price
-from featflow.core.runtime import log
+from featflow.config.errors import FeatflowError
+from featflow.config.interpreting import Openai, Price
 from featflow.interpret.client import Client
 from featflow.interpret.questions import Answer, Failure, Question
+from featflow.runtime.log import log
 from tests.interpret.server import Call, Reply, completion, error, serving
 
 KEY = "sk-test-0123456789abcdefghij"

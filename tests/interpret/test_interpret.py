@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featflow.core.artifacts import load_provenance
-from featflow.core.config.errors import FeatflowError
+from featflow.artifacts.io import load_provenance
+from featflow.config.errors import FeatflowError
 from featflow.interpret import interpret
 from featflow.interpret.interpret import TYPES
 from featflow.interpret.providers import Outcome, lookup

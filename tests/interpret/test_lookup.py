@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from featflow.core.config.interpreting import Lookup, Records
+from featflow.config.interpreting import Lookup, Records
 from featflow.interpret.judge import judge, plan
 from featflow.interpret.providers import Marked
 from featflow.interpret.providers.lookup import LookupProvider, fit_probe, fit_records, make

@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.interpreting import Openai, Price
-from featflow.core.runtime import log
+from featflow.config.errors import FeatflowError
+from featflow.config.interpreting import Openai, Price
 from featflow.interpret import prompts
 from featflow.interpret.providers import Marked, Outcome, Record
 from featflow.interpret.providers.openai import OpenaiProvider, make
+from featflow.runtime.log import log
 from tests.interpret.server import EXPLANATION, Call, completion, error, serving, token
 
 

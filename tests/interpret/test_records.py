@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featflow.core.config.interpreting import Records
+from featflow.config.interpreting import Records
 from featflow.interpret import records
 from featflow.interpret.probe import Firings
 from featflow.interpret.records import levels, sample, window

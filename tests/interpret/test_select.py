@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.interpreting import Interpret
-from featflow.core.slices import InterpretSlice
+from featflow.config.errors import FeatflowError
+from featflow.config.interpreting import Interpret
 from featflow.interpret.select import members_of, select
+from featflow.plan.slices import InterpretSlice
 
 SIZE = 300
 EDGES = [("root", "lua"), ("root", "stories"), ("lua", "both"), ("stories", "both")]

@@ -14,15 +14,15 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from featflow.core.artifacts import load_json, load_tensors
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.merging import Linear, Slerp
-from featflow.core.slices import EvaluateSlice, PretrainedSlice, SweepSlice
+from featflow.artifacts.io import load_json, load_tensors
+from featflow.config.errors import FeatflowError
+from featflow.config.merging import Linear, Slerp
 from featflow.data.windows import drawn
 from featflow.models import evaluate, finetune, merge, pretrained, sweep, training
 from featflow.models.folder import block_length, load_model
 from featflow.models.hooked import HookedModel
 from featflow.models.readout import multiplies
+from featflow.plan.slices import EvaluateSlice, PretrainedSlice, SweepSlice
 from tests.conftest import TEXT
 from tests.models.architectures import KINDS, write_model
 from tests.models.conftest import finetune_slice, merge_slice

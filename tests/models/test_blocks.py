@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featflow.core.config.errors import FeatflowError
+from featflow.config.errors import FeatflowError
 from featflow.models.blocks import Batches, Blocks, drawn_blocks, even_blocks, read_blocks
 from tests.models.conftest import write_tokens
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featflow.core.config.errors import FeatflowError
+from featflow.config.errors import FeatflowError
 from featflow.models.equilibrium import balanced, curves, equilibrium
 
 

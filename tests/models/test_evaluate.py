@@ -9,12 +9,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from featflow.core.artifacts import ArtifactError, load_json, load_provenance, load_tensors
-from featflow.core.config.errors import FeatflowError
-from featflow.core.slices import EvaluateSlice
+from featflow.artifacts.io import ArtifactError, load_json, load_provenance, load_tensors
+from featflow.config.errors import FeatflowError
 from featflow.data.windows import drawn
 from featflow.models import evaluate
 from featflow.models.folder import block_length, load_model
+from featflow.plan.slices import EvaluateSlice
 
 
 def direct(model, blocks: np.ndarray) -> tuple[float, float]:

@@ -13,22 +13,22 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, MistralForCausalLM
 
 from featflow import cli
-from featflow.core.artifacts import ArtifactError
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.merging import Slerp
-from featflow.core.config.models import Architecture
-from featflow.core.slices import (
+from featflow.artifacts.io import ArtifactError
+from featflow.config.errors import FeatflowError
+from featflow.config.merging import Slerp
+from featflow.config.models import Architecture
+from featflow.data.tokenizer import load
+from featflow.models import merge, pretrained
+from featflow.models.folder import load_model, written_folder
+from featflow.models.hooked import HookedModel
+from featflow.models.train import build
+from featflow.plan.slices import (
     ActivationsSlice,
     EvaluateSlice,
     PretrainedSlice,
     SweepSlice,
     Windows,
 )
-from featflow.data.tokenizer import load
-from featflow.models import merge, pretrained
-from featflow.models.folder import load_model, written_folder
-from featflow.models.hooked import HookedModel
-from featflow.models.train import build
 from tests.models.conftest import ARCHITECTURE, finetune_slice, merge_slice, train_slice
 
 

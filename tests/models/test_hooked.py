@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from featflow.core.artifacts import ArtifactError
+from featflow.artifacts.io import ArtifactError
 from featflow.models import hooked as hooked_module
 from featflow.models.folder import save_tokenizer
 from featflow.models.hooked import HookedModel, HookError

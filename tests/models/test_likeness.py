@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from featflow.core.artifacts import ArtifactError
-from featflow.core.config.errors import FeatflowError
+from featflow.artifacts.io import ArtifactError
+from featflow.config.errors import FeatflowError
 from featflow.models import merge, sweep
 from featflow.models.likeness import check_alike
 from tests.models.architectures import write_model

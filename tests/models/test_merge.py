@@ -11,11 +11,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from featflow import cli
-from featflow.core.artifacts import ArtifactError, load_json
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.merging import Dare, Linear, Slerp, TaskArithmetic, Ties
-from featflow.core.slices import EvaluateSlice
+from featflow.artifacts.io import ArtifactError, load_json
+from featflow.config.errors import FeatflowError
+from featflow.config.merging import Dare, Linear, Slerp, TaskArithmetic, Ties
 from featflow.models import evaluate, finetune, merge, train
+from featflow.plan.slices import EvaluateSlice
 from tests.models.conftest import ARCHITECTURE, finetune_slice, merge_slice, train_slice
 from tests.models.test_slerp import in_numpy
 

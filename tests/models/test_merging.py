@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featflow.core.config.merging import Dare, Linear, TaskArithmetic, Ties
-from featflow.core.slicer_analysis import seed_from
+from featflow.config.merging import Dare, Linear, TaskArithmetic, Ties
 from featflow.models.merging import Merged, Weight, method
+from featflow.plan.slicer_analysis import seed_from
 
 
 def merged(weight: Weight, config) -> Merged:

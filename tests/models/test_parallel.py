@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from featflow.core import torchrun
-from featflow.core.config.errors import ConfigError, FeatflowError
+from featflow.config.errors import ConfigError, FeatflowError
 from featflow.models import finetune, parallel
+from featflow.runtime import torchrun
 from tests.models.conftest import finetune_slice
 
 SETTINGS = {"batch": 9, "epochs": 3}  # 125 blocks: an odd share, and a last batch of 6

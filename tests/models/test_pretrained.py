@@ -17,12 +17,12 @@ from tokenizers import Tokenizer, models, processors
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
 from featflow import cli
-from featflow.core.artifacts import load_json
-from featflow.core.slices import EvaluateSlice, PretrainedSlice
+from featflow.artifacts.io import load_json
 from featflow.models import evaluate, pretrained
 from featflow.models.folder import load_model
 from featflow.models.hooked import HookedModel
 from featflow.models.pretrained import of_text
+from featflow.plan.slices import EvaluateSlice, PretrainedSlice
 from tests.data.hub_server import serving
 from tests.models.architectures import write_model
 

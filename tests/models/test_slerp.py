@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from featflow.core.config.merging import Slerp
+from featflow.config.merging import Slerp
 from featflow.models.merging import Weight, slerp
 
 

@@ -5,9 +5,9 @@ from contextlib import suppress
 import pandas as pd
 import pytest
 
-from featflow.core.artifacts import load_json
-from featflow.core.slices import EvaluateSlice
+from featflow.artifacts.io import load_json
 from featflow.models import evaluate, merge, sweep
+from featflow.plan.slices import EvaluateSlice
 from tests.models.conftest import merge_slice, sweep_slice
 
 

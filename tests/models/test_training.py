@@ -18,12 +18,12 @@ import torch
 from torch.nn import functional as F
 from transformers import get_cosine_schedule_with_warmup
 
-from featflow.core.artifacts import load_tensors
-from featflow.core.checkpoints import Checkpoints, Stop
-from featflow.core.config.models import Training
-from featflow.core.provenance import Provenance
+from featflow.artifacts.io import load_tensors
+from featflow.artifacts.provenance import Provenance
+from featflow.config.models import Training
 from featflow.models import finetune, train, training
 from featflow.models.folder import load_model
+from featflow.runtime.checkpoints import Checkpoints, Stop
 from tests.models.conftest import TRAINING, finetune_slice, train_slice
 
 
@@ -82,7 +82,7 @@ def test_a_killed_process_resumes_to_the_bit(base, children, corpora, tmp_path):
     cfg = finetune_slice(["one"], epochs=3)
     code = (
         "import sys, time, torch; from pathlib import Path\n"
-        "from featflow.core.slices import FinetuneSlice\n"
+        "from featflow.plan.slices import FinetuneSlice\n"
         "from featflow.models import finetune, training\n"
         "torch.set_num_threads(1)\n"
         "advance = training._Run.advance\n"

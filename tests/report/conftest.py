@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
-from featflow.core import paths
-from featflow.core.artifacts import save_json, save_table, save_tensors
-from featflow.core.config.study import Study
-from featflow.core.provenance import Provenance
-from featflow.core.slicer import Slices
-from featflow.core.slices import ReportSlice
+from featflow.artifacts.io import save_json, save_table, save_tensors
+from featflow.artifacts.provenance import Provenance
+from featflow.config.study import Study
+from featflow.plan import paths
+from featflow.plan.slicer import Slices
+from featflow.plan.slices import ReportSlice
 from featflow.report.inputs import inputs
 
 from ..analysis.conftest import Known, write_tables

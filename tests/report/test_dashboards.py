@@ -13,16 +13,17 @@ from safetensors.numpy import save_file
 from scipy.sparse import csr_array
 from tokenizers import Tokenizer
 
-from featflow.core import manifest, paths
-from featflow.core.artifacts import ArtifactError, load_provenance, save_table, save_tensors
-from featflow.core.config.study import Study
-from featflow.core.names import target
-from featflow.core.provenance import Provenance
-from featflow.core.slicer import Slices
-from featflow.core.slices import DashboardsSlice
+from featflow.artifacts import digests
+from featflow.artifacts.io import ArtifactError, load_provenance, save_table, save_tensors
+from featflow.artifacts.provenance import Provenance
+from featflow.config.study import Study
 from featflow.data.tokens import read
 from featflow.features import dump
 from featflow.features.summary import Encoded, summarise
+from featflow.plan import paths
+from featflow.plan.names import target
+from featflow.plan.slicer import Slices
+from featflow.plan.slices import DashboardsSlice
 from featflow.report import dashboards
 from featflow.report.scripts import INDEX, PER_SHARD, rounded
 from tests.features.test_trimmed import naive as naive_trimmed
@@ -304,7 +305,7 @@ def test_interval_contexts_lie_in_their_intervals(planted, features):
 
 def test_rows_are_drawn_evenly_from_an_interval():
     """Of 40 documents with one row each, every row is drawn about equally often."""
-    from featflow.core.config.exploring import Explorer
+    from featflow.config.exploring import Explorer
     from featflow.features.columns import columns
     from featflow.report.dashboard.contexts import chosen
 
@@ -462,15 +463,15 @@ def test_the_same_study_gives_the_same_bytes_and_stale_shards_go(planted, folder
     again.mkdir(parents=True)
     stale = again / "77.js"
     stale.write_text("featflow.put('a', 1)")
-    manifest.record(stale, stale)
-    assert manifest.recorded(stale)
+    digests.record(stale, stale)
+    assert digests.recorded(stale)
     planted.run(again)
-    assert not stale.exists() and manifest.recorded(stale) is None
+    assert not stale.exists() and digests.recorded(stale) is None
     names = sorted(path.name for path in folder.iterdir())
     assert names == sorted(path.name for path in again.iterdir()) == ["0.js", "1.js", INDEX]
     for name in names:
         assert (again / name).read_bytes() == (folder / name).read_bytes()
-        assert manifest.recorded(again / name) == manifest.sha256(again / name)
+        assert digests.recorded(again / name) == digests.sha256(again / name)
 
 
 def test_index_says_where_it_comes_from_and_stands_for_the_shards(planted, folder):
@@ -505,7 +506,7 @@ def test_dumps_of_other_tokens_are_named(planted, tmp_path):
 
 
 def test_a_dictionary_may_be_alone_and_without_intervals(planted, tmp_path):
-    from featflow.core.config.exploring import Explorer
+    from featflow.config.exploring import Explorer
 
     cfg = planted.cfg
     settings = Explorer(top=1, intervals=0, around=1, logits=1)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, decoders, models
 
-from featflow.core import paths
-from featflow.core.artifacts import load_provenance, save_json
-from featflow.core.config.study import Study
-from featflow.core.names import target
-from featflow.core.provenance import Provenance
-from featflow.core.slicer import Slices
-from featflow.core.slices import ExplorerSlice
+from featflow.artifacts.io import load_provenance, save_json
+from featflow.artifacts.provenance import Provenance
+from featflow.config.study import Study
+from featflow.plan import paths
+from featflow.plan.names import target
+from featflow.plan.slicer import Slices
+from featflow.plan.slices import ExplorerSlice
 from featflow.report import explorer
 from featflow.report.scripts import LONGEST, rounded, script, vocabulary, write_script
 
@@ -176,7 +176,7 @@ def test_no_text_ends_an_element_and_the_page_says_where_it_comes_from(page):
 
 
 def test_a_part_that_would_end_its_element_is_refused(page, tmp_path, monkeypatch):
-    from featflow.core.config.errors import FeatflowError
+    from featflow.config.errors import FeatflowError
 
     parts = tmp_path / "site"
     shutil.copytree(explorer.SITE, parts)
@@ -187,7 +187,7 @@ def test_a_part_that_would_end_its_element_is_refused(page, tmp_path, monkeypatc
 
 
 def test_a_case_without_its_keys_is_named(page, tmp_path):
-    from featflow.core.artifacts import ArtifactError
+    from featflow.artifacts.io import ArtifactError
 
     cfg = Slices("small", Study.model_validate(SETTINGS)).explorer()
     bad = tmp_path / "bad.json"

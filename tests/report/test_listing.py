@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featflow.core import paths
-from featflow.core.artifacts import (
+from featflow.artifacts.io import (
     ArtifactError,
     load_provenance,
     save_json,
     save_table,
     save_tensors,
 )
-from featflow.core.provenance import Provenance
-from featflow.core.reading import named
-from featflow.core.slices import TokensSlice
-from featflow.core.stages import STAGES
+from featflow.artifacts.provenance import Provenance
+from featflow.artifacts.reading import named
+from featflow.plan import paths
+from featflow.plan.slices import TokensSlice
+from featflow.plan.stages import STAGES
 from featflow.report.listing import MADE_BY, artifacts
 
 from .conftest import EVIL

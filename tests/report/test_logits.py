@@ -19,7 +19,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from featflow.core.config.errors import FeatflowError
+from featflow.config.errors import FeatflowError
 from featflow.report.dashboard.logits import promoted, unknown
 
 HIDDEN, INNER, VOCABULARY, FEATURES = 16, 40, 90, 33

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from featflow.core.artifacts import ArtifactError, load_provenance
-from featflow.core.slices import Node
+from featflow.artifacts.io import ArtifactError, load_provenance
+from featflow.plan.slices import Node
 from featflow.report import flow
 from featflow.report import inputs as inputs_module
 from featflow.report import report as stage

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from featflow.core.slices import Windows
+from featflow.plan.slices import Windows
 from featflow.saes.activations import whole
 
 WINDOWS = Windows(window=8, context="full", context_length=32)

@@ -11,11 +11,11 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
-from featflow.core.artifacts import ArtifactError
-from featflow.core.checkpoints import Checkpoints, Stop
-from featflow.core.provenance import Provenance
-from featflow.core.slices import ActivationsSlice, Windows
+from featflow.artifacts.io import ArtifactError
+from featflow.artifacts.provenance import Provenance
 from featflow.models.hooked import HookedModel
+from featflow.plan.slices import ActivationsSlice, Windows
+from featflow.runtime.checkpoints import Checkpoints, Stop
 from featflow.saes import activations
 from featflow.saes.activations import Blocks, Shortage, block_order, read_shard, run, write_shard
 from tests.saes.conftest import HOOK, NONE, WINDOWS

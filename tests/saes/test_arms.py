@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from featflow.core.artifacts import load_json
-from featflow.core.config import load
-from featflow.core.config.errors import FeatflowError
-from featflow.core.slicer import Slices
-from featflow.core.slices import SaeSlice
+from featflow.artifacts.io import load_json
+from featflow.config import load
+from featflow.config.errors import FeatflowError
+from featflow.plan.slicer import Slices
+from featflow.plan.slices import SaeSlice
 from featflow.saes import metrics, sae, saelens
-from tests.core.test_config import config, set_at
+from tests.config.test_config import config, set_at
 
 WINDOW, CONTEXT = 8, 64
 

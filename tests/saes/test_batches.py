@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from featflow.core.artifacts import ArtifactError
-from featflow.core.config.saes import Activations
+from featflow.artifacts.io import ArtifactError
+from featflow.config.saes import Activations
 from featflow.models.hooked import HookedModel
 from featflow.saes import batches as saes_batches
 from featflow.saes.activations import Blocks, Shard, shard_range, whole

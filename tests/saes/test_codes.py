@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featflow.core.config.errors import FeatflowError
+from featflow.config.errors import FeatflowError
 from featflow.saes import codes
 from featflow.saes.codes import Encoder, decode, head, picked
 from featflow.saes.saelens import Folded

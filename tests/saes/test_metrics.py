@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from featflow.core.config.errors import FeatflowError
-from featflow.core.provenance import Provenance
-from featflow.core.slices import MetricsSlice, Windows
+from featflow.artifacts.provenance import Provenance
+from featflow.config.errors import FeatflowError
 from featflow.models.hooked import HookedModel
+from featflow.plan.slices import MetricsSlice, Windows
 from featflow.saes import metrics, saelens
 from featflow.saes.explained import LEAST_GAP
 from featflow.saes.metrics import Errors, Sums, evaluate, ratios, run

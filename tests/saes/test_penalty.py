@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.saes import Sparsity
+from featflow.config.errors import FeatflowError
+from featflow.config.saes import Sparsity
 from featflow.saes.penalty import Penalty, check_target, starting_penalty
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from featflow.core.config.saes import Relu, Resampling
+from featflow.config.saes import Relu, Resampling
 from featflow.saes.architectures.relu import Autoencoder
 from featflow.saes.resampling import Revival, draw_weights
 

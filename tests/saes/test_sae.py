@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 import torch
 
-from featflow.core.artifacts import ArtifactError
-from featflow.core.checkpoints import Checkpoints
-from featflow.core.config.errors import FeatflowError
-from featflow.core.config.saes import Activations, Relu, Sparsity
-from featflow.core.slices import ActivationsSlice, SaeSlice
+from featflow.artifacts.io import ArtifactError
+from featflow.config.errors import FeatflowError
+from featflow.config.saes import Activations, Relu, Sparsity
+from featflow.plan.slices import ActivationsSlice, SaeSlice
+from featflow.runtime.checkpoints import Checkpoints
 from featflow.saes import activations
 from featflow.saes.activations import whole
 from featflow.saes.sae import run

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from featflow.core.artifacts import ArtifactError
-from featflow.core.provenance import Provenance
-from featflow.core.slices import Slice
+from featflow.artifacts.io import ArtifactError
+from featflow.artifacts.provenance import Provenance
+from featflow.plan.slices import Slice
 from featflow.saes import saelens
 from featflow.saes.saelens import Folded, load, save
 

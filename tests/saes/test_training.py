@@ -5,9 +5,9 @@ import threading
 import pytest
 import torch
 
-from featflow.core.ahead import ahead
-from featflow.core.checkpoints import Checkpoints, Stop
-from featflow.core.config.saes import Activations, Relu, Resampling, Sparsity
+from featflow.config.saes import Activations, Relu, Resampling, Sparsity
+from featflow.runtime.ahead import ahead
+from featflow.runtime.checkpoints import Checkpoints, Stop
 from featflow.saes.activations import whole
 from featflow.saes.architectures.relu import Autoencoder
 from featflow.saes.training import Diverged, Training, learning_rate

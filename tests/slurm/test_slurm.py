@@ -11,7 +11,7 @@ import pytest
 import yaml
 from psutil import Process
 
-from featflow.core.artifacts import load_provenance
+from featflow.artifacts.io import load_provenance
 from tests.slurm.cluster import Cluster, missing
 from tests.slurm.cluster import run as command
 from tests.slurm.runs import Run, copy, left_over, wait_until

@@ -20,7 +20,7 @@ ENVIRONMENT = {"BROWSER_PATH": sys.executable}
 
 
 LIBRARIES = ("pydantic", "smart_open", "snakemake.report.html_reporter", "snakemake.storage", "yte")
-FEATFLOW = ("core.plan", "core.hints", "core.runs", "data.corpora.files", "report.inputs")
+FEATFLOW = ("plan.snapshot", "plan.hints", "runtime.runs", "data.corpora.files", "report.inputs")
 """What a dry run imports."""
 
 
@@ -100,8 +100,8 @@ def serve(folder: str | None = None) -> None:
         sys.path.insert(0, folder)
         for module in FEATFLOW:
             importlib.import_module(f"featflow.{module}")
-        for stage in sys.modules["featflow.core.plan"].STAGES:
-            sys.modules["featflow.core.plan"].code(stage)  # reads the code, once
+        for stage in sys.modules["featflow.plan.snapshot"].STAGES:
+            sys.modules["featflow.plan.snapshot"].code(stage)  # reads the code, once
     gc.freeze()
     gc.disable()  # what a dry run throws away is gone with its process
     for line in sys.stdin:

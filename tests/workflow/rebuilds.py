@@ -2,7 +2,7 @@
 
 Each edit of rebuilds.yaml names the jobs that read what it changes. Those rerun, and what follows
 them in Snakemake's graph, and nothing else: test_rebuilds.py compares dry runs with that, and
-tests/core/test_rebuilds.py wants an edit of every key. The tables of docs/rebuilds.md are written
+tests/plan/test_rebuilds.py wants an edit of every key. The tables of docs/rebuilds.md are written
 by `python -m tests.workflow.rebuilds`.
 """
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from featflow.core import paths
-from featflow.core.artifacts import load_table
+from featflow.artifacts.io import load_table
+from featflow.plan import paths
 from tests.data.hub_server import serving
 from tests.workflow.conftest import copy_checkout, counts, dry_run, snakemake
 

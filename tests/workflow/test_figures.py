@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from featflow.core import paths
+from featflow.plan import paths
 from tests.workflow.conftest import dry_run, snakemake
 from tests.workflow.test_tiny import edited
 

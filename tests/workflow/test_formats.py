@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors import safe_open
 
-from featflow.core import paths
-from featflow.core.artifacts import load_provenance
-from featflow.core.formats import FORMATS, Field, Format
+from featflow.artifacts.io import load_provenance
+from featflow.plan import paths
+from featflow.plan.formats import FORMATS, Field, Format
 
 pytestmark = pytest.mark.workflow
 

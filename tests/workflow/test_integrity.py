@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from featflow.artifacts import digests
 from featflow.cli import main
 from featflow.commands import planned
-from featflow.core import manifest, paths
-from featflow.core.names import TEMPLATES, parsed, target
-from featflow.core.runtime import log
+from featflow.plan import paths
+from featflow.plan.names import TEMPLATES, parsed, target
+from featflow.runtime.log import log
 from tests.workflow.conftest import snakemake
 
 pytestmark = pytest.mark.workflow
@@ -121,7 +122,7 @@ def test_what_is_spoilt_is_found_by_its_reader(copy, commands, capsys, name, how
     assert end.value.code == 1
     assert f"{path}: cannot be read: it is not what its stage wrote (SHA-256 differs)" in said
     assert f"rebuild it with: snakemake --profile local {rebuilt} --forcerun {rebuilt}\n" in said
-    assert manifest.recorded(path) == manifest.sha256(path)  # it was the file, and is whole again
+    assert digests.recorded(path) == digests.sha256(path)  # it was the file, and is whole again
 
 
 @pytest.mark.parametrize("how", ["flipped", "truncated"])
@@ -144,7 +145,7 @@ def test_a_whole_study_is_one_line(copy, capsys):
         r"study tiny: \d+ files, \d+ MB: nothing is broken\n", capsys.readouterr().out
     )
     files = [p for p in Path("results/tiny").rglob("*") if p.is_file()]
-    of_digests = [p for p in files if manifest.FOLDER in p.parts]
+    of_digests = [p for p in files if digests.FOLDER in p.parts]
     assert len(files) == 2 * len(of_digests)  # every artifact has its digest, and nothing else
 
 
@@ -175,7 +176,7 @@ def swap(one: Path, other: Path) -> None:
 )
 def test_files_exchanged_are_found(copy, commands, capsys, template, one, other, digests_too):
     a, b = (Path(template.at(study="tiny", **names)) for names in (one, other))
-    pairs = [(a, b), (manifest.record_of(a), manifest.record_of(b))][: 1 + digests_too]
+    pairs = [(a, b), (digests.record_of(a), digests.record_of(b))][: 1 + digests_too]
     for pair in pairs:
         swap(*pair)
     try:
@@ -199,9 +200,9 @@ def test_an_sae_of_another_version_of_its_model(copy, commands, capsys):
     config = Path(paths.MODEL.at(study="tiny", model="lua"))
     sae = Path(paths.SAE.at(study="tiny", model="lua", sae="main"))
     words = next(words for job, words in commands if job.label == "features lua/main")
-    before = {path: path.read_bytes() for path in (config, manifest.record_of(config))}
+    before = {path: path.read_bytes() for path in (config, digests.record_of(config))}
     config.write_text(config.read_text() + "\n")
-    manifest.record(config, config)
+    digests.record(config, config)
     try:
         with pytest.raises(SystemExit):
             main(words)

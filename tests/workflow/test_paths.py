@@ -8,8 +8,8 @@ import time
 import pytest
 import yaml
 
-from featflow.core import paths
-from featflow.core.artifacts import load_json
+from featflow.artifacts.io import load_json
+from featflow.plan import paths
 from tests.models.architectures import write_model
 from tests.workflow.conftest import ROOT, copy_checkout, counts, dry_run, snakemake
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from yte import process_yaml
 
-from featflow.core.stages import STAGES
+from featflow.plan.stages import STAGES
 from tests.workflow.conftest import ROOT, copy_checkout, snakemake
 
 PROFILE = ROOT / "profiles/slurm/config.yaml"

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from featflow.core import paths
-from featflow.core.config import load
-from featflow.core.stages import STAGES
+from featflow.config import load
+from featflow.plan import paths
+from featflow.plan.stages import STAGES
 from tests.workflow.edits import CONFIG, keys
 from tests.workflow.rebuilds import PARTS
 from tests.workflow.trials import Planner, Trial, of, text
@@ -139,7 +139,7 @@ def test_words_about_the_code_rerun_nothing(planner):
 
 
 NEW = added("\nNEW = 1\n")
-CONFIG_CODE = [*modules("core/config"), *(f"featflow/core/{n}.py" for n in ("paths", "slices"))]
+CONFIG_CODE = [*modules("config"), *(f"featflow/plan/{n}.py" for n in ("paths", "slices"))]
 COMMANDS = ["featflow/cli.py", *modules("commands")]
 TRAINED = [
     *modules("data", "models", "features"),
@@ -162,7 +162,7 @@ CODE = [
     Trial("the figures' style", {"featflow/figures/style.py": NEW}, ("figure *", "report")),
     Trial("the report", {"featflow/report/summary.py": NEW}, ("report",)),
     Trial("the report's page", {CSS: added("a { color: red }\n")}, ("report",)),
-    Trial("what writes files", {"featflow/core/writing.py": NEW},
+    Trial("what writes files", {"featflow/files.py": NEW},
           (*ANALYSED, "figure *", "report")),
     Trial("a rule's command", {MODELS: replaced("featflow evaluate", "featflow  evaluate")},
           ("evaluate *",)),
@@ -180,7 +180,7 @@ def test_a_raised_revision_reruns_its_stage_and_what_follows(planner):
         module, revision, _ = STAGES[stage]
         new = replaced(f'"{module}", {revision},', f'"{module}", {revision + 1},')
         reruns = (stage,) if stage == "tokenizer" else (f"{stage} *",)
-        return Trial(stage, {"featflow/core/stages.py": new}, reruns)
+        return Trial(stage, {"featflow/plan/stages.py": new}, reruns)
 
     trials = [raised(stage) for stage, found in STAGES.items() if found.revision is not None]
     assert len(trials) > 12 and planner.wrong(trials) == {}

@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from featflow.artifacts.io import load_json, load_table
 from featflow.commands import disk
-from featflow.core import paths
-from featflow.core.artifacts import load_json, load_table
-from featflow.core.config import load
-from featflow.core.slicer import Slices
+from featflow.config import load
+from featflow.plan import paths
+from featflow.plan.slicer import Slices
 from tests.workflow import trials
 from tests.workflow.conftest import ROOT, copy_checkout, counts, dry_run, snakemake
 
@@ -69,9 +69,9 @@ def test_each_corpus_is_measured_under_its_own_name(tiny):
     import torch
     from transformers import AutoModelForCausalLM
 
-    from featflow.core.artifacts import load_tensors
-    from featflow.core.slicer_analysis import seed_from
+    from featflow.artifacts.io import load_tensors
     from featflow.data.windows import drawn
+    from featflow.plan.slicer_analysis import seed_from
 
     folder = (tiny / paths.MODEL.at(study="tiny", model="base")).parent
     model = AutoModelForCausalLM.from_pretrained(folder)

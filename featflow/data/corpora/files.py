@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from featflow.core.config.corpora import Files
-from featflow.core.runtime import log
+from featflow.config.corpora import Files
 from featflow.data.readers import FIELD, Unsuitable, has_fields, no_fields, texts
 from featflow.data.sources import Document, SourceError, counted, expand
+from featflow.runtime.log import log
 
 STDLIB = "{stdlib}"
 INSTALLED = {"site-packages", "dist-packages"}

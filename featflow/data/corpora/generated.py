@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from featflow.core.config.corpora import Generated
+from featflow.config.corpora import Generated
 from featflow.data import grammars
 from featflow.data.sources import Document
 

@@ -14,12 +14,12 @@ from typing import Any
 import datasets
 import numpy as np
 
-from featflow.core.config.corpora import Hub
-from featflow.core.config.errors import FeatflowError
-from featflow.core.runtime import log, progress
+from featflow.config.corpora import Hub
+from featflow.config.errors import FeatflowError
 from featflow.data import hub
 from featflow.data.hub import Repository
 from featflow.data.sources import Document, SourceError, expand_path, text_of
+from featflow.runtime.log import log, progress
 
 datasets.disable_progress_bars()
 datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # a request that serves nobody here

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from featflow.core.config.tokenizers import Bpe
-from featflow.core.runtime import log
+from featflow.config.tokenizers import Bpe
 from featflow.data.documents import batches
+from featflow.runtime.log import log
 
 SPECIAL = ["<unk>", "<s>", "</s>"]
 """Ids 0, 1 and 2: the order of Mistral's tokenizer."""

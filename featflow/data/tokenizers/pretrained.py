@@ -10,10 +10,10 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from featflow.core.config.tokenizers import Pretrained
-from featflow.core.places import TOKENIZER_FILES
+from featflow.config.tokenizers import Pretrained
 from featflow.data.bos import facts_beside, settle
 from featflow.data.sources import SourceError, expand_path
+from featflow.plan.places import TOKENIZER_FILES
 
 FILE = "tokenizer.json"
 SENTENCEPIECE = "tokenizer.model"

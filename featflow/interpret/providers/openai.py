@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from featflow.core.config.interpreting import Openai
-from featflow.core.runtime import log
+from featflow.config.interpreting import Openai
 from featflow.interpret import levels, parsing, prompts
 from featflow.interpret.client import FIRST_WAIT, Client
 from featflow.interpret.faults import NO_LOGPROBS
 from featflow.interpret.parsing import CutOff, Refused, Unusable
 from featflow.interpret.providers import Marked, Outcome, Provider, Record
 from featflow.interpret.questions import Answer, Failure, Question, Reply
+from featflow.runtime.log import log
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Merge methods: a file a method, named after its `kind`, beside a class in core.config.merging.
+"""Merge methods: a file a method, named after its `kind`, beside a class in config.merging.
 
 A method's module has one function,
 

@@ -15,10 +15,10 @@ rescales otherwise than the paper, so that each difference keeps its L1 norm wit
 import torch
 from torch import Tensor
 
-from featflow.core.config.merging import Dare
-from featflow.core.slicer_analysis import seed_from
+from featflow.config.merging import Dare
 from featflow.models.merging import Merged, Weight
 from featflow.models.task_vectors import SMALLEST, combined, conflicts, differences, mean_cosine
+from featflow.plan.slicer_analysis import seed_from
 
 
 def merge(weight: Weight, settings: Dare) -> Merged:

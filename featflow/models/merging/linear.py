@@ -7,7 +7,7 @@ With every w_i equal it is the paper's uniform soup (its section 2), and mergeki
 
 import torch
 
-from featflow.core.config.merging import Linear
+from featflow.config.merging import Linear
 from featflow.models.merging import Merged, Weight
 from featflow.models.task_vectors import factors, mean_cosine, working
 

@@ -11,7 +11,7 @@ two are as good as collinear (|cos ω| > 0.9995) it is linear.
 import torch
 from torch import Tensor
 
-from featflow.core.config.merging import Slerp
+from featflow.config.merging import Slerp
 from featflow.models.merging import Merged, Weight
 
 COLLINEAR = 0.9995

@@ -6,7 +6,7 @@ arXiv 2212.04089).
 A negative weight takes a task away. mergekit's `task_arithmetic`, its λ called `lambda`.
 """
 
-from featflow.core.config.merging import TaskArithmetic
+from featflow.config.merging import TaskArithmetic
 from featflow.models.merging import Merged, Weight
 from featflow.models.task_vectors import combined, differences, mean_cosine, relative_norms
 

@@ -13,7 +13,7 @@ parent is left, or the weights of those left cancel, nothing is divided. The one
 mergekit leaves it to the sort which of several entries of the very same magnitude make up the k.
 """
 
-from featflow.core.config.merging import Ties
+from featflow.config.merging import Ties
 from featflow.models.merging import Merged, Weight
 from featflow.models.task_vectors import combined, conflicts, differences, mean_cosine, trimmed
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from featflow.core.config.exploring import Explorer
+from featflow.config.exploring import Explorer
 from featflow.features.columns import Columns, by_blocks, within
 from featflow.features.ranking import top_rows
 from featflow.report.dashboard.activity import bin_of

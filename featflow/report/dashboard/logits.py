@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featflow.core.artifacts import load_json, load_tensors
-from featflow.core.config.errors import FeatflowError
-from featflow.core.reading import named
+from featflow.artifacts.io import load_json, load_tensors
+from featflow.artifacts.reading import named
+from featflow.config.errors import FeatflowError
 from featflow.models.weights import WEIGHTS, Weights
 
 CONFIG = "config.json"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featflow.core.config.study import Flow
+from featflow.config.study import Flow
 from featflow.features.best import Judged, Question, best_on_sets
 from featflow.features.columns import Columns, columns, documents
 from featflow.features.moments import standardised

@@ -8,15 +8,15 @@ import numpy as np
 from numba import njit
 from scipy.sparse import csr_array
 
-from featflow.core.artifacts import ArtifactError
-from featflow.core.names import parsed
-from featflow.core.paths import FEATURES
-from featflow.core.reading import named, rebuild
+from featflow.artifacts.io import ArtifactError
+from featflow.artifacts.reading import named, rebuild
 from featflow.data.tokens import Tokens
 from featflow.data.tokens import read as read_tokens
 from featflow.features import dump
 from featflow.features.columns import Columns, by_blocks, columns, in_ranges
 from featflow.features.scope import Piece, Rows, Source, source_of, stack, stack_sources
+from featflow.plan.names import parsed
+from featflow.plan.paths import FEATURES
 
 ANY = np.iinfo(np.int32).max
 """The width of a dictionary whose number of features is not known."""

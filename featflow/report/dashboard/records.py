@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from featflow.core.artifacts import ArtifactError, load_table
-from featflow.core.reading import named, rebuild
-from featflow.core.slices import DashboardsSlice
+from featflow.artifacts.io import ArtifactError, load_table
+from featflow.artifacts.reading import named, rebuild
 from featflow.features.columns import Columns
 from featflow.features.lookup import lookup_r
 from featflow.features.strata import LOOKUPS, UNKNOWN, lookup
+from featflow.plan.slices import DashboardsSlice
 from featflow.report.dashboard import tables
 from featflow.report.dashboard.activity import Typical, histogram, typical
 from featflow.report.dashboard.contexts import TOP, Chosen, Contexts, chosen, contexts, values

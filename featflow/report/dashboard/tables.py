@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from featflow.core.artifacts import load_table, readable
+from featflow.artifacts.io import load_table, readable
 from featflow.report.scripts import rounded
 
 FATES = ("persisting", "disappearing", "emerging", "rare", "silent")

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from featflow.core.config.saes import Sae
+from featflow.config.saes import Sae
 from featflow.saes.saelens import Folded
 
 

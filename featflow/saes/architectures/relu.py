@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featflow.core.config.saes import Relu
-from featflow.core.torch_runtime import product_dtype
+from featflow.config.saes import Relu
+from featflow.runtime.device import product_dtype
 from featflow.saes import dense, sparse
 from featflow.saes.adam import Moments, Pace, Rule, match_threads, update_rows, update_rows_torch
 from featflow.saes.architectures import Step

@@ -5,7 +5,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from featflow.core.config.saes import Relu
+from featflow.config.saes import Relu
 from featflow.saes.architectures import relu
 from featflow.saes.architectures.relu import Autoencoder
 from tests.saes.architectures.test_relu import loss_by_definition

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from featflow.core.config.saes import Relu
+from featflow.config.saes import Relu
 from featflow.saes.architectures import relu
 from featflow.saes.architectures.relu import Autoencoder
 

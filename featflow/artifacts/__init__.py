@@ -1,0 +1,1 @@
+"""Files of a study: written whole, read back checked, with their provenance and digests."""

@@ -1,1 +1,0 @@
-"""What every stage shares: the config, the paths, the lineage, artifacts and their provenance."""

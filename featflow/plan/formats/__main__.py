@@ -1,0 +1,5 @@
+"""Print docs/formats.md."""
+
+from featflow.plan.formats import text
+
+print(text(), end="")

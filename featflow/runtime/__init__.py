@@ -1,0 +1,1 @@
+"""How a stage runs: log, device, memory, locks, checkpoints. Nothing here changes a result."""
