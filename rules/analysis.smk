@@ -1,5 +1,76 @@
-# in:  correlations of the lineage's edges and spans
-# out: the fate of every feature, counts by edge, chains
+# in:  dumps, models, SAEs and correlations of the lineage and of its controls
+# out: the fate of every feature; what every share stands beside; features followed through the lineage
+
+
+rule shares:
+    input:
+        a=lambda w: inputs.seed_dumps(w, "a"),
+        b=lambda w: inputs.seed_dumps(w, "b"),
+        saes_a=lambda w: inputs.seed_saes(w, "a"),
+        saes_b=lambda w: inputs.seed_saes(w, "b"),
+        tokens=lambda w: inputs.tokens(
+            w, of(w).shares(w.sae, w.parent, w.child).corpora, "validation"
+        ),
+    output:
+        best=paths.SHARES,
+        bootstrap=paths.BOOTSTRAP,
+    log:
+        "logs/{study}/shares/{sae}/{parent}-{child}.log",
+    benchmark:
+        "logs/{study}/shares/{sae}/{parent}-{child}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: share_of_cores(2)
+    resources:
+        mem_mb=16000,
+        runtime=240,
+    params:
+        cfg=lambda w: of(w).shares(w.sae, w.parent, w.child).dumps(),
+        code=code("shares"),
+        saes_a=lambda w, input: folders(input.saes_a),
+        saes_b=lambda w, input: folders(input.saes_b),
+    shell:
+        "NUMBA_NUM_THREADS={threads} OMP_NUM_THREADS={threads} python -m featflow shares"
+        " --log {log:q} --cfg {params.cfg:q} --a {input.a:q} --b {input.b:q}"
+        " --saes-a {params.saes_a:q} --saes-b {params.saes_b:q}"
+        " --tokens {input.tokens:q} --best {output.best:q} --bootstrap {output.bootstrap:q}"
+
+
+rule transfer:
+    input:
+        parent=lambda w: inputs.models(w, [w.parent]),
+        child=lambda w: inputs.models(w, [w.child]),
+        parent_sae=lambda w: inputs.sae(w, f"{w.parent}.{w.sae}"),
+        child_sae=lambda w: inputs.sae(w, f"{w.child}.{w.sae}"),
+        tokens=lambda w: inputs.tokens(
+            w, of(w).transfer(w.sae, w.parent, w.child).corpora, "validation"
+        ),
+    output:
+        frozen=paths.FROZEN,
+        scaling=paths.SCALING,
+    log:
+        "logs/{study}/transfer/{sae}/{parent}-{child}.log",
+    benchmark:
+        "logs/{study}/transfer/{sae}/{parent}-{child}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: share_of_cores(2)
+    resources:
+        gpu=1,
+        mem_mb=32000,
+        runtime=120,
+    params:
+        cfg=lambda w: of(w).transfer(w.sae, w.parent, w.child).dumps(),
+        code=code("transfer"),
+        parent=lambda w, input: folders(input.parent),
+        child=lambda w, input: folders(input.child),
+        parent_sae=lambda w, input: folder(input.parent_sae),
+        child_sae=lambda w, input: folder(input.child_sae),
+    shell:
+        "OMP_NUM_THREADS={threads} python -m featflow transfer --log {log:q}"
+        " --cfg {params.cfg:q} --parent {params.parent:q} --child {params.child:q}"
+        " --parent-sae {params.parent_sae:q} --child-sae {params.child_sae:q}"
+        " --tokens {input.tokens:q} --frozen {output.frozen:q} --scaling {output.scaling:q}"
 
 
 rule flow:
@@ -27,8 +98,93 @@ rule flow:
         " --counts {output.counts:q} --chains {output.chains:q}"
 
 
-# in:  dumps, what marks the feature, its fates, its reseeds
-# out: the feature in every model, with the passages that figures show
+rule controls:
+    input:
+        shares=lambda w: inputs.of_compared(w, paths.SHARES),
+        bootstraps=lambda w: inputs.of_compared(w, paths.BOOTSTRAP),
+        frozen=lambda w: inputs.of_transfers(w, paths.FROZEN),
+    output:
+        paths.FLOW_CONTROLS,
+    log:
+        "logs/{study}/controls/{sae}.log",
+    benchmark:
+        "logs/{study}/controls/{sae}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=8000,
+    params:
+        cfg=lambda w: of(w).controls(w.sae).dumps(),
+        code=code("controls"),
+        frozen=lambda w, input: flags({"--frozen": input.frozen}),
+    shell:
+        "python -m featflow controls --log {log:q} --cfg {params.cfg:q} --shares {input.shares:q}"
+        " --bootstraps {input.bootstraps:q} --output {output:q} {params.frozen:q}"
+
+
+rule domains:
+    input:
+        lambda w: inputs.of_compared(w, paths.SHARES),
+    output:
+        paths.FLOW_DOMAINS,
+    log:
+        "logs/{study}/domains/{sae}.log",
+    benchmark:
+        "logs/{study}/domains/{sae}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=8000,
+    params:
+        cfg=lambda w: of(w).domains(w.sae).dumps(),
+        code=code("domains"),
+    shell:
+        "python -m featflow domains --log {log:q} --cfg {params.cfg:q} --shares {input:q}"
+        " --output {output:q}"
+
+
+rule edges:
+    input:
+        counts=paths.FLOW_COUNTS,
+        features=paths.FLOW_FEATURES,
+        controls=paths.FLOW_CONTROLS,
+        summaries=lambda w: [
+            paths.SUMMARY.at(study=w.study, model=m, sae=w.sae)
+            for m in of(w).edges(w.sae).models
+        ],
+        metrics=lambda w: inputs.edge_metrics(w),
+    output:
+        edges=report(
+            paths.FLOW_EDGES,
+            caption="captions/edges.rst",
+            category="Flow",
+            labels={"SAE": "{sae}", "table": "edges"},
+        ),
+        typed=paths.FLOW_SHARES,
+        strata=report(
+            paths.FLOW_STRATA,
+            caption="captions/strata.rst",
+            category="Flow",
+            labels={"SAE": "{sae}", "table": "strata"},
+        ),
+    log:
+        "logs/{study}/edges/{sae}.log",
+    benchmark:
+        "logs/{study}/edges/{sae}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=4000,
+    params:
+        cfg=lambda w: of(w).edges(w.sae).dumps(),
+        code=code("edges"),
+    shell:
+        "python -m featflow edges --log {log:q} --cfg {params.cfg:q} --counts {input.counts:q}"
+        " --features {input.features:q} --controls {input.controls:q} --summaries {input.summaries:q}"
+        " --metrics {input.metrics:q} --edges {output.edges:q} --typed {output.typed:q}"
+        " --strata {output.strata:q}"
+
+
 rule case:
     input:
         dumps=lambda w: inputs.case_dumps(w),

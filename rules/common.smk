@@ -18,7 +18,6 @@ from featflow.runtime import runs, torchrun
 from featflow.config import FeatflowError
 from featflow.plan.hints import MissingRule
 from featflow.plan.inputs import Inputs, flags, folders
-from featflow.plan.leaves import leaves
 from featflow.plan.paths import folder
 from featflow.plan.places import (
     DATA_FILES,
@@ -32,6 +31,7 @@ from featflow.plan.places import (
     words_on_fetching,
 )
 from featflow.plan.snapshot import code, plan, use_this_checkout
+from featflow.plan.stages import STAGES, leaves
 from featflow.data.corpora import files
 from featflow.data.sources import expand, keyed
 from featflow.figures.chromium import drawable
@@ -106,8 +106,9 @@ def studies_where(folder, names):
     return "|".join(found) or "(?!)"
 
 
-def studies_with(kind):
-    """Constrain {study} to those where {model} is of this kind."""
+def studies_with(stage):
+    """Constrain {study} to those where {model} is made by this stage."""
+    kind = STAGES[stage].kind
     return studies_where(
         "models", lambda study: [n for n, m in study.models.items() if m.kind == kind]
     )
@@ -218,4 +219,4 @@ def everything():
     """The targets of the config's study; of images, those that can be drawn here."""
     name, slices = default_study()
     formats = slices.study.figures.formats
-    return leaves(name, slices, drawable(formats, warn=workflow.is_main_process))
+    return leaves(slices, drawable(formats, warn=workflow.is_main_process))

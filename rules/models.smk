@@ -15,7 +15,7 @@ rule train:
     benchmark:
         "logs/{study}/train/{model}.tsv"
     wildcard_constraints:
-        study=studies_with("base"),
+        study=studies_with("train"),
     priority: 40
     conda:
         ENVIRONMENT

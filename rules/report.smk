@@ -19,7 +19,7 @@ rule report:
     resources:
         mem_mb=4000,
     params:
-        cfg=lambda w: of(w).report(PLAN.workflow.studies.get("paper")).dumps(),
+        cfg=lambda w: of(w).report().dumps(),
         code=f"{code('report')}-{page_digest()}",
     shell:
         "python -m featflow report --log {log:q} --cfg {params.cfg:q}"

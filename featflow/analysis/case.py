@@ -135,7 +135,7 @@ def study(
     runners_up: int = RUNNERS_UP,
     where: str | None = None,
 ) -> dict[str, Any]:
-    """All that is said of a case: what `run` writes (plan/formats/cases.py has the keys).
+    """All that is said of a case: what `run` writes (plan/stages/analysis.py has the keys).
 
     Args:
         cfg, dumps, tokens, tokenizer, flow, shares, reseeds, neighbours: as for `run`.

@@ -13,40 +13,7 @@ from typing import Any
 from featflow.artifacts.reading import ArtifactError, named, rebuild
 from featflow.plan import paths
 from featflow.plan.names import parsed
-
-STAGES = {
-    paths.CORPUS: ("corpus",),
-    paths.TOKENS: ("tokens",),
-    paths.MODEL: ("train", "finetune", "merge", "pretrained", "random"),
-    paths.TRAINING: ("train", "finetune"),
-    paths.MERGE: ("merge",),
-    paths.SWEEP: ("sweep",),
-    paths.EVALUATE: ("evaluate",),
-    paths.ACTIVATIONS: ("activations",),
-    paths.SAE: ("sae",),
-    paths.SAE_WEIGHTS: ("sae",),
-    paths.SAE_TRAINING: ("sae",),
-    paths.SAE_METRICS: ("metrics", "sae"),
-    paths.FEATURES: ("features",),
-    paths.SUMMARY: ("features",),
-    paths.MATRIX: ("correlation",),
-    paths.MATCHES: ("correlation",),
-    paths.FLOW_FEATURES: ("flow",),
-    paths.FLOW_CHAINS: ("flow",),
-    paths.SHARES: ("shares",),
-    paths.BOOTSTRAP: ("shares",),
-    paths.FROZEN: ("transfer",),
-    paths.SCALING: ("transfer",),
-    paths.FLOW_SHARES: ("edges",),
-    paths.FLOW_CONTROLS: ("controls",),
-    paths.FLOW_DOMAINS: ("domains",),
-    paths.CASE: ("case",),
-    paths.INTERPRET: ("interpret",),
-    paths.CATEGORIES: ("categories",),
-    paths.FIGURE: ("figure",),
-    paths.DASHBOARDS: ("dashboards",),
-}
-"""What writes a file whose provenance names what it is of."""
+from featflow.plan.stages import stages_of
 
 HANDLES = (PurePosixPath(paths.MODEL).name, PurePosixPath(paths.SAE).name)
 
@@ -66,7 +33,7 @@ def misnamed(name: str, provenance: Mapping[str, Any]) -> str | None:
         provenance: its own.
     """
     found, config = parsed(name), provenance.get("config", {})
-    if found is None or provenance.get("stage") not in STAGES.get(found.template, ()):
+    if found is None or provenance.get("stage") not in {s.verb for s in stages_of(found.template)}:
         return None
     for key, value in found.names.items():
         own = config.get("name" if key == "sae" and "name" in config else key, value)

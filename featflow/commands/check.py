@@ -40,7 +40,7 @@ def check(study: StudyName = None, /, config: ConfigPath = CONFIG) -> None:
         config: the file that describes the studies.
     """
     checked, name = chosen(study, config)
-    slices = Slices(name, checked.studies[name])
+    slices = Slices.of(checked, name)
     if missing := local.problems(name, slices.study):
         raise ConfigError("\n".join(missing))
     jobs = workflow.jobs(checked, name)

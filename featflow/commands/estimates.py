@@ -20,15 +20,15 @@ from pydantic import ValidationError
 from featflow.artifacts.io import ArtifactError
 from featflow.commands import rates
 from featflow.commands.disk import Unknown
-from featflow.commands.origin import provenance_of, slice_of, stage_of
+from featflow.commands.origin import provenance_of
 from featflow.commands.planned import Job
 from featflow.commands.widths import Shape
 from featflow.commands.work import Work
 from featflow.config import FeatflowError, Workflow
-from featflow.plan.hints import targets
 from featflow.plan.names import parsed
 from featflow.plan.slicer import Slices
 from featflow.plan.slices import Slice
+from featflow.plan.stages import slice_of, stage_of, targets
 
 OWN, STAGE, COUNTED = "this job's last run", "runs of its stage", "its work alone"
 LOGS = Path("logs")
@@ -63,7 +63,7 @@ class Estimates:
         logs: where the benchmark files are (None: none are looked at).
         """
         self.workflow, self.gpu, self.logs = workflow, gpu, logs
-        self.work = {name: Work(Slices(name, study)) for name, study in workflow.studies.items()}
+        self.work = {name: Work(Slices.of(workflow, name)) for name in workflow.studies}
         self._rates: dict[str, tuple[float, float] | None] = {}
 
     def of(self, job: Job) -> Estimate:
@@ -143,13 +143,13 @@ def of_study(workflow: Workflow, study: str, cores: int, assumed: Shape | None =
         cores: of the machine.
         assumed: the shape of a model that only the hub knows.
     """
-    estimates, slices = Estimates(workflow), Slices(study, workflow.studies[study])
+    estimates, slices = Estimates(workflow), Slices.of(workflow, study)
     estimates.work[study].sizes.assumed = assumed
     jobs = {}
     for path in targets(slices):
-        stage, cfg = stage_of(slices, path), slice_of(slices, path)
+        stage, cfg = stage_of(path, slices.model_kinds), slice_of(slices, path)
         if stage is not None and cfg is not None:
-            jobs[stage, cfg.dumps()] = Job(stage, {}, (), (path,), {}, threads=cores)
+            jobs[stage.verb, cfg.dumps()] = Job(stage.verb, {}, (), (path,), {}, threads=cores)
     return sum(estimates.of(job).seconds or 0.0 for job in jobs.values())
 
 

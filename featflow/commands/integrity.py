@@ -12,12 +12,12 @@ from featflow.artifacts import digests
 from featflow.artifacts.io import ArtifactError
 from featflow.artifacts.producers import misnamed
 from featflow.artifacts.provenance import listing_digest
-from featflow.commands.origin import current, provenance_of, slice_of
-from featflow.config.study import Study
+from featflow.commands.origin import current, provenance_of
 from featflow.plan import paths
 from featflow.plan.names import HANDLES, parsed, target
 from featflow.plan.slicer import Slices
 from featflow.plan.slices import Slice
+from featflow.plan.stages import slice_of
 from featflow.runtime.log import progress
 
 MISSING, TRUNCATED = "missing: its stage wrote it, and it is gone", "truncated, or not whole"
@@ -78,12 +78,11 @@ class File(NamedTuple):
         return self.recorded or self.sha256
 
 
-def verified(slices: Slices, paper: Study | None = None) -> Checked:
+def verified(slices: Slices) -> Checked:
     """Look at every file of a study.
 
     Args:
         slices: of the study.
-        paper: the study that its report compares settings with.
     """
     folder = Path(paths.STUDY.at(study=slices.name))
     hidden, visible = _listed(folder)
@@ -93,11 +92,11 @@ def verified(slices: Slices, paper: Study | None = None) -> Checked:
         order = sorted(visible, key=lambda path: -path.stat().st_size)
         files = list(progress(pool.map(_read, order), "files", len(order)))
     by_name = {file.name: file for file in sorted(files, key=lambda file: file.name)}
-    found = [*_missing(slices, records, by_name, paper)]
+    found = [*_missing(slices, records, by_name)]
     known = {file.recorded: file.name for file in files if file.recorded}
     sources = {**{f.name: f.meant for f in files}, **dict(_folders(files))}
     for file in by_name.values():
-        found += _of(file, slice_of(slices, target(file.name), paper), slices, known, sources)
+        found += _of(file, slice_of(slices, target(file.name)), slices, known, sources)
     found += [Found(p.as_posix(), UNFINISHED, False) for p in unfinished]
     broken = {each.name for each in found if each.broken}
     without = sum(f.recorded is None and f.name not in broken for f in files)
@@ -124,13 +123,11 @@ def _read(path: Path) -> File:
     return File(path, path.as_posix(), path.stat().st_size, digest, recorded, provenance, whole)
 
 
-def _missing(
-    slices: Slices, records: Iterable[Path], files: dict[str, File], paper: Study | None
-) -> Iterator[Found]:
+def _missing(slices: Slices, records: Iterable[Path], files: dict[str, File]) -> Iterator[Found]:
     for record in records:
         name = digests.artifact_of(record).as_posix()
         if name not in files:
-            gone = slice_of(slices, target(name), paper) is None or not _possible(slices, name)
+            gone = slice_of(slices, target(name)) is None or not _possible(slices, name)
             yield Found(name, GONE if gone else MISSING, not gone)
 
 

@@ -48,7 +48,7 @@ def menu(
     checked, name = chosen(study, config)
     if stage is not None and stage not in STAGES:
         raise FeatflowError(f"--stage: no stage named {stage!r}; {did_you_mean(stage, STAGES)}")
-    slices = Slices(name, checked.studies[name])
+    slices = Slices.of(checked, name)
     found = workflow.targets(checked, name, on_request(slices))
     shown = [t for t in found if (stage in (None, t.stage)) and (t.pending or not stale)]
     none = f"study {name}: nothing of what was asked for is {'stale' if stale else 'possible'}"

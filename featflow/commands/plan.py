@@ -128,7 +128,7 @@ def outlook(
     pending = {job.outputs for job in now}
     known = Estimates(checked, gpu)
     of = {job.outputs: known.of(job) for job in every}
-    disks = disk.estimate(Slices(name, checked.studies[name]))
+    disks = disk.estimate(Slices.of(checked, name))
     found = rows(every, pending, of)
     return Outlook(
         table(found, disks),

@@ -32,8 +32,8 @@ def verify(study: StudyName = None, /, config: ConfigPath = CONFIG) -> None:
     folder = Path(paths.STUDY.at(study=name))
     if not folder.is_dir():
         raise FeatflowError(f"{folder}: nothing of study {name} is there yet")
-    slices = Slices(name, workflow.studies[name])
-    checked = verified(slices, workflow.studies.get("paper"))
+    slices = Slices.of(workflow, name)
+    checked = verified(slices)
     broken = [each for each in checked.found if each.broken]
     print("\n".join(told(name, checked)))
     if broken:

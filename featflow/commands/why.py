@@ -37,10 +37,10 @@ def why(target: Target, config: ConfigPath = CONFIG) -> None:
     parts = target.split("/")
     study = parts[1] if len(parts) > 2 else default
     if parts[0] != "results" or study not in workflow.studies:
-        studies = {name: Slices(name, each) for name, each in workflow.studies.items()}
+        studies = {name: Slices.of(workflow, name) for name in workflow.studies}
         raise FeatflowError(f"{target}: no such target; {hint(target, studies)}")
     if found := parsed(target):
-        Slices(study, workflow.studies[study]).check(found.names)
+        Slices.of(workflow, study).check(found.names)
     jobs = planned.jobs(workflow, study, target)
     if not jobs:
         print(f"{target}: up to date; Snakemake would do nothing")

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Collection
 from functools import cached_property
+from typing import Self
 
 from featflow.config.checks import root_of
 from featflow.config.errors import ConfigError, did_you_mean
+from featflow.config.load import Workflow
 from featflow.config.merging import TaskVectors
 from featflow.config.models import Base, Finetune, Merge, Pretrained, Random
 from featflow.config.saes import Activations
@@ -37,8 +39,20 @@ WHAT = {"sae": "SAE", "a": "dictionary (model.sae)", "b": "dictionary (model.sae
 class Slices(PageSlices):
     """The slices of one study; those of later stages are in slicer_analysis.py, slicer_pages.py."""
 
-    def __init__(self, name: str, study: Study):
+    def __init__(self, name: str, study: Study, paper: Study | None = None):
+        """Args: paper: the study that the report compares settings with."""
         self.name, self.study, self.lineage = name, study, Lineage(study)
+        self._paper = paper
+
+    @classmethod
+    def of(cls, workflow: Workflow, name: str) -> Self:
+        """The slices of a study of the config."""
+        return cls(name, workflow.studies[name], workflow.studies.get("paper"))
+
+    @cached_property
+    def model_kinds(self) -> dict[str, str]:
+        """base, finetune, merge, pretrained or random, by model."""
+        return {name: model.kind for name, model in self.study.models.items()}
 
     def check(self, names: dict[str, str]) -> None:
         """Check the names that a target is asked for with (model, sae, corpus, a, b, …).
@@ -220,8 +234,8 @@ class Slices(PageSlices):
             special=activations.special,
         )
 
-    def activations(self, model: str, hook: str, shard: int) -> ActivationsSlice:
-        settings = self.study.activations
+    def activations(self, model: str, hook: str, shard: int | str) -> ActivationsSlice:
+        settings, shard = self.study.activations, int(shard)
         left = settings.tokens - shard * settings.shard_tokens
         return ActivationsSlice(
             study=self.name,

@@ -37,6 +37,7 @@ class AnalysisSlices:
     name: str
     study: Study
     lineage: Lineage
+    _paper: Study | None
 
     def windows(self, sae: str | None = None) -> Windows:
         raise NotImplementedError

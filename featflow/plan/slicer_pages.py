@@ -17,7 +17,6 @@ from featflow.config.figures import (
     TrainingFigure,
 )
 from featflow.config.models import Merge
-from featflow.config.study import Study
 from featflow.plan.differences import differences
 from featflow.plan.slicer_analysis import AnalysisSlices
 from featflow.plan.slices import (
@@ -175,9 +174,8 @@ class PageSlices(AnalysisSlices):
             drawn = list(study.models)
         return {name for model in drawn for name in (model, *lineage.ancestors(model))}
 
-    def report(self, paper: Study | None = None) -> ReportSlice:
-        """Args: paper: the study that settings are compared with."""
-        study = self.study
+    def report(self) -> ReportSlice:
+        study, paper = self.study, self._paper
         compared = paper is not None and paper != study
         return ReportSlice(
             study=self.name,

@@ -27,7 +27,7 @@ class Plan:
 
     def __init__(self, workflow: Workflow):
         self.workflow = workflow
-        self.studies = {name: Slices(name, study) for name, study in workflow.studies.items()}
+        self.studies = {name: Slices.of(workflow, name) for name in workflow.studies}
 
     def of(self, study: str) -> Slices:
         """The slices of a study.

@@ -1,7 +1,7 @@
 """The data of every feature's page: shards of features, and an index with a number a feature.
 
 All of a dictionary's features are computed at once; what stands on a page is described in
-plan/formats/explorer.py. Corpora appear as token ids only, whose texts are in vocabulary.js.
+plan/stages/report.py. Corpora appear as token ids only, whose texts are in vocabulary.js.
 """
 
 from pathlib import Path

@@ -9,46 +9,8 @@ from typing import Any, NamedTuple
 from featflow.artifacts.io import load_provenance
 from featflow.artifacts.provenance import digest as digest_of
 from featflow.artifacts.reading import named
-from featflow.figures.files import matching
-from featflow.plan import paths
-from featflow.plan.paths import Template
 from featflow.plan.slices import ReportSlice
-from featflow.plan.stages import STAGES
-
-MADE_BY = {
-    paths.CORPUS: "corpus",
-    paths.TOKENIZER: "tokenizer",
-    paths.TOKENS: "tokens",
-    paths.SWEEP: "sweep",
-    paths.EVALUATE: "evaluate",
-    paths.ACTIVATIONS: "activations",
-    paths.SAE: "sae",
-    paths.FEATURES: "features",
-    paths.SUMMARY: "features",
-    paths.MATRIX: "correlation",
-    paths.MATCHES: "correlation",
-    paths.SHARES: "shares",
-    paths.BOOTSTRAP: "shares",
-    paths.FROZEN: "transfer",
-    paths.FLOW_COUNTS: "flow",
-    paths.FLOW_EDGES: "edges",
-    paths.FLOW_STRATA: "edges",
-    paths.FIGURE: "figure",
-}
-"""The stage of files that do not say it themselves: those that other files name as their inputs,
-and those in formats without a place for it. (Which stage made a model depends on its kind.)"""
-
-MODEL_STAGES = {"base": "train"}
-"""By kind of model, where the stage has another name."""
-
-BESIDE = {
-    paths.TOKENIZER: "provenance.json",
-    paths.WEIGHTS: "config.json",
-    paths.FLOW_COUNTS: "features.parquet",
-    paths.FLOW_EDGES: "edges.parquet",
-    paths.FLOW_STRATA: "edges.parquet",
-}
-"""For files without provenance: the one that the same job wrote beside it."""
+from featflow.plan.stages import STAGES, provenance_beside, stage_of
 
 
 class Artifact(NamedTuple):
@@ -105,23 +67,15 @@ def artifacts(cfg: ReportSlice, files: list[Path], digests: Mapping[str, str]) -
 def _artifact(cfg: ReportSlice, file: Path, digest: str) -> Artifact:
     provenance, origin = load_provenance(file), ""
     if provenance is None:
-        for template, name in BESIDE.items():
-            beside = file.with_name(name)
-            if _is(file, template) and beside.is_file():
-                digest_of(beside)  # it may be none of the inputs, and so not be checked yet
-                provenance, origin = load_provenance(beside), name
+        beside = provenance_beside(file, named(file))
+        if beside is not None and beside.is_file():
+            digest_of(beside)  # it may be none of the inputs, and so not be checked yet
+            provenance, origin = load_provenance(beside), beside.name
     stage = provenance["stage"] if provenance else _stage(cfg, named(file)) or ""
     return Artifact(named(file), stage, file.stat().st_size, digest, origin, provenance)
 
 
 def _stage(cfg: ReportSlice, target: str) -> str | None:
     """The stage that makes a file; None for what is no target (a folder, a file of the user's)."""
-    models = matching([target], paths.WEIGHTS, "model")
-    for model in models:
-        kind = cfg.models[model].kind
-        return MODEL_STAGES.get(kind, kind)
-    return next((stage for template, stage in MADE_BY.items() if _is(target, template)), None)
-
-
-def _is(file: str | Path, template: Template) -> bool:
-    return bool(matching([file], template, "study"))
+    stage = stage_of(target, {name: model.kind for name, model in cfg.models.items()})
+    return stage and stage.verb

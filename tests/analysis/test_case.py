@@ -13,8 +13,8 @@ from featflow.analysis.tracing import Link, follow
 from featflow.analysis.verdicts import FUNCTIONS, WORDS, function_sentence, functions, verdicts
 from featflow.artifacts.io import ArtifactError, load_json
 from featflow.config.errors import FeatflowError
-from featflow.plan.formats.cases import FORMATS
 from featflow.plan.slices import Node
+from featflow.plan.stages.analysis import CASE as DESCRIBED
 
 from .planted_case import CORPORA, Planted
 
@@ -425,7 +425,7 @@ def test_the_docs_explain_every_verdict():
     table = page[page.index("| verdict | meaning |") : page.index("The sentence over all of it")]
     named = {word for row in table.splitlines()[2:] for word in row.split("|")[1:2]}
     assert {each.strip() for cell in named for each in cell.split(",")} - {""} == set(WORDS)
-    described = next(f for f in FORMATS[0].fields if f.name == "models.{model}.verdict")
+    described = next(f for f in DESCRIBED.fields if f.name == "models.{model}.verdict")
     assert set(re.findall(r"\w+", described.meaning)) - {"or"} == set(WORDS)
 
 
@@ -433,7 +433,7 @@ def test_every_key_is_described(found):
     """As tests/workflow/test_formats.py does for a built study, here with several models."""
 
     def leaves(value, at=""):
-        whole = any(f.type == "object" and pattern(f.name).fullmatch(at) for f in FORMATS[0].fields)
+        whole = any(f.type == "object" and pattern(f.name).fullmatch(at) for f in DESCRIBED.fields)
         if not isinstance(value, dict) or whole:
             return [at]
         return [leaf for k, v in value.items() for leaf in leaves(v, f"{at}.{k}" if at else k)]
@@ -443,6 +443,6 @@ def test_every_key_is_described(found):
 
     names = leaves(found)
     for name in names:
-        assert any(pattern(f.name).fullmatch(name) for f in FORMATS[0].fields), name
-    for field in FORMATS[0].fields:
+        assert any(pattern(f.name).fullmatch(name) for f in DESCRIBED.fields), name
+    for field in DESCRIBED.fields:
         assert field.optional or any(pattern(field.name).fullmatch(n) for n in names), field.name

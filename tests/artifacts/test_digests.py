@@ -13,7 +13,7 @@ from featflow.artifacts import digests, io, producers
 from featflow.artifacts.io import ArtifactError
 from featflow.artifacts.provenance import Provenance, digest
 from featflow.files import WriteError
-from featflow.plan import names, paths
+from featflow.plan import names
 from featflow.plan.slices import TokensSlice
 
 TOKENS = "results/one/tokens/en/train.safetensors"
@@ -193,14 +193,6 @@ def test_every_template_is_told_from_the_others(template):
     found = names.parsed(path)
     assert found.template is template and template.at(**found.names) == path
     assert names.target(path) == path
-
-
-def test_the_stages_of_all_that_says_what_it_is_of():
-    without = {
-        *(paths.TOKENIZER, paths.WEIGHTS, paths.FLOW_COUNTS, paths.FLOW_EDGES, paths.FLOW_STRATA),
-        *(paths.EXPLORER, paths.REPORT),
-    }
-    assert set(producers.STAGES) == set(names.TEMPLATES) - without
 
 
 def test_the_handle_of_a_folder_speaks_for_it():

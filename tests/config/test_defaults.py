@@ -2,7 +2,7 @@
 
 tests/config/defaults.json holds every default of a class that is cut into slices, beside the
 revisions of the stages. Who changes a default raises the revision of the stages that read it
-(plan/stages.py), then rewrites the file: `python -m tests.config.test_defaults`.
+(plan/stages/), then rewrites the file: `python -m tests.config.test_defaults`.
 """
 
 import json

@@ -10,37 +10,37 @@ import pytest
 
 from featflow.config.merging import Method
 from featflow.plan import paths
-from featflow.plan.formats import FORMATS, text
 from featflow.plan.paths import Template
-from featflow.plan.stages import STAGES
+from featflow.plan.reference import formats
+from featflow.plan.stages import FILES, STAGES
 
 ROOT = Path(__file__).parents[2]
-BY_TEMPLATE = {each.template: each for each in FORMATS}
 
 
 def test_the_page_is_the_description():
-    assert (ROOT / "docs" / "formats.md").read_text(encoding="utf-8") == text()
+    assert (ROOT / "docs" / "formats.md").read_text(encoding="utf-8") == formats()
 
 
 def test_the_page_is_printed_without_torch():
     code = (
-        "import sys, runpy; runpy.run_module('featflow.plan.formats', run_name='__main__');"
+        "import sys, runpy; sys.argv = ['', 'formats'];"
+        "runpy.run_module('featflow.plan.reference', run_name='__main__');"
         "assert not {'torch', 'pandas', 'pyarrow'} & set(sys.modules)"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert printed.returncode == 0, printed.stderr
-    assert printed.stdout == text()
+    assert printed.stdout == formats()
 
 
 def test_every_path_is_described_once():
     templates = [t for t in vars(paths).values() if isinstance(t, Template) and t != paths.STUDY]
-    described = [each.template for each in FORMATS]
-    assert set(templates) <= set(described) and len(set(described)) == len(described)
+    assert set(templates) <= set(FILES)
+    every = [file for stage in STAGES.values() for file in stage.outputs]
+    assert all(FILES[file.template] is file for file in every)
 
 
-@pytest.mark.parametrize("described", FORMATS, ids=lambda each: each.template)
+@pytest.mark.parametrize("described", FILES.values(), ids=lambda each: each.template)
 def test_a_description_is_whole(described):
-    assert set(described.stage.split(", ")) <= set(STAGES)
     assert described.fields or described.kind == "other" or described.more
     names = [field.name for field in described.fields]
     assert len(set(names)) == len(names)
@@ -64,10 +64,10 @@ def test_columns_that_the_code_names_are_the_described_ones():
         (paths.FLOW_FEATURES, tables.FEATURE_COLUMNS),
         (paths.FLOW_CHAINS, chains.COLUMNS),
     ):
-        assert [field.name for field in BY_TEMPLATE[template].fields] == list(columns)
+        assert [field.name for field in FILES[template].fields] == list(columns)
 
 
 def test_every_setting_of_a_merge_method_is_described():
-    described = {field.name for field in BY_TEMPLATE[paths.MERGE].fields}
+    described = {field.name for field in FILES[paths.MERGE].fields}
     for method in get_args(get_args(Method)[0]):
         assert set(method.model_fields) - {"kind"} <= described, method

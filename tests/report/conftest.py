@@ -60,7 +60,7 @@ class Planted(NamedTuple):
 
     @property
     def cfg(self) -> ReportSlice:
-        return ReportSlice.model_validate_json(self.slices.report(OTHER).dumps())
+        return ReportSlice.model_validate_json(self.slices.report().dumps())
 
     @property
     def files(self) -> list[Path]:
@@ -183,7 +183,7 @@ def _write_figures(it: Planted) -> None:
 
 def plant(root: Path, settings: dict) -> Planted:
     """Write every file of a study that the report reads."""
-    made = Planted(root, Slices(NAME, Study.model_validate(settings)))
+    made = Planted(root, Slices(NAME, Study.model_validate(settings), OTHER))
     for write in (_write_data, _write_models, _write_saes, _write_figures):
         write(made)
     if made.slices.study.saes:

@@ -19,7 +19,7 @@ from safetensors import safe_open
 
 from featflow.artifacts.io import load_provenance
 from featflow.plan import paths
-from featflow.plan.formats import FORMATS, Field, Format
+from featflow.plan.stages import FILES, Field, File
 
 pytestmark = pytest.mark.workflow
 
@@ -54,7 +54,7 @@ def study(request) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(study) -> dict[Path, Format]:
+def made(study) -> dict[Path, File]:
     """Every file of the study and its format."""
     found = {}
     for file in sorted(study.rglob("*")):
@@ -62,14 +62,14 @@ def made(study) -> dict[Path, Format]:
         of_a_model = name.startswith("models/") and file.name in OF_OTHERS
         if file.is_dir() or of_a_model or file.name.endswith((".tmp", ".sha256")):
             continue
-        formats = [each for each in FORMATS if pattern(each.template).fullmatch(name)]
+        formats = [each for each in FILES.values() if pattern(each.template).fullmatch(name)]
         exact = [each for each in formats if "{" not in each.template.rsplit("/")[-1]]
         assert len(exact or formats) == 1, f"{name}: described by {len(formats)} formats"
         found[file] = (exact or formats)[0]
     return found
 
 
-def matched(names: list[str], described: Format) -> dict[str, Field]:
+def matched(names: list[str], described: File) -> dict[str, Field]:
     """The field of each name; every name has one, and every field that must be there is."""
     found = {}
     for name in names:
@@ -82,13 +82,13 @@ def matched(names: list[str], described: Format) -> dict[str, Field]:
     return found
 
 
-def of_kind(made: dict[Path, Format], *kinds: str) -> dict[Path, Format]:
+def of_kind(made: dict[Path, File], *kinds: str) -> dict[Path, File]:
     return {f: each for f, each in made.items() if each.kind in kinds and not each.more}
 
 
 def test_every_format_occurs(made):
     there = {each.template for each in made.values()}
-    absent = {each.template for each in FORMATS} - there
+    absent = set(FILES) - there
     assert absent <= ({paths.REPORT} if os.environ.get("FEATFLOW_BUILT") else set())
 
 
@@ -124,7 +124,7 @@ def test_tables(made):
             assert empty or str(table[field.name].dtype) == wanted, (file, field.name)
 
 
-def leaves(value: Any, described: Format, at: str = "") -> dict[str, Any]:
+def leaves(value: Any, described: File, at: str = "") -> dict[str, Any]:
     """The paths of an object's leaves; what a field calls an object is one leaf."""
     whole = any(f.type == "object" and pattern(f.name).fullmatch(at) for f in described.fields)
     if not isinstance(value, dict) or whole:

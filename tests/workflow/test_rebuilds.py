@@ -11,7 +11,7 @@ import yaml
 
 from featflow.config import load
 from featflow.plan import paths
-from featflow.plan.stages import STAGES
+from featflow.plan.stages import FAMILIES, STAGES
 from tests.workflow.edits import CONFIG, keys
 from tests.workflow.rebuilds import PARTS
 from tests.workflow.trials import Planner, Trial, of, text
@@ -177,10 +177,12 @@ def test_code_reruns_the_stages_that_follow_it(planner):
 
 def test_a_raised_revision_reruns_its_stage_and_what_follows(planner):
     def raised(stage: str) -> Trial:
-        module, revision, _ = STAGES[stage]
-        new = replaced(f'"{module}", {revision},', f'"{module}", {revision + 1},')
+        module, revision = STAGES[stage].module, STAGES[stage].revision
+        said = f'"{module}",\n        revision={revision},'
+        new = replaced(said, said.replace(str(revision), str(revision + 1)))
+        family = next(f for f in FAMILIES if STAGES[stage] in f.STAGES).__name__.split(".")[-1]
         reruns = (stage,) if stage == "tokenizer" else (f"{stage} *",)
-        return Trial(stage, {"featflow/plan/stages.py": new}, reruns)
+        return Trial(stage, {f"featflow/plan/stages/{family}.py": new}, reruns)
 
     trials = [raised(stage) for stage, found in STAGES.items() if found.revision is not None]
     assert len(trials) > 12 and planner.wrong(trials) == {}

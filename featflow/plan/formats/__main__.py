@@ -1,5 +1,0 @@
-"""Print docs/formats.md."""
-
-from featflow.plan.formats import text
-
-print(text(), end="")

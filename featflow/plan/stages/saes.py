@@ -1,0 +1,197 @@
+"""Activations, sparse autoencoders and their metrics."""
+
+from collections.abc import Iterator
+
+from featflow.plan import paths
+from featflow.plan.slicer import Slices
+from featflow.plan.stages.spec import Field, File, Job, Stage
+
+
+def _measures(where: str = "") -> tuple[Field, ...]:
+    """The metrics, overall (`where` empty) or of each corpus."""
+    return (
+        Field(f"{where}tokens", "integer", "rows measured on: validation tokens of the windows"),
+        Field(f"{where}l0", "number", "features that fire at a token, the mean"),
+        Field(
+            f"{where}mse", "number", "mean over tokens and elements of (x − x̂)², raw activations"
+        ),
+        Field(f"{where}mse_scaled", "number", "the same in the scale that was trained in"),
+        Field(
+            f"{where}fve",
+            "number",
+            "share of variance explained; null where activations are constant",
+            null=True,
+        ),
+        Field(
+            f"{where}fve_by_dimension",
+            "number",
+            "the mean over elements of each one's own share of variance explained",
+            null=True,
+        ),
+        *(
+            Field(
+                f"{where}{name}_without_outliers",
+                "number",
+                "the same on rows that are text and no longer than `outliers.longest`; null where "
+                "there is none",
+                null=True,
+            )
+            for name in ("mse", "fve", "fve_by_dimension")
+        ),
+        Field(
+            f"{where}explained_loss",
+            "number",
+            "(L_zero − L_sae) / (L_zero − L_clean); null where zeroing costs next to nothing",
+            null=True,
+        ),
+        Field(
+            f"{where}loss_clean",
+            "number",
+            "the model's loss, nats a token; null where no token is predicted (a window of 1)",
+            null=True,
+        ),
+        Field(f"{where}loss_sae", "number", "with the activations replaced by x̂", null=True),
+        Field(f"{where}loss_zero", "number", "with the activations zeroed", null=True),
+        Field(f"{where}dead_fraction", "number", "share of features that never fire here"),
+    )
+
+
+ACTIVATIONS = File(
+    paths.ACTIVATIONS,
+    "safetensors",
+    "A shard of an SAE's training data: windows of a fixed sequence, so that more tokens mean "
+    "more shards, never others. Rounded to bfloat16; numpy has no such type: read it with "
+    "safetensors.torch, or its bits as uint16.",
+    (
+        Field("activations", "bfloat16", "what the hook carries at each token", "(W, L, n)"),
+        Field("norms", "float32", "‖x‖ of each", "(W, L)"),
+        Field("rows", "bool", "whether the token is a row of an SAE's data", "(W, L)"),
+    ),
+    "W windows, L tokens a window, n the width of the hook",
+)
+
+SAE = File(
+    paths.SAE,
+    "json",
+    "The handle of an SAE folder, written last: where it is, the folder is whole. SAELens's "
+    "format: `sae_lens.SAE.load_from_disk(folder)` reads it.",
+    (
+        Field("architecture", "text", "`standard`: a ReLU SAE"),
+        Field("d_in", "integer", "n, the width of the hook"),
+        Field("d_sae", "integer", "m, features"),
+        Field("dtype", "text", "float32"),
+        Field("device", "text", "cpu"),
+        Field("apply_b_dec_to_input", "boolean", "true: b_dec is taken off the input"),
+        Field("normalize_activations", "text", "none: the scale is folded into the weights"),
+        Field("reshape_activations", "text", "none"),
+        Field("metadata.sae_lens_version", "text", "whose format this is"),
+        Field("metadata.model_name", "text", "the model"),
+        Field("metadata.hook_name", "text", "TransformerLens's name of the hook"),
+        Field("metadata.context_size", "integer", "tokens of a block that the model reads"),
+        Field("metadata.prepend_bos", "boolean", "false: tokens are taken as they are"),
+        Field("metadata.scale", "number", "activations were multiplied by this in training"),
+        Field(
+            "metadata.longest",
+            "number",
+            "vectors longer than this were not trained on; null where every one was",
+            null=True,
+        ),
+    ),
+    provenance="key `metadata.featflow`, where SAELens keeps what it does not know",
+)
+
+SAE_WEIGHTS = File(
+    paths.SAE_WEIGHTS,
+    "safetensors",
+    "f = ReLU((x − b_dec) W_enc + b_enc), x̂ = f W_dec + b_dec on raw activations x; centring "
+    "and scale are folded in.",
+    (
+        Field("W_enc", "float32", "encoder", "(n, m)"),
+        Field("b_enc", "float32", "its bias", "(m,)"),
+        Field("W_dec", "float32", "a direction a feature, of unit norm", "(m, n)"),
+        Field("b_dec", "float32", "the decoder's bias", "(n,)"),
+    ),
+    "n inputs, m features",
+)
+
+SAE_TRAINING = File(
+    paths.SAE_TRAINING,
+    "parquet",
+    "A row every few steps, about 200; losses in the scale that was trained in.",
+    (
+        Field("step", "int64", "steps done, from 1"),
+        Field("tokens", "int64", "tokens seen so far, repeated ones again"),
+        Field("loss", "float64", "mse + lambda · l1, of this step"),
+        Field("mse", "float64", "mean over tokens and elements of (x − x̂)²"),
+        Field("l1", "float64", "mean over tokens of the sum of activations"),
+        Field("l0", "float64", "features that fire at a token, the mean"),
+        Field("lambda", "float64", "weight of the sparsity term"),
+        Field("dead", "float64", "share of features silent for long enough to be revived"),
+        Field("revived", "int64", "features revived since the row before"),
+        Field("learning_rate", "float64", "at this step"),
+    ),
+)
+
+SAE_METRICS = File(
+    paths.SAE_METRICS,
+    "json",
+    "How good an SAE is, on validation tokens; docs/methods.md has the formulas.",
+    (
+        *_measures(),
+        *_measures("corpora.{corpus}."),
+        Field("density.log10_edges", "list of number", "edges of bins of log10(share of tokens)"),
+        Field("density.features", "list of number", "living features in each bin"),
+        Field("outliers.longest", "number", "`metadata.longest` of the SAE", null=True),
+        Field("outliers.rows", "integer", "rows that are no text, or longer than that"),
+        Field("outliers.corpora.{corpus}", "integer", "those of each corpus"),
+        Field(
+            "outliers.tokens",
+            "list of object",
+            "the tokens that are so most often, up to 20: corpus, id, rows, text",
+        ),
+    ),
+)
+
+
+def _shards(slices: Slices) -> Iterator[Job]:
+    """Shards of every model at every hook that an SAE of it reads."""
+    study = slices.study
+    hooks = {(model, study.saes[sae].hook) for model, sae in slices.lineage.dictionaries()}
+    count = -(-study.activations.tokens // study.activations.shard_tokens)
+    return ((model, hook, str(i)) for model, hook in sorted(hooks) for i in range(count))
+
+
+STAGES = (
+    Stage(
+        "activations",
+        "featflow.saes.activations",
+        revision=2,
+        summary="a shard of an SAE's training data",
+        wildcards=("model", "hook", "shard"),
+        jobs=_shards,
+        outputs=(ACTIVATIONS,),
+    ),
+    Stage(
+        "sae",
+        "featflow.saes.sae",
+        revision=2,
+        summary="train a sparse autoencoder",
+        wildcards=("model", "sae"),
+        jobs=lambda s: s.lineage.dictionaries(),
+        outputs=(
+            SAE,
+            SAE_WEIGHTS,
+            SAE_TRAINING,
+        ),
+    ),
+    Stage(
+        "metrics",
+        "featflow.saes.metrics",
+        revision=2,
+        summary="how good a sparse autoencoder is",
+        wildcards=("model", "sae"),
+        jobs=lambda s: s.lineage.dictionaries(),
+        outputs=(SAE_METRICS,),
+        leaves=(paths.SAE_METRICS,),
+    ),
+)
