@@ -560,7 +560,7 @@ STAGES = (
         revision=None,
         summary="which features persist, vanish and emerge",
         wildcards=("sae",),
-        jobs=lambda s: [(sae,) for sae in s.study.flow_saes],
+        jobs=_flows,
         outputs=(
             FLOW_FEATURES,
             FLOW_CHAINS,
