@@ -4,13 +4,7 @@
 
 rule shares:
     input:
-        a=lambda w: inputs.seed_dumps(w, "a"),
-        b=lambda w: inputs.seed_dumps(w, "b"),
-        saes_a=lambda w: inputs.seed_saes(w, "a"),
-        saes_b=lambda w: inputs.seed_saes(w, "b"),
-        tokens=lambda w: inputs.tokens(
-            w, of(w).shares(w.sae, w.parent, w.child).corpora, "validation"
-        ),
+        **reads("shares"),
     output:
         best=paths.SHARES,
         bootstrap=paths.BOOTSTRAP,
@@ -38,13 +32,7 @@ rule shares:
 
 rule transfer:
     input:
-        parent=lambda w: inputs.models(w, [w.parent]),
-        child=lambda w: inputs.models(w, [w.child]),
-        parent_sae=lambda w: inputs.sae(w, f"{w.parent}.{w.sae}"),
-        child_sae=lambda w: inputs.sae(w, f"{w.child}.{w.sae}"),
-        tokens=lambda w: inputs.tokens(
-            w, of(w).transfer(w.sae, w.parent, w.child).corpora, "validation"
-        ),
+        **reads("transfer"),
     output:
         frozen=paths.FROZEN,
         scaling=paths.SCALING,
@@ -75,8 +63,7 @@ rule transfer:
 
 rule flow:
     input:
-        matches=lambda w: inputs.of_pairs(w, paths.MATCHES),
-        matrices=lambda w: inputs.of_pairs(w, paths.MATRIX),
+        **reads("flow"),
     output:
         features=paths.FLOW_FEATURES,
         counts=paths.FLOW_COUNTS,
@@ -100,9 +87,7 @@ rule flow:
 
 rule controls:
     input:
-        shares=lambda w: inputs.of_compared(w, paths.SHARES),
-        bootstraps=lambda w: inputs.of_compared(w, paths.BOOTSTRAP),
-        frozen=lambda w: inputs.of_transfers(w, paths.FROZEN),
+        **reads("controls"),
     output:
         paths.FLOW_CONTROLS,
     log:
@@ -124,7 +109,7 @@ rule controls:
 
 rule domains:
     input:
-        lambda w: inputs.of_compared(w, paths.SHARES),
+        **reads("domains"),
     output:
         paths.FLOW_DOMAINS,
     log:
@@ -145,14 +130,7 @@ rule domains:
 
 rule edges:
     input:
-        counts=paths.FLOW_COUNTS,
-        features=paths.FLOW_FEATURES,
-        controls=paths.FLOW_CONTROLS,
-        summaries=lambda w: [
-            paths.SUMMARY.at(study=w.study, model=m, sae=w.sae)
-            for m in of(w).edges(w.sae).models
-        ],
-        metrics=lambda w: inputs.edge_metrics(w),
+        **reads("edges"),
     output:
         edges=report(
             paths.FLOW_EDGES,
@@ -187,13 +165,7 @@ rule edges:
 
 rule case:
     input:
-        dumps=lambda w: inputs.case_dumps(w),
-        tokens=lambda w: inputs.tokens(w, of(w).case(w.case).corpora, "validation"),
-        tokenizer=paths.TOKENIZER,
-        flow=lambda w: inputs.case_flow(w),
-        shares=lambda w: inputs.case_shares(w),
-        reseeds=lambda w: inputs.case_reseeds(w),
-        neighbours=lambda w: inputs.case_neighbours(w),
+        **reads("case"),
     output:
         report(
             paths.CASE,

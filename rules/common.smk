@@ -1,7 +1,6 @@
 # The only helpers of the rules: the plan of this run, inputs, constraints.
 
 import gc
-import importlib
 import os
 import sys
 
@@ -17,8 +16,7 @@ from featflow.plan import paths, programs, requests
 from featflow.runtime import runs, torchrun
 from featflow.config import FeatflowError
 from featflow.plan.hints import MissingRule
-from featflow.plan.inputs import Inputs, flags, folders
-from featflow.plan.paths import folder
+from featflow.plan.paths import folder, folders
 from featflow.plan.places import (
     DATA_FILES,
     MODEL_FILES,
@@ -32,10 +30,12 @@ from featflow.plan.places import (
 )
 from featflow.plan.snapshot import code, plan, use_this_checkout
 from featflow.plan.stages import STAGES, leaves
+from featflow.plan.stages.models import choice_of_t
+from featflow.plan.stages.report import dumps
+from featflow.plan.stages.saes import training_data
 from featflow.data.corpora import files
 from featflow.data.sources import expand, keyed
 from featflow.figures.chromium import drawable
-from featflow.report.inputs import inputs as inputs_of_report
 
 ENVIRONMENT = "../envs/featflow.yaml"
 NAME = "[a-z][a-z0-9]*"
@@ -122,7 +122,21 @@ def of(wildcards):
     return slices
 
 
-inputs = Inputs(of)
+def reads(stage):
+    """The inputs of a stage's rule."""
+
+    def of_job(at):
+        return lambda wildcards: at(of(wildcards), dict(wildcards.items()))
+
+    inputs = STAGES[stage].inputs
+    return {
+        name: at if isinstance(at, str) else of_job(at) for name, at in inputs.items()
+    }
+
+
+def flags(values):
+    """Command-line words for what there is: nothing for a flag without files."""
+    return [word for flag, files in values.items() if files for word in (flag, *files)]
 
 
 def share_of_cores(parts):
@@ -130,11 +144,6 @@ def share_of_cores(parts):
     where no number of cores is given, the profile sets the threads."""
     cores = workflow.resource_settings.cores or 8
     return max(1, min(16, cores // parts))
-
-
-def figure_module(study, figure):
-    """The module that draws a study's figure."""
-    return importlib.import_module(f"featflow.figures.{study.drawn[figure].kind}")
 
 
 def source_state(wildcards):
@@ -170,18 +179,6 @@ def model_state(wildcards):
     name = of(wildcards).study.models[wildcards.model].name
     where = f"studies.{wildcards.study}.models.{wildcards.model}"
     return state_of(where, "name", name, MODEL_FILES)
-
-
-def figure_inputs(wildcards):
-    """The files that a figure says it draws."""
-    study = of(wildcards).study
-    figure = study.drawn[wildcards.figure]
-    return figure_module(study, wildcards.figure).inputs(wildcards.study, study, figure)
-
-
-def report_inputs(wildcards):
-    """All that the report shows."""
-    return inputs_of_report(of(wildcards))
 
 
 @explained

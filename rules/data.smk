@@ -37,7 +37,7 @@ ruleorder: corpus_hub > corpus
 
 rule tokenizer:
     input:
-        lambda w: inputs.tokenizer_documents(w),
+        **reads("tokenizer"),
     output:
         paths.TOKENIZER,
     log:
@@ -69,8 +69,7 @@ ruleorder: tokenizer_hub > tokenizer
 
 rule tokens:
     input:
-        documents=paths.CORPUS,
-        tokenizer=paths.TOKENIZER,
+        **reads("tokens"),
     output:
         paths.TOKENS,
     log:

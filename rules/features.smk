@@ -47,13 +47,7 @@ for study, slices in PLAN.studies.items():
 
 rule correlation:
     input:
-        a=lambda w: inputs.pair_dumps(w, w.a),
-        b=lambda w: inputs.pair_dumps(w, w.b),
-        sae_a=lambda w: inputs.sae(w, w.a),
-        sae_b=lambda w: inputs.sae(w, w.b),
-        tokens=lambda w: inputs.tokens(
-            w, of(w).correlation(w.a, w.b).corpora, "validation"
-        ),
+        **reads("correlation"),
     output:
         matrix=paths.MATRIX,
         matches=paths.MATCHES,

@@ -4,7 +4,7 @@
 
 rule figure:
     input:
-        figure_inputs,
+        **reads("figure"),
     output:
         report(
             paths.FIGURE,
@@ -24,7 +24,9 @@ rule figure:
         mem_mb=4000,
     params:
         cfg=lambda w: of(w).figure(w.figure).dumps(),
-        code=lambda w: code("figure", figure_module(of(w).study, w.figure).__name__),
+        code=lambda w: code(
+            "figure", f"featflow.figures.{of(w).study.drawn[w.figure].kind}"
+        ),
     shell:
         "python -m featflow figure --log {log:q} --cfg {params.cfg:q}"
         " --inputs {input:q} --output {output:q}"

@@ -9,15 +9,7 @@ from featflow.interpret.rules import digest as categories_digest
 # never deletes it. Where the endpoint needs a network, this runs where one is.
 rule interpret:
     input:
-        dumps=lambda w: [
-            paths.FEATURES.at(study=w.study, model=w.model, sae=w.sae, corpus=c)
-            for c in of(w).interpret(w.model, w.sae).corpora
-        ],
-        tokens=lambda w: inputs.tokens(
-            w, of(w).interpret(w.model, w.sae).corpora, "validation"
-        ),
-        tokenizer=paths.TOKENIZER,
-        flow=lambda w: inputs.flow_features(w),
+        **reads("interpret"),
     output:
         paths.INTERPRET,
     log:
@@ -41,12 +33,7 @@ rule interpret:
 
 rule categories:
     input:
-        scores=lambda w: [
-            paths.INTERPRET.at(study=w.study, model=m, sae=w.sae)
-            for m in of(w).categories(w.sae).interpreted
-        ],
-        flow=lambda w: inputs.flow_features(w),
-        chains=lambda w: inputs.flow_chains(w),
+        **reads("categories"),
     output:
         paths.CATEGORIES,
     log:

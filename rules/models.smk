@@ -4,8 +4,7 @@
 
 rule train:
     input:
-        tokens=lambda w: inputs.tokens(w, of(w).train(w.model).corpora, "train"),
-        tokenizer=paths.TOKENIZER,
+        **reads("train"),
     output:
         config=paths.MODEL,
         weights=paths.WEIGHTS,
@@ -36,7 +35,7 @@ rule train:
 # The model's files come from the hub: on a login node, not on compute nodes without a network.
 rule pretrained:
     input:
-        tokenizer=paths.TOKENIZER,
+        **reads("pretrained"),
     output:
         config=paths.MODEL,
         weights=paths.WEIGHTS,
@@ -63,8 +62,7 @@ rule pretrained:
 
 rule random:
     input:
-        like=lambda w: inputs.like(w),
-        tokenizer=paths.TOKENIZER,
+        **reads("random"),
     output:
         config=paths.MODEL,
         weights=paths.WEIGHTS,
@@ -90,8 +88,7 @@ rule random:
 
 rule finetune:
     input:
-        parent=lambda w: inputs.models(w, of(w).lineage.parents(w.model)),
-        tokens=lambda w: inputs.tokens(w, of(w).finetune(w.model).corpora, "train"),
+        **reads("finetune"),
     output:
         config=paths.MODEL,
         weights=paths.WEIGHTS,
@@ -122,8 +119,7 @@ rule finetune:
 
 rule sweep:
     input:
-        parents=lambda w: inputs.models(w, of(w).lineage.parents(w.model)),
-        tokens=lambda w: inputs.tokens(w, inputs.sweep_corpora(w), "selection"),
+        **reads("sweep"),
     output:
         paths.SWEEP,
     log:
@@ -149,9 +145,7 @@ rule sweep:
 
 rule merge:
     input:
-        parents=lambda w: inputs.models(w, of(w).lineage.parents(w.model)),
-        choice=lambda w: list(inputs.choice_of_t(w).values()),
-        base=lambda w: inputs.merge_base(w),
+        **reads("merge"),
     output:
         config=paths.MODEL,
         weights=paths.WEIGHTS,
@@ -173,7 +167,7 @@ rule merge:
         folder=lambda w, output: folder(output.config),
         parents=lambda w, input: folders(input.parents),
         choice=lambda w: [
-            word for pair in inputs.choice_of_t(w).items() for word in pair
+            word for pair in choice_of_t(of(w), dict(w.items())).items() for word in pair
         ],
         base=lambda w, input: flags({"--base": folders(input.base)}),
     shell:
@@ -183,8 +177,7 @@ rule merge:
 
 rule evaluate:
     input:
-        model=paths.MODEL,
-        tokens=lambda w: inputs.tokens(w, of(w).evaluate(w.model).corpora, "validation"),
+        **reads("evaluate"),
     output:
         report(
             paths.EVALUATE,

@@ -2,12 +2,12 @@
 # out: one page that shows them, and one for every feature
 
 
-from featflow.report.inputs import page_digest, site_digest
+from featflow.report.pages import page_digest, site_digest
 
 
 rule report:
     input:
-        report_inputs,
+        **reads("report"),
     output:
         paths.REPORT,
     log:
@@ -29,19 +29,7 @@ rule report:
 # A page's data are many small files beside its handle, loaded when they are looked at.
 rule dashboards:
     input:
-        model=paths.MODEL,
-        weights=paths.WEIGHTS,
-        sae=paths.SAE,
-        # Each stands for the dumps that it was made with: of 100 models those are 400 files a job.
-        summaries=lambda w: inputs.dashboard_summaries(w),
-        tokens=lambda w: inputs.tokens(
-            w, of(w).dashboards(w.model, w.sae).corpora, "validation"
-        ),
-        tokenizer=paths.TOKENIZER,
-        summary=paths.SUMMARY,
-        flow=lambda w: inputs.flow_features(w),
-        chains=lambda w: inputs.flow_chains(w),
-        scores=lambda w: inputs.dashboard_scores(w),
+        **reads("dashboards"),
     output:
         paths.DASHBOARDS,
     log:
@@ -60,7 +48,7 @@ rule dashboards:
         model=lambda w, input: folder(input.model),
         sae=lambda w, input: folder(input.sae),
         folder=lambda w, output: folder(output[0]),
-        dumps=lambda w: inputs.dashboard_dumps(w),
+        dumps=lambda w: dumps(of(w), dict(w.items())),
         optional=lambda w, input: flags(
             {"--flow": input.flow, "--chains": input.chains, "--scores": input.scores}
         ),
@@ -73,20 +61,7 @@ rule dashboards:
 
 rule explorer:
     input:
-        dashboards=lambda w: [
-            paths.DASHBOARDS.at(study=w.study, model=m, sae=s)
-            for s, models in of(w).explorer().saes.items()
-            for m in models
-        ],
-        tokenizer=paths.TOKENIZER,
-        edges=lambda w: [
-            paths.FLOW_EDGES.at(study=w.study, sae=s)
-            for s in of(w).explorer().saes
-            if of(w).lineage.flow_edges(s)
-        ],
-        cases=lambda w: [
-            paths.CASE.at(study=w.study, case=c) for c in of(w).explorer().cases
-        ],
+        **reads("explorer"),
     output:
         paths.EXPLORER,
     log:

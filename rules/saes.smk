@@ -4,10 +4,7 @@
 
 rule activations:
     input:
-        model=paths.MODEL,
-        tokens=lambda w: inputs.tokens(
-            w, of(w).lineage.activation_corpora(w.model), "train"
-        ),
+        **reads("activations"),
     output:
         paths.ACTIVATIONS,
     log:
@@ -33,8 +30,7 @@ rule activations:
 
 rule sae:
     input:
-        model=paths.MODEL,
-        data=lambda w: [path for files in inputs.sae_data(w).values() for path in files],
+        **reads("sae"),
     output:
         cfg=paths.SAE,
         weights=paths.SAE_WEIGHTS,
@@ -58,7 +54,7 @@ rule sae:
         model=lambda w, input: folder(input.model),
         data=lambda w: [
             word
-            for flag, files in inputs.sae_data(w).items()
+            for flag, files in training_data(of(w), dict(w.items())).items()
             for word in (flag, *files)
         ],
     shell:
@@ -68,11 +64,7 @@ rule sae:
 
 rule metrics:
     input:
-        model=paths.MODEL,
-        sae=paths.SAE,
-        tokens=lambda w: inputs.tokens(
-            w, of(w).metrics(w.model, w.sae).corpora, "validation"
-        ),
+        **reads("metrics"),
     output:
         report(
             paths.SAE_METRICS,

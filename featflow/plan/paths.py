@@ -4,6 +4,8 @@
 A folder is known by the file that is written last into it.
 """
 
+from collections.abc import Iterable
+from itertools import product
 from pathlib import PurePosixPath
 
 
@@ -18,10 +20,24 @@ class Template(str):
         """
         return self.format(**names)
 
+    def each(self, **names: str | Iterable[str]) -> list[str]:
+        """The paths for all combinations of these names, the last one varying fastest.
+
+        Raises:
+            KeyError: for a wildcard without a name.
+        """
+        lists = [[value] if isinstance(value, str) else list(value) for value in names.values()]
+        return [self.at(**dict(zip(names, values, strict=True))) for values in product(*lists)]
+
 
 def folder(handle: str) -> str:
     """The folder that a handle (config.json, cfg.json) stands for."""
     return str(PurePosixPath(handle).parent)
+
+
+def folders(handles: Iterable[str]) -> list[str]:
+    """The folders of some handles, for a command line."""
+    return [folder(handle) for handle in handles]
 
 
 SPLITS = ("train", "validation", "selection")

@@ -27,7 +27,7 @@ from featflow.plan.slices import ExplorerSlice
 from featflow.report import templates
 from featflow.report.dashboard.tables import objects
 from featflow.report.files import among
-from featflow.report.inputs import SITE, page_files
+from featflow.report.pages import SITE, page_files
 from featflow.report.scripts import as_json, vocabulary, write_script
 from featflow.runtime.log import log
 

@@ -10,7 +10,7 @@ from typing import Any
 from featflow.artifacts.io import written
 from featflow.artifacts.provenance import KEY, Provenance
 from featflow.plan.slices import ReportSlice
-from featflow.report.inputs import PAGE, page_files
+from featflow.report.pages import PAGE, page_files
 from featflow.report.templates import render
 from featflow.runtime.log import log
 
@@ -19,7 +19,7 @@ def run(cfg: ReportSlice, *, inputs: list[Path], output: Path) -> None:
     """Write the report of a study.
 
     Args:
-        inputs: every file that it shows something of (report/inputs.py names them).
+        inputs: every file that it shows something of (`shown` in plan/stages/report.py).
         output: the HTML page.
 
     Raises:

@@ -16,7 +16,7 @@ from featflow.config.study import Study
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
 from featflow.plan.slices import ReportSlice
-from featflow.report.inputs import inputs
+from featflow.plan.stages.report import shown
 
 from ..analysis.conftest import Known, write_tables
 
@@ -64,7 +64,7 @@ class Planted(NamedTuple):
 
     @property
     def files(self) -> list[Path]:
-        return [self.root / file for file in inputs(self.slices)]
+        return [self.root / file for file in shown(self.slices, {})]
 
     def path(self, template: paths.Template, **names: str) -> Path:
         file = self.root / template.at(study=NAME, **names)

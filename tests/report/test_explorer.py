@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from featflow.report.inputs import SITE
+from featflow.report.pages import SITE
 
 from . import big_explorer as big
 from .explorer_site import EVIL, FEATURES, HOSTILE, PER_SHARD, Site, looks, reads

@@ -20,7 +20,7 @@ ENVIRONMENT = {"BROWSER_PATH": sys.executable}
 
 
 LIBRARIES = ("pydantic", "smart_open", "snakemake.report.html_reporter", "snakemake.storage", "yte")
-FEATFLOW = ("plan.snapshot", "plan.hints", "runtime.runs", "data.corpora.files", "report.inputs")
+FEATFLOW = ("plan.snapshot", "plan.hints", "runtime.runs", "data.corpora.files", "report.pages")
 """What a dry run imports."""
 
 

@@ -21,6 +21,7 @@ from featflow.plan.stages import (
     models,
     report,
     saes,
+    spec,
 )
 from featflow.plan.stages.spec import Field, File, Stage
 
@@ -95,13 +96,9 @@ def slice_of(slices: Slices, name: str) -> Slice | None:
     return stage.slice(slices, found.names)
 
 
-def targets(slices: Slices, *templates: Template, **only: Collection[str]) -> Iterator[str]:
-    """Every file of a study that some rule makes; arguments as of `Stage.targets`."""
-    for stage in STAGES.values():
-        written = [file.template for file in stage.outputs if file.target]
-        wanted = [t for t in written if not templates or t in templates]
-        if wanted:
-            yield from stage.targets(slices, *wanted, **only)
+def targets(slices: Slices) -> Iterator[str]:
+    """Every file of a study that some rule makes."""
+    return spec.targets(STAGES.values(), slices)
 
 
 def leaves(slices: Slices, formats: Collection[str]) -> list[str]:

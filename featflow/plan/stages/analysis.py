@@ -1,11 +1,13 @@
 """The flow of features, what every share stands beside, and cases."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from featflow.plan import paths
+from featflow.plan.paths import Template
 from featflow.plan.slicer import Slices
 from featflow.plan.slices import Compared
-from featflow.plan.stages.spec import Field, File, Job, Stage
+from featflow.plan.stages.data import tokens
+from featflow.plan.stages.spec import Field, File, Job, Names, Stage
 
 LEFT_OUT = "Shares leave silent and rare features out."
 
@@ -529,6 +531,86 @@ def _flows(slices: Slices) -> list[Job]:
     return [(sae,) for sae in slices.study.flow_saes if slices.lineage.flow_edges(sae)]
 
 
+def _pair(names: Names) -> tuple[str, str, str]:
+    return names["sae"], names["parent"], names["child"]
+
+
+def _seeds(slices: Slices, names: Names, side: str) -> tuple[str, Sequence[str], Sequence[str]]:
+    """One end of a comparison: its model, the SAEs that are compared, the corpora."""
+    cfg = slices.shares(*_pair(names))
+    model, saes = {"a": (cfg.parent, cfg.a), "b": (cfg.child, cfg.b)}[side]
+    return model, saes, cfg.corpora
+
+
+def _seed_dumps(slices: Slices, names: Names, side: str) -> list[str]:
+    model, saes, corpora = _seeds(slices, names, side)
+    return paths.FEATURES.each(study=slices.name, model=model, sae=saes, corpus=corpora)
+
+
+def _seed_saes(slices: Slices, names: Names, side: str) -> list[str]:
+    model, saes, _ = _seeds(slices, names, side)
+    return paths.SAE.each(study=slices.name, model=model, sae=saes)
+
+
+def _of_pairs(slices: Slices, names: Names, template: Template) -> list[str]:
+    """A file of each pair of an SAE, in the order of its slice's pairs."""
+    pairs = slices.flow(names["sae"]).pairs
+    return [template.at(study=slices.name, a=pair.a, b=pair.b) for pair in pairs]
+
+
+def _of_compared(slices: Slices, names: Names, template: Template) -> list[str]:
+    """A file of each pair of models that controls compare, in the order of their slices."""
+    at = {"study": slices.name, "sae": names["sae"]}
+    pairs = slices.compared(names["sae"])
+    return [template.at(**at, parent=pair.parent, child=pair.child) for pair in pairs]
+
+
+def _of_transfers(slices: Slices, names: Names) -> list[str]:
+    """Of each pair of models of which the parent's SAE is applied to the child."""
+    at = {"study": slices.name, "sae": names["sae"]}
+    pairs = slices.transferred(names["sae"])
+    return [paths.FROZEN.at(**at, parent=pair.parent, child=pair.child) for pair in pairs]
+
+
+def _edge_metrics(slices: Slices, names: Names) -> list[str]:
+    """Of all SAEs that the numbers of a flow's edges are from."""
+    pairs = [each.dictionary.split(".") for each in slices.edges(names["sae"]).saes]
+    return [paths.SAE_METRICS.at(study=slices.name, model=m, sae=sae) for m, sae in pairs]
+
+
+def of_flow(slices: Slices, sae: str, template: Template) -> list[str]:
+    """A table of an SAE's flow; none where it has no edges."""
+    return template.each(study=slices.name, sae=[sae] if slices.lineage.flow_edges(sae) else [])
+
+
+def _case_dumps(slices: Slices, names: Names) -> list[str]:
+    """Of every model in which a case is followed."""
+    cfg = slices.case(names["case"])
+    return paths.FEATURES.each(study=slices.name, model=cfg.models, sae=cfg.sae, corpus=cfg.corpora)
+
+
+def _case_shares(slices: Slices, names: Names) -> list[str]:
+    """The comparison of a case's model with its own reseeds, if it has any."""
+    cfg = slices.case(names["case"])
+    at = {"study": slices.name, "sae": cfg.sae, "parent": cfg.model, "child": cfg.model}
+    return [paths.SHARES.at(**at)] if cfg.reseeds else []
+
+
+def _case_reseeds(slices: Slices, names: Names) -> list[str]:
+    """The dumps of the reseeds of a case's model."""
+    cfg = slices.case(names["case"])
+    return paths.FEATURES.each(
+        study=slices.name, model=cfg.model, sae=cfg.reseeds, corpus=cfg.corpora
+    )
+
+
+def _case_neighbours(slices: Slices, names: Names) -> list[str]:
+    """The comparisons of a case's model, reseeds and all, with its parents and children."""
+    cfg = slices.case(names["case"])
+    at = {"study": slices.name, "sae": cfg.sae}
+    return [paths.SHARES.at(**at, parent=a, child=b) for a, b in cfg.neighbours]
+
+
 STAGES = (
     Stage(
         "shares",
@@ -537,6 +619,13 @@ STAGES = (
         summary="best partners on every domain, for controls",
         wildcards=("sae", "parent", "child"),
         jobs=lambda s: _pairs(s, s.compared),
+        inputs={
+            "a": lambda s, n: _seed_dumps(s, n, "a"),
+            "b": lambda s, n: _seed_dumps(s, n, "b"),
+            "saes_a": lambda s, n: _seed_saes(s, n, "a"),
+            "saes_b": lambda s, n: _seed_saes(s, n, "b"),
+            "tokens": lambda s, n: tokens(s, s.shares(*_pair(n)).corpora, "validation"),
+        },
         outputs=(
             SHARES,
             BOOTSTRAP,
@@ -549,6 +638,13 @@ STAGES = (
         summary="a parent's SAE applied to its child",
         wildcards=("sae", "parent", "child"),
         jobs=lambda s: _pairs(s, s.transferred),
+        inputs={
+            "parent": lambda s, n: paths.MODEL.each(study=s.name, model=n["parent"]),
+            "child": lambda s, n: paths.MODEL.each(study=s.name, model=n["child"]),
+            "parent_sae": lambda s, n: paths.SAE.at(study=s.name, model=n["parent"], sae=n["sae"]),
+            "child_sae": lambda s, n: paths.SAE.at(study=s.name, model=n["child"], sae=n["sae"]),
+            "tokens": lambda s, n: tokens(s, s.transfer(*_pair(n)).corpora, "validation"),
+        },
         outputs=(
             FROZEN,
             SCALING,
@@ -561,6 +657,10 @@ STAGES = (
         summary="which features persist, vanish and emerge",
         wildcards=("sae",),
         jobs=_flows,
+        inputs={
+            "matches": lambda s, n: _of_pairs(s, n, paths.MATCHES),
+            "matrices": lambda s, n: _of_pairs(s, n, paths.MATRIX),
+        },
         outputs=(
             FLOW_FEATURES,
             FLOW_CHAINS,
@@ -574,6 +674,11 @@ STAGES = (
         summary="ceilings, floors, arms and intervals",
         wildcards=("sae",),
         jobs=_flows,
+        inputs={
+            "shares": lambda s, n: _of_compared(s, n, paths.SHARES),
+            "bootstraps": lambda s, n: _of_compared(s, n, paths.BOOTSTRAP),
+            "frozen": _of_transfers,
+        },
         outputs=(FLOW_CONTROLS,),
         leaves=(paths.FLOW_CONTROLS,),
     ),
@@ -584,6 +689,7 @@ STAGES = (
         summary="the shares on each corpus alone",
         wildcards=("sae",),
         jobs=_flows,
+        inputs={"shares": lambda s, n: _of_compared(s, n, paths.SHARES)},
         outputs=(FLOW_DOMAINS,),
         leaves=(paths.FLOW_DOMAINS,),
     ),
@@ -594,6 +700,15 @@ STAGES = (
         summary="every share beside its controls",
         wildcards=("sae",),
         jobs=_flows,
+        inputs={
+            "counts": paths.FLOW_COUNTS,
+            "features": paths.FLOW_FEATURES,
+            "controls": paths.FLOW_CONTROLS,
+            "summaries": lambda s, n: paths.SUMMARY.each(
+                study=s.name, model=s.edges(n["sae"]).models, sae=n["sae"]
+            ),
+            "metrics": _edge_metrics,
+        },
         outputs=(
             FLOW_EDGES,
             FLOW_SHARES,
@@ -608,6 +723,15 @@ STAGES = (
         summary="a feature followed through the lineage",
         wildcards=("case",),
         jobs=lambda s: [(case,) for case in s.study.cases],
+        inputs={
+            "dumps": _case_dumps,
+            "tokens": lambda s, n: tokens(s, s.case(n["case"]).corpora, "validation"),
+            "tokenizer": paths.TOKENIZER,
+            "flow": lambda s, n: of_flow(s, s.case(n["case"]).sae, paths.FLOW_FEATURES),
+            "shares": _case_shares,
+            "reseeds": _case_reseeds,
+            "neighbours": _case_neighbours,
+        },
         outputs=(CASE,),
         leaves=(paths.CASE,),
     ),

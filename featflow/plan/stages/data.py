@@ -1,7 +1,10 @@
 """Documents, the tokenizer, token ids."""
 
+from collections.abc import Iterable
+
 from featflow.plan import paths
 from featflow.plan.paths import Template
+from featflow.plan.slicer import Slices
 from featflow.plan.stages.spec import Field, File, Stage
 
 CORPUS = File(
@@ -54,6 +57,12 @@ TOKENS = File(
     "N tokens, D documents",
 )
 
+
+def tokens(slices: Slices, corpora: Iterable[str], split: str) -> list[str]:
+    """The token files of some corpora."""
+    return paths.TOKENS.each(study=slices.name, corpus=corpora, split=split)
+
+
 STAGES = (
     Stage(
         "corpus",
@@ -62,6 +71,7 @@ STAGES = (
         summary="documents of a corpus, split and deduplicated",
         wildcards=("corpus",),
         jobs=lambda s: [(c,) for c in s.study.corpora],
+        inputs={},
         outputs=(CORPUS,),
     ),
     Stage(
@@ -71,6 +81,11 @@ STAGES = (
         summary="train or fetch the study's tokenizer",
         wildcards=(),
         jobs=lambda s: [()],
+        inputs={
+            "documents": lambda s, n: paths.CORPUS.each(
+                study=s.name, corpus=s.tokenizer_corpora(), split="train"
+            )
+        },
         outputs=(
             TOKENIZER,
             RECORD,
@@ -83,6 +98,7 @@ STAGES = (
         summary="token ids of a corpus's split",
         wildcards=("corpus", "split"),
         jobs=lambda s: [(c, split) for c in s.study.corpora for split in paths.SPLITS],
+        inputs={"documents": paths.CORPUS, "tokenizer": paths.TOKENIZER},
         outputs=(TOKENS,),
     ),
 )

@@ -1,7 +1,10 @@
 """Feature activations on the probe, and what correlates with what."""
 
 from featflow.plan import paths
-from featflow.plan.stages.spec import Field, File, Stage
+from featflow.plan.slicer import Slices
+from featflow.plan.stages.data import tokens
+from featflow.plan.stages.saes import handle
+from featflow.plan.stages.spec import Field, File, Names, Stage
 
 FEATURES = File(
     paths.FEATURES,
@@ -131,6 +134,14 @@ MATCHES = File(
     ),
 )
 
+
+def _dumps_of(slices: Slices, names: Names, side: str) -> list[str]:
+    """Of one side of a pair, in the order of its slice's corpora."""
+    model, sae = names[side].split(".")
+    corpora = slices.correlation(names["a"], names["b"]).corpora
+    return paths.FEATURES.each(study=slices.name, model=model, sae=sae, corpus=corpora)
+
+
 STAGES = (
     Stage(
         "features",
@@ -139,6 +150,11 @@ STAGES = (
         summary="sparse feature activations on the probe",
         wildcards=("model", "sae"),
         jobs=lambda s: s.lineage.dictionaries(),
+        inputs={
+            "model": paths.MODEL,
+            "sae": paths.SAE,
+            "tokens": lambda s, n: tokens(s, s.study.probe_corpora, "validation"),
+        },
         outputs=(
             FEATURES,
             SUMMARY,
@@ -152,6 +168,13 @@ STAGES = (
         summary="Pearson's r between two dictionaries",
         wildcards=("a", "b"),
         jobs=lambda s: [(str(pair.a), str(pair.b)) for pair in s.lineage.pairs()],
+        inputs={
+            "a": lambda s, n: _dumps_of(s, n, "a"),
+            "b": lambda s, n: _dumps_of(s, n, "b"),
+            "sae_a": lambda s, n: handle(s, n["a"]),
+            "sae_b": lambda s, n: handle(s, n["b"]),
+            "tokens": lambda s, n: tokens(s, s.correlation(n["a"], n["b"]).corpora, "validation"),
+        },
         outputs=(
             MATRIX,
             MATCHES,

@@ -1,7 +1,10 @@
 """Figures."""
 
+import importlib
+
 from featflow.plan import paths
-from featflow.plan.stages.spec import File, Stage
+from featflow.plan.slicer import Slices
+from featflow.plan.stages.spec import File, Names, Stage
 
 FIGURE = File(
     paths.FIGURE,
@@ -13,6 +16,15 @@ FIGURE = File(
     "`<metadata>`; png: an iTXt chunk; pdf: the Info dictionary",
 )
 
+
+def _drawn(slices: Slices, names: Names) -> list[str]:
+    """What the figure's module says that it draws."""
+    figure = slices.study.drawn[names["figure"]]
+    module = importlib.import_module(f"featflow.figures.{figure.kind}")
+    files: list[str] = module.inputs(slices.name, slices.study, figure)
+    return files
+
+
 STAGES = (
     Stage(
         "figure",
@@ -21,6 +33,7 @@ STAGES = (
         summary="draw a figure",
         wildcards=("figure",),
         jobs=lambda s: [(figure,) for figure in s.study.drawn],
+        inputs={"drawn": _drawn},
         outputs=(FIGURE,),
         leaves=(paths.FIGURE,),
     ),

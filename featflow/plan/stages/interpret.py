@@ -2,7 +2,10 @@
 
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
-from featflow.plan.stages.spec import Field, File, Job, Stage
+from featflow.plan.slices import InterpretSlice
+from featflow.plan.stages.analysis import of_flow
+from featflow.plan.stages.data import tokens
+from featflow.plan.stages.spec import Field, File, Job, Names, Stage
 
 
 def _score(name: str, meaning: str) -> Field:
@@ -87,6 +90,10 @@ def _interpreted(slices: Slices) -> list[Job]:
     return [(model, sae) for model in models]
 
 
+def _slice(slices: Slices, names: Names) -> InterpretSlice:
+    return slices.interpret(names["model"], names["sae"])
+
+
 STAGES = (
     Stage(
         "interpret",
@@ -95,6 +102,14 @@ STAGES = (
         summary="explanations of features, and scores",
         wildcards=("model", "sae"),
         jobs=_interpreted,
+        inputs={
+            "dumps": lambda s, n: paths.FEATURES.each(
+                study=s.name, model=n["model"], sae=n["sae"], corpus=_slice(s, n).corpora
+            ),
+            "tokens": lambda s, n: tokens(s, _slice(s, n).corpora, "validation"),
+            "tokenizer": paths.TOKENIZER,
+            "flow": lambda s, n: of_flow(s, n["sae"], paths.FLOW_FEATURES),
+        },
         outputs=(INTERPRET,),
     ),
     Stage(
@@ -104,6 +119,13 @@ STAGES = (
         summary="what the explained features are about",
         wildcards=("sae",),
         jobs=lambda s: [(sae,) for _, sae in list(_interpreted(s))[:1]],
+        inputs={
+            "scores": lambda s, n: paths.INTERPRET.each(
+                study=s.name, model=s.categories(n["sae"]).interpreted, sae=n["sae"]
+            ),
+            "flow": lambda s, n: of_flow(s, n["sae"], paths.FLOW_FEATURES),
+            "chains": lambda s, n: of_flow(s, n["sae"], paths.FLOW_CHAINS),
+        },
         outputs=(CATEGORIES,),
         leaves=(paths.CATEGORIES,),
     ),

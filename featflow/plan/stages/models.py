@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
-from featflow.plan.stages.spec import Field, File, Job, Stage
+from featflow.plan.stages.data import tokens
+from featflow.plan.stages.spec import Field, File, Job, Names, Stage
 
 MEASURES = (
     Field("loss", "float64", "mean next-token cross-entropy, nats a token"),
@@ -112,6 +113,45 @@ def _of_kind(kind: str) -> Callable[[Slices], Iterator[Job]]:
     return lambda s: ((name,) for name, m in s.study.models.items() if m.kind == kind)
 
 
+def _parents(slices: Slices, names: Names) -> list[str]:
+    parents = slices.lineage.parents(names["model"])
+    return paths.MODEL.each(study=slices.name, model=parents)
+
+
+def _like(slices: Slices, names: Names) -> list[str]:
+    """The pretrained model that a random one is like; none where that is trained."""
+    models = slices.study.models
+    like = models[names["model"]].like  # type: ignore[union-attr]
+    pretrained = [like] if models[like].kind == "pretrained" else []
+    return paths.MODEL.each(study=slices.name, model=pretrained)
+
+
+def _swept_tokens(slices: Slices, names: Names) -> list[str]:
+    """Of the corpora of a merge's parents, each once."""
+    corpora = slices.sweep(names["model"]).corpora
+    once = dict.fromkeys(corpus for of_a_parent in corpora for corpus in of_a_parent)
+    return tokens(slices, once, "selection")
+
+
+def choice_of_t(slices: Slices, names: Names) -> dict[str, str]:
+    """What a merge needs to choose its t, by flag: the sweep; for `balanced` the ancestor."""
+    model = names["model"]
+    t = getattr(slices.study.models[model].method, "t", None)  # type: ignore[union-attr]
+    chosen = {}
+    if isinstance(t, str):
+        chosen["--sweep"] = paths.SWEEP.at(study=slices.name, model=model)
+    if t == "balanced":
+        ancestor = slices.lineage.common_ancestor(model)
+        chosen["--ancestor"] = paths.EVALUATE.at(study=slices.name, model=ancestor)
+    return chosen
+
+
+def _merge_base(slices: Slices, names: Names) -> list[str]:
+    """The model that a merge's task vectors are measured from, if any."""
+    base = slices.merge_base(names["model"])
+    return paths.MODEL.each(study=slices.name, model=[base] if base else [])
+
+
 STAGES = (
     Stage(
         "train",
@@ -121,6 +161,10 @@ STAGES = (
         wildcards=("model",),
         jobs=_of_kind("base"),
         kind="base",
+        inputs={
+            "tokens": lambda s, n: tokens(s, s.train(n["model"]).corpora, "train"),
+            "tokenizer": paths.TOKENIZER,
+        },
         outputs=(
             MODEL,
             WEIGHTS,
@@ -135,6 +179,7 @@ STAGES = (
         wildcards=("model",),
         jobs=_of_kind("pretrained"),
         kind="pretrained",
+        inputs={"tokenizer": paths.TOKENIZER},
         outputs=(
             MODEL,
             WEIGHTS,
@@ -148,6 +193,7 @@ STAGES = (
         wildcards=("model",),
         jobs=_of_kind("random"),
         kind="random",
+        inputs={"like": _like, "tokenizer": paths.TOKENIZER},
         outputs=(
             MODEL,
             WEIGHTS,
@@ -161,6 +207,10 @@ STAGES = (
         wildcards=("model",),
         jobs=_of_kind("finetune"),
         kind="finetune",
+        inputs={
+            "parent": _parents,
+            "tokens": lambda s, n: tokens(s, s.finetune(n["model"]).corpora, "train"),
+        },
         outputs=(
             MODEL,
             WEIGHTS,
@@ -174,6 +224,7 @@ STAGES = (
         summary="a merge at every t, on its parents' data",
         wildcards=("model",),
         jobs=lambda s: [(m,) for m in s.study.swept],
+        inputs={"parents": _parents, "tokens": _swept_tokens},
         outputs=(SWEEP,),
         leaves=(paths.SWEEP,),
     ),
@@ -185,6 +236,11 @@ STAGES = (
         wildcards=("model",),
         jobs=_of_kind("merge"),
         kind="merge",
+        inputs={
+            "parents": _parents,
+            "choice": lambda s, n: list(choice_of_t(s, n).values()),
+            "base": _merge_base,
+        },
         outputs=(
             MODEL,
             WEIGHTS,
@@ -198,6 +254,10 @@ STAGES = (
         summary="loss and accuracy of a model on every corpus",
         wildcards=("model",),
         jobs=lambda s: [(m,) for m in s.study.models],
+        inputs={
+            "model": paths.MODEL,
+            "tokens": lambda s, n: tokens(s, s.evaluate(n["model"]).corpora, "validation"),
+        },
         outputs=(EVALUATE,),
         leaves=(paths.EVALUATE,),
     ),

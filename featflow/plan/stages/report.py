@@ -2,7 +2,12 @@
 
 from featflow.plan import paths
 from featflow.plan.paths import Template, folder
-from featflow.plan.stages.spec import File, Stage
+from featflow.plan.slicer import Slices
+from featflow.plan.slices import DashboardsSlice
+from featflow.plan.stages import analysis, data, features, figures, interpret, models, saes
+from featflow.plan.stages.analysis import of_flow
+from featflow.plan.stages.data import tokens
+from featflow.plan.stages.spec import File, Names, Stage, targets
 
 DASHBOARDS = File(
     paths.DASHBOARDS,
@@ -67,6 +72,87 @@ REPORT = File(
     provenance="in the page",
 )
 
+
+def _slice(slices: Slices, names: Names) -> DashboardsSlice:
+    return slices.dashboards(names["model"], names["sae"])
+
+
+def dumps(slices: Slices, names: Names) -> list[str]:
+    """Of every model whose features stand side by side with this one's."""
+    cfg = _slice(slices, names)
+    return paths.FEATURES.each(
+        study=slices.name, model=cfg.models, sae=names["sae"], corpus=cfg.corpora
+    )
+
+
+def _summaries(slices: Slices, names: Names) -> list[str]:
+    """Beside these dumps: each stands for those of its dictionary, being written last. Of 100
+    models the dumps are 400 files a job."""
+    models = _slice(slices, names).models
+    return paths.SUMMARY.each(study=slices.name, model=models, sae=names["sae"])
+
+
+def _scores(slices: Slices, names: Names) -> list[str]:
+    """The explanations of a dictionary's features, if there are any."""
+    at = {"study": slices.name, **names}
+    return [paths.INTERPRET.at(**at)] if _slice(slices, names).interpreted else []
+
+
+def _explored(slices: Slices, names: Names) -> list[str]:
+    return [
+        path
+        for sae, models in slices.explorer().saes.items()
+        for path in paths.DASHBOARDS.each(study=slices.name, model=models, sae=sae)
+    ]
+
+
+def _explored_edges(slices: Slices, names: Names) -> list[str]:
+    saes = [sae for sae in slices.explorer().saes if slices.lineage.flow_edges(sae)]
+    return paths.FLOW_EDGES.each(study=slices.name, sae=saes)
+
+
+SHOWN = (
+    paths.CORPUS,
+    paths.TOKENIZER,
+    paths.MODEL,
+    paths.WEIGHTS,
+    paths.TRAINING,
+    paths.MERGE,
+    paths.EVALUATE,
+    paths.SWEEP,
+    paths.SAE,
+    paths.SAE_WEIGHTS,
+    paths.SAE_METRICS,
+    paths.SAE_TRAINING,
+    paths.SUMMARY,
+    paths.MATCHES,
+    paths.FLOW_EDGES,
+    paths.FLOW_STRATA,
+    paths.FLOW_CHAINS,
+    paths.FLOW_FEATURES,
+    paths.FLOW_CONTROLS,
+    paths.FLOW_DOMAINS,
+    paths.CASE,
+    paths.CATEGORIES,
+)
+"""Of every file that follows one of these the report shows something."""
+BEFORE = [
+    s
+    for family in (data, models, saes, features, analysis, interpret, figures)
+    for s in family.STAGES
+]
+"""The stages whose files the report shows."""
+
+
+def shown(slices: Slices, names: Names) -> list[str]:
+    """Every file that the report shows something of."""
+    return [
+        *targets(BEFORE, slices, *SHOWN),
+        *targets(BEFORE, slices, paths.TOKENS, split=("train", "validation")),
+        *targets(BEFORE, slices, paths.FIGURE, format=("json",)),
+    ]
+
+
 STAGES = (
     Stage(
         "dashboards",
@@ -75,6 +161,18 @@ STAGES = (
         summary="the data of every feature's page",
         wildcards=("model", "sae"),
         jobs=lambda s: [(m, sae) for sae, models in s.explored().items() for m in models],
+        inputs={
+            "model": paths.MODEL,
+            "weights": paths.WEIGHTS,
+            "sae": paths.SAE,
+            "summaries": _summaries,
+            "tokens": lambda s, n: tokens(s, _slice(s, n).corpora, "validation"),
+            "tokenizer": paths.TOKENIZER,
+            "summary": paths.SUMMARY,
+            "flow": lambda s, n: of_flow(s, n["sae"], paths.FLOW_FEATURES),
+            "chains": lambda s, n: of_flow(s, n["sae"], paths.FLOW_CHAINS),
+            "scores": _scores,
+        },
         outputs=(
             DASHBOARDS,
             SHARD,
@@ -87,6 +185,12 @@ STAGES = (
         summary="the page that browses all features",
         wildcards=(),
         jobs=lambda s: [()] if s.explored() else [],
+        inputs={
+            "dashboards": _explored,
+            "tokenizer": paths.TOKENIZER,
+            "edges": _explored_edges,
+            "cases": lambda s, n: paths.CASE.each(study=s.name, case=s.explorer().cases),
+        },
         outputs=(
             EXPLORER,
             VOCABULARY,
@@ -100,6 +204,7 @@ STAGES = (
         summary="one page that shows the whole study",
         wildcards=(),
         jobs=lambda s: [()],
+        inputs={"shown": shown},
         outputs=(REPORT,),
         leaves=(paths.REPORT,),
     ),

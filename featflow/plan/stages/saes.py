@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
-from featflow.plan.stages.spec import Field, File, Job, Stage
+from featflow.plan.stages.data import tokens
+from featflow.plan.stages.spec import Field, File, Job, Names, Stage
 
 
 def _measures(where: str = "") -> tuple[Field, ...]:
@@ -161,6 +162,22 @@ def _shards(slices: Slices) -> Iterator[Job]:
     return ((model, hook, str(i)) for model, hook in sorted(hooks) for i in range(count))
 
 
+def training_data(slices: Slices, names: Names) -> dict[str, list[str]]:
+    """What an SAE is trained on, by flag: shards, or tokens where no shards are kept."""
+    model, sae = names["model"], names["sae"]
+    if slices.makes_its_own(sae):
+        return {"--tokens": tokens(slices, slices.lineage.activation_corpora(model, sae), "train")}
+    hook, shards = slices.study.saes[sae].hook, map(str, slices.shards(sae))
+    of_hook = paths.ACTIVATIONS.each(study=slices.name, model=model, hook=hook, shard=shards)
+    return {"--shards": of_hook}
+
+
+def handle(slices: Slices, dictionary: str) -> str:
+    """The SAE of a dictionary (`{model}.{sae}`)."""
+    model, sae = dictionary.split(".")
+    return paths.SAE.at(study=slices.name, model=model, sae=sae)
+
+
 STAGES = (
     Stage(
         "activations",
@@ -169,6 +186,10 @@ STAGES = (
         summary="a shard of an SAE's training data",
         wildcards=("model", "hook", "shard"),
         jobs=_shards,
+        inputs={
+            "model": paths.MODEL,
+            "tokens": lambda s, n: tokens(s, s.lineage.activation_corpora(n["model"]), "train"),
+        },
         outputs=(ACTIVATIONS,),
     ),
     Stage(
@@ -178,6 +199,10 @@ STAGES = (
         summary="train a sparse autoencoder",
         wildcards=("model", "sae"),
         jobs=lambda s: s.lineage.dictionaries(),
+        inputs={
+            "model": paths.MODEL,
+            "data": lambda s, n: [path for files in training_data(s, n).values() for path in files],
+        },
         outputs=(
             SAE,
             SAE_WEIGHTS,
@@ -191,6 +216,11 @@ STAGES = (
         summary="how good a sparse autoencoder is",
         wildcards=("model", "sae"),
         jobs=lambda s: s.lineage.dictionaries(),
+        inputs={
+            "model": paths.MODEL,
+            "sae": paths.SAE,
+            "tokens": lambda s, n: tokens(s, s.metrics(n["model"], n["sae"]).corpora, "validation"),
+        },
         outputs=(SAE_METRICS,),
         leaves=(paths.SAE_METRICS,),
     ),

@@ -13,6 +13,12 @@ Kind = Literal["safetensors", "parquet", "csv", "json", "other"]
 Job = tuple[str, ...]
 """What a job's wildcards stand for, in the order of its stage's."""
 
+Names = Mapping[str, str]
+"""What a job's wildcards stand for, by wildcard."""
+
+Input = Template | Callable[[Slices, Names], str | list[str]]
+"""A path with wildcards of the stage's outputs, or the path or paths that follow from a study."""
+
 PROVENANCE = {
     "safetensors": "metadata key `featflow`",
     "parquet": "schema metadata key `featflow`",
@@ -81,6 +87,8 @@ class Stage(NamedTuple):
     takes them in this order."""
     jobs: Callable[[Slices], Iterable[Job]]
     """Every job of a study."""
+    inputs: Mapping[str, Input]
+    """What a job reads, by what it is to the stage; in the order of its slice."""
     outputs: tuple[File, ...]
     leaves: tuple[Template, ...] = ()
     """Those that `all` asks for: what no other stage reads, and what people look at."""
@@ -106,10 +114,21 @@ class Stage(NamedTuple):
                     if all(every[key] in values for key, values in only.items() if key in every):
                         yield template.at(study=slices.name, **every)
 
-    def slice(self, slices: Slices, names: Mapping[str, str]) -> Slice:
+    def slice(self, slices: Slices, names: Names) -> Slice:
         """What a job reads of the config."""
         made: Slice = getattr(slices, self.verb)(*(names[key] for key in self.wildcards))
         return made
+
+
+def targets(
+    stages: Iterable[Stage], slices: Slices, *templates: Template, **only: Collection[str]
+) -> Iterator[str]:
+    """Every file of a study that some of these stages write; the rest as of `Stage.targets`."""
+    for stage in stages:
+        written = [file.template for file in stage.outputs if file.target]
+        wanted = [t for t in written if not templates or t in templates]
+        if wanted:
+            yield from stage.targets(slices, *wanted, **only)
 
 
 def _spread(
