@@ -167,7 +167,9 @@ rule merge:
         folder=lambda w, output: folder(output.config),
         parents=lambda w, input: folders(input.parents),
         choice=lambda w: [
-            word for pair in choice_of_t(of(w), dict(w.items())).items() for word in pair
+            word
+            for pair in choice_of_t(of(w), dict(w.items())).items()
+            for word in pair
         ],
         base=lambda w, input: flags({"--base": folders(input.base)}),
     shell:

@@ -10,8 +10,7 @@ import pytest
 
 from featflow.artifacts.io import ArtifactError, load_provenance
 from featflow.plan.slices import Node
-from featflow.report import flow
-from featflow.report import inputs as inputs_module
+from featflow.report import flow, pages
 from featflow.report import report as stage
 from featflow.report.findings import finding
 from featflow.report.summary import summary
@@ -224,17 +223,17 @@ def test_same_inputs_same_bytes_wherever_they_lie(planted, report, tmp_path):
 def test_the_page_says_where_it_came_from(planted, report):
     provenance = load_provenance(report)
     assert provenance["stage"] == "report" and provenance["study"] == NAME
-    assert len(provenance["inputs"]) == len(planted.files) + len(inputs_module.page_files())
+    assert len(provenance["inputs"]) == len(planted.files) + len(pages.page_files())
     assert "report.css" in provenance["inputs"]
 
 
 def test_an_edit_of_the_page_is_seen_by_the_rule(monkeypatch, tmp_path):
-    copy = shutil.copytree(inputs_module.PAGE, tmp_path / "page")
-    before = inputs_module.page_digest()
-    monkeypatch.setattr(inputs_module, "PAGE", copy)
-    assert inputs_module.page_digest() == before
+    copy = shutil.copytree(pages.PAGE, tmp_path / "page")
+    before = pages.page_digest()
+    monkeypatch.setattr(pages, "PAGE", copy)
+    assert pages.page_digest() == before
     (copy / "report.css").write_text("body { color: red }")
-    assert inputs_module.page_digest() != before
+    assert pages.page_digest() != before
     rule = Path(stage.__file__).parents[2].joinpath("rules", "report.smk").read_text()
     assert "{page_digest()}" in rule
 
