@@ -29,8 +29,8 @@ class Activations(Config):
     """drop: tokens that the tokenizer calls special, and the first one of a block, are no rows: of
     the SAEs' training, the probe or any measure. keep: they are (as in the paper)."""
     outliers: Annotated[float, Field(gt=1)] | None = 10.0
-    """Vectors longer than this many medians are not trained on, and are counted in the metrics
-    (null: none is too long, as in the paper)."""
+    """Vectors longer than this many medians are not trained on, no feature fires at them on the
+    probe, and the metrics count them (null: none is too long, as in the paper)."""
     tokens: PositiveInt = 15_000_000
     """Distinct training tokens to dump for a model, over all shards."""
     shard_tokens: PositiveInt = 5_000_000

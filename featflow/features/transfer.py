@@ -137,13 +137,18 @@ def transfer(
     of_parent, of_child = Encoder(two.parent_sae), Encoder(two.child_sae)
     for stream in streams:
         for batch in rows_of(stream, two):
-            scales = batch.b > 0 and cfg.scaling
             f = of_parent.codes(batch.parent)
             if batch.a:
                 g = of_parent.codes(batch.child)
                 paired.add(head(f, batch.a), head(g, batch.a), batch.documents[: batch.a])
-            if scales:
-                _scale(scaled, two, head(f, batch.b), of_child, batch)
+            if batch.b and cfg.scaling:
+                x, y = batch.parent[: batch.b], batch.child[: batch.b]
+                inside = ~(two.parent_sae.outside(x) | two.child_sae.outside(y))
+                if inside.all():
+                    _scale(scaled, two, head(f, batch.b), of_child, x, y)
+                else:
+                    x, y = x[inside], y[inside]
+                    _scale(scaled, two, of_parent.codes(x), of_child, x, y)
     return _frozen_table(paired), scaled.table() if cfg.scaling else no_scaling()
 
 
@@ -160,9 +165,17 @@ def rows_of(stream: Stream, two: Two) -> Iterator[Batch]:
         done += len(x)
 
 
-def _scale(scaled: Scaling, two: Two, f: Codes, of_child: Encoder, batch: Batch) -> None:
-    """Add the rows of the child's scope to the sums of latent scaling; f are the parent's codes."""
-    x, y = batch.parent[: batch.b], batch.child[: batch.b]
+def _scale(scaled: Scaling, two: Two, f: Codes, of_child: Encoder, x: Tensor, y: Tensor) -> None:
+    """Add rows to the sums of latent scaling.
+
+    Args:
+        scaled: the sums.
+        two: the models and their SAEs.
+        f: the parent's codes on x.
+        of_child: the child's encoder.
+        x: (T, n) of the parent, at rows of the child's scope that are no outliers to either SAE.
+        y: (T, n) of the child, at the same rows.
+    """
     if x.device.type == "cpu":
         g = of_child.codes(y)
         if _few(f, two.parent_sae) and _few(g, two.child_sae):

@@ -6,9 +6,13 @@ from batch to batch, since fresh pages of that size cost more than looking for w
     f = ReLU((x − b_dec) W_enc + b_enc), x̂ = f W_dec + b_dec, in float32; without the subtraction
     where the SAE says so.
 
+No feature fires at a row that is longer than those that the SAE was trained on (an outlier, such as
+a sink of attention): nearly all would, and a handful of such rows would decide every correlation.
+
 Shapes: T tokens, n inputs, m features, nnz active pairs of token and feature.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 
@@ -24,7 +28,8 @@ from featflow.saes.sparse import PARTS, Codes
 
 
 class Encoder:
-    """An SAE that gives its features' activations as codes, the very bits of `Folded.encode`."""
+    """An SAE that gives its features' activations as codes: the very bits of `Folded.encode`, but
+    for rows that are outliers to it, where none fires."""
 
     def __init__(self, sae: Folded):
         """Args: the SAE, on the device where the activations are."""
@@ -65,11 +70,14 @@ class Encoder:
 
         On a GPU it is f; on a CPU the bias is yet to be added: `found` does it on the way.
         """
+        outside = self.sae.outside(x) if math.isfinite(self.sae.longest) else None
         if self.sae.apply_b_dec_to_input:
             centred = self._buffer("centred", turn, x.shape)
             x = torch.sub(x, self.sae.b_dec, out=centred)
         product = self._buffer("product", turn, (len(x), self.sae.features))
         torch.mm(x, self.sae.W_enc, out=product)
+        if outside is not None:
+            product[outside] = -math.inf
         if not self._on_gpu:
             return product, None
         product.add_(self.sae.b_enc).relu_()

@@ -76,7 +76,7 @@ def run(cfg: MetricsSlice, *, model: Path, sae: Path, tokens: list[Path], output
     pieces = tokenizer.load(model / "tokenizer.json")
     special = tokenizer.special_ids(pieces)
     rows = {name: probe(ids, name, cfg, special) for name, ids in corpora.items()}
-    metrics = evaluate(loaded, hooked, rows, saelens.scale(sae), saelens.longest(sae))
+    metrics = evaluate(loaded, hooked, rows, saelens.scale(sae), loaded.longest)
     for entry in metrics["outliers"]["tokens"]:
         entry["text"] = pieces.decode([entry["id"]], skip_special_tokens=False)
     save_json(output, metrics, provenance)

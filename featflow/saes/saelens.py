@@ -38,6 +38,8 @@ class Folded:
     b_dec: Tensor
     """(n,)"""
     apply_b_dec_to_input: bool = True
+    longest: float = math.inf
+    """The norm above which rows were left out of training: of those it says nothing."""
 
     @property
     def width(self) -> int:
@@ -48,6 +50,14 @@ class Folded:
     def features(self) -> int:
         """m."""
         return self.W_enc.shape[1]
+
+    def outside(self, x: Tensor) -> Tensor:
+        """Which rows (T,) of x (T, n) are longer than any that it was trained on.
+
+        A row that is not finite is none of them: it is an error, which is to be seen.
+        """
+        norms = x.norm(dim=1)
+        return (norms > self.longest) & norms.isfinite()
 
     def encode(self, x: Tensor) -> Tensor:
         """The feature activations (…, m) of x (…, n): SAELens's own operations, in its order."""
@@ -104,16 +114,6 @@ def scale(folder: Path) -> float:
     return float(load_json(folder / CFG).get("metadata", {}).get("scale", 1.0))
 
 
-def longest(folder: Path) -> float:
-    """The norm above which rows were left out of training (infinite where none was).
-
-    Raises:
-        ArtifactError: when cfg.json is missing or cannot be read.
-    """
-    found = load_json(folder / CFG).get("metadata", {}).get("longest")
-    return math.inf if found is None else float(found)
-
-
 def load(folder: Path, device: torch.device | str = "cpu") -> Folded:
     """Read an SAE folder: featflow's own, or a `standard` one of SAELens.
 
@@ -136,5 +136,10 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Folded:
         for name, shape in shapes.items():
             if (found := tuple(weights[name].shape)) != shape:
                 raise ValueError(f"its {name} is {found}, but cfg.json says {shape}")
-    sae = Folded(**weights, apply_b_dec_to_input=bool(cfg.get("apply_b_dec_to_input", True)))
+    longest = cfg.get("metadata", {}).get("longest")
+    sae = Folded(
+        **weights,
+        apply_b_dec_to_input=bool(cfg.get("apply_b_dec_to_input", True)),
+        longest=math.inf if longest is None else float(longest),
+    )
     return sae.to(device)

@@ -1,5 +1,7 @@
 """A parent's SAE on its child, against the dumps of stage features and plain numpy."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -123,12 +125,13 @@ def moved(family, tmp_path, monkeypatch):
     monkeypatch.setenv("FEATFLOW_CHECKPOINTS", str(tmp_path / "checkpoints"))
     monkeypatch.setenv("FEATFLOW_DEVICE", "cpu")
 
-    def run(name="out", child="child", child_sae=None, **changes):
+    def run(name="out", child="child", parent_sae=None, child_sae=None, **changes):
         frozen, scaling = (tmp_path / name / f"{t}.parquet" for t in ("frozen", "scaling"))
         transfer.run(
             slice_of(child=child, **changes),
             parent=family.models["base"], child=family.models[child],
-            parent_sae=family.saes["base"], child_sae=child_sae or family.saes["base"],
+            parent_sae=parent_sae or family.saes["base"],
+            child_sae=child_sae or family.saes["base"],
             tokens=family.tokens, frozen=frozen, scaling=scaling,
         )  # fmt: skip
         return pd.read_parquet(frozen), pd.read_parquet(scaling)
@@ -198,15 +201,27 @@ def test_on_random_weights_next_to_none_is(moved):
     assert (drawn.r[living] > 0.8).mean() < 0.05 < 0.2 < (tuned.r[living] > 0.8).mean()
 
 
-def test_scaling_is_what_the_models_and_saes_say(family, moved):
-    """From transformers' own modules, block by block, by least squares on all rows at once."""
-    _, found = moved(child_sae=family.saes["child"])
+@pytest.mark.parametrize("trained_on", [1.0, 0.9], ids=["all rows", "nine in ten"])
+def test_scaling_is_what_the_models_and_saes_say(family, moved, tmp_path, trained_on):
+    """From transformers' own modules, block by block, by least squares on all rows at once.
+
+    Rows longer than those that either SAE was trained on are left out.
+    """
     x, y = ([], [])
     for path in family.tokens:
         ids = features.read(path).ids
         for model, into in (("base", x), ("child", y)):
             into.append(activations(family.models[model], ids))
     x, y = np.concatenate(x), np.concatenate(y)
+    inside, folders = np.ones(len(x), bool), {}
+    for name, rows in (("base", x), ("child", y)):
+        norms = np.linalg.norm(rows, axis=1)
+        longest = float(np.quantile(norms, trained_on)) * (1 + 1e-4)
+        folders[name] = shorter(family.saes[name], tmp_path / name, longest)
+        inside &= norms <= longest
+    assert inside.all() == (trained_on == 1)
+    _, found = moved(parent_sae=folders["base"], child_sae=folders["child"])
+    x, y = x[inside], y[inside]
     parent, child = (saelens.load(family.saes[name]) for name in ("base", "child"))
     f = child.encode(torch.from_numpy(y)).numpy()
     said, own = (
@@ -231,6 +246,15 @@ def test_scaling_is_what_the_models_and_saes_say(family, moved):
         ratio = found[f"beta_{name}_parent"] / found[f"beta_{name}_child"]
         usable = found[f"beta_{name}_child"] > 0
         np.testing.assert_allclose(found[f"nu_{name}"][usable], ratio[usable])
+
+
+def shorter(sae: Path, copy: Path, longest: float) -> Path:
+    """A copy of an SAE that says to have been trained on rows up to this norm."""
+    shutil.copytree(sae, copy)
+    cfg = json.loads((copy / "cfg.json").read_text())
+    cfg["metadata"]["longest"] = longest
+    (copy / "cfg.json").write_text(json.dumps(cfg))
+    return copy
 
 
 @torch.inference_mode()

@@ -1,5 +1,7 @@
 """Codes are the very bits of the plain encoder's non-zeros, for any shape and on any path."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -45,6 +47,25 @@ def test_codes_are_the_bits_of_the_plain_form(seed, rows, width, features, bias,
     for size in (rows, max(1, rows // 2)):  # the second one in memory that is too large
         x = inputs(seed + size, size, width)
         same(encoder.codes(x), dense.nonzeros(sae.encode(x)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 60), st.booleans(), st.floats(0, 1))
+def test_no_feature_fires_at_a_row_longer_than_it_was_trained_on(seed, rows, centred, share):
+    sae, x = drawn(seed, 6, 40, 0.0, centred), inputs(seed, rows, 6)
+    norms = x.norm(dim=1)
+    longest = float(norms.quantile(share))
+    expected = torch.where((norms > longest)[:, None], 0.0, sae.encode(x))
+    same(Encoder(replace(sae, longest=longest)).codes(x), dense.nonzeros(expected))
+
+
+def test_a_row_that_is_not_finite_is_no_outlier():
+    sae = replace(drawn(0, 4, 9), longest=1.0)
+    for value in (float("inf"), float("nan")):
+        x = inputs(1, 5, 4)
+        x[2, 1] = value
+        with pytest.raises(FeatflowError, match="negative or not finite"):
+            Encoder(sae).codes(x)
 
 
 def test_batches_share_memory_and_nothing_else():
