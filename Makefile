@@ -15,7 +15,7 @@ help:
 	@echo "make check   ruff, mypy, import-linter, snakefmt, snakemake --lint"
 	@echo "make desk    build the desk study (needs FEATFLOW_CORPORA, see docs/results-desk.md)"
 	@echo "make format  let ruff and snakefmt rewrite the code"
-	@echo "make docs    write docs/config.md, formats.md, stages.md and the JSON schema anew from the code"
+	@echo "make docs    write docs/config.md, formats.md, stages.md, map.md and the JSON schema anew from the code"
 	@echo "make lock    resolve the dependencies anew: envs/constraints.txt, envs/featflow.yaml"
 
 # The stamps make set-up idempotent: pip runs again only when what it reads has changed.
@@ -84,6 +84,7 @@ docs: .venv/ready
 	$(BIN)/featflow schema --markdown > docs/config.md
 	$(BIN)/python -m featflow.plan.reference formats > docs/formats.md
 	$(BIN)/python -m featflow.plan.reference stages > docs/stages.md
+	$(BIN)/python -m featflow.plan.reference map > docs/map.md
 
 # uv.lock itself is not kept: it names download addresses; the constraints are all that pip needs.
 UV_EXPORT := $(BIN)/uv export --quiet --no-emit-project --no-hashes --no-annotate --no-header

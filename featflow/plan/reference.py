@@ -1,9 +1,10 @@
-"""docs/formats.md and docs/stages.md, made of plan/stages.
+"""docs/formats.md and docs/stages.md, made of plan/stages; docs/map.md, made of docstrings.
 
-`python -m featflow.plan.reference formats > docs/formats.md`; the same of stages. Tests compare the
-texts with the files, and the descriptions with what a built study holds.
+`python -m featflow.plan.reference formats > docs/formats.md`; the same of stages and map. Tests
+compare the texts with the files, and the descriptions with what a built study holds.
 """
 
+import ast
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -67,6 +68,34 @@ docs/stages.md` writes this page. A stage with a revision costs GPU-days and rer
 raises the number; one without follows a fingerprint of its code. Files lie below `results/{study}`.
 """
 
+MAP_HEAD = """\
+# Map
+
+Where things are: a line a file. Data walk through the rooms in this order, and imports go one way:
+config, plan, artifacts and runtime, data, models, saes, features, analysis, interpret, figures,
+report, commands. Tests mirror them. `python -m featflow.plan.reference map > docs/map.md` writes
+this page.
+"""
+
+MAPPED = (
+    "rules",
+    "featflow/config",
+    "featflow/plan",
+    "featflow/artifacts",
+    "featflow/runtime",
+    "featflow/data",
+    "featflow/models",
+    "featflow/saes",
+    "featflow/features",
+    "featflow/analysis",
+    "featflow/interpret",
+    "featflow/figures",
+    "featflow/report",
+    "featflow/commands",
+    "benchmarks",
+)
+"""In the order in which data walk."""
+
 COLUMNS = ("stage", "module", "what it makes", "files", "code", "test")
 
 
@@ -88,6 +117,31 @@ def stages() -> str:
         parts += ["| " + " | ".join(_row(stage)) + " |" for stage in family.STAGES]
         parts.append("")
     return "\n".join(parts)
+
+
+def map_() -> str:
+    """docs/map.md: a line a file, what its docstring or its first comment says."""
+    parts = [MAP_HEAD]
+    for folder in MAPPED:
+        parts += [f"## {folder}\n", "| file | what it is |", "|---|---|"]
+        files = sorted(p for p in Path(folder).rglob("*") if p.suffix in (".py", ".smk"))
+        for path in files:
+            said = _said(path).replace("|", "\\|")
+            if said and path.name != "__init__.py":
+                parts.append(f"| {path.relative_to(folder)} | {said} |")
+            elif said:
+                parts.append(f"| **{path.parent.relative_to(folder)}/** | {said} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _said(path: Path) -> str:
+    """The first sentence or paragraph of a file's docstring; of rules, of the comments above."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return " ".join((ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0].split())
+    lines = [line[2:] for line in text.split("\n\n")[0].splitlines() if line.startswith("# ")]
+    return "; ".join(" ".join(line.split()) for line in lines)
 
 
 def heading(family: ModuleType) -> str:
@@ -139,4 +193,4 @@ def _cells(field: Field, shaped: bool) -> list[str]:
 
 
 if __name__ == "__main__":
-    print({"formats": formats, "stages": stages}[sys.argv[1]](), end="")
+    print({"formats": formats, "stages": stages, "map": map_}[sys.argv[1]](), end="")

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from featflow.config import corpora, figures, merging, saes, tokenizers
-from featflow.plan.reference import stages
+from featflow.plan.reference import map_, stages
 from featflow.plan.slicer import Slices
 from featflow.plan.stages import FAMILIES
 
@@ -36,6 +36,11 @@ def test_a_stage_is_called_one_thing_everywhere():
 
 def test_the_page_is_the_description():
     assert (ROOT / "docs" / "stages.md").read_text(encoding="utf-8") == stages()
+
+
+def test_the_map_is_in_step(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert (ROOT / "docs" / "map.md").read_text(encoding="utf-8") == map_()
 
 
 @pytest.mark.parametrize("family", FOLDERS, ids=lambda family: family.__name__)
