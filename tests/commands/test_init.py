@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from featflow.commands import init as init_module
 from featflow.commands.estimates import of_study
 from featflow.commands.init import IN_TIME, init, root_of
 from featflow.config import FeatflowError, load
@@ -20,6 +21,13 @@ def config(tmp_path):
     path = tmp_path / "workflow_config.yaml"
     path.write_bytes(CONFIG.read_bytes())
     return path
+
+
+@pytest.fixture(autouse=True)
+def cost(request, monkeypatch):
+    """What `plan` says of the study: of Snakemake's two dry runs, for the tests that ask for it."""
+    if "cost" not in request.function.__code__.co_varnames:
+        monkeypatch.setattr(init_module, "_outlook", lambda name, config: [])
 
 
 def written(config) -> list[str]:
@@ -71,7 +79,7 @@ def test_three_folders_and_a_merge(texts, config):
     assert study.probe.tokens_per_corpus >= shape.windows * study.activations.window
 
 
-def test_the_paper_s_form(texts, config, capsys):
+def test_the_paper_s_form(texts, config, capsys, cost):
     """One base on two corpora, two fine-tunes, their merge."""
     folders = [f"{texts}/{name}" for name in ("notes", "Code-2", "talks")]
     tuned = [[folders[2]], [folders[1], folders[2]]]
@@ -130,7 +138,7 @@ def test_sizes_follow_the_model_s_cost(texts, config, model_folder, large_model,
     assert of_study(workflow, "small", 2) < IN_TIME < of_study(workflow, "large", 2) < 2 * 3600
 
 
-def test_a_model_on_the_hub_is_assumed_and_said_so(texts, config, capsys):
+def test_a_model_on_the_hub_is_assumed_and_said_so(texts, config, capsys, cost):
     init("mine", folders=[f"{texts}/notes", f"{texts}/talks"], model="owner/model", config=config)
     said = capsys.readouterr().out
     assert "owner/model is on the hub, and is not asked now: the sizes are for a model of" in said
