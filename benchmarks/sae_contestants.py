@@ -8,7 +8,7 @@ from torch import Tensor
 from benchmarks.rows import interleaved
 from featflow.config.saes import Relu
 from featflow.runtime.device import device
-from featflow.saes.architectures import relu
+from featflow.saes import one_layer
 from featflow.saes.architectures.relu import Autoencoder
 
 L0 = 30
@@ -48,10 +48,10 @@ def taking(sae: Autoencoder, x: Tensor, below: float) -> Run:
     """A step of featflow, sparse below this share of active pairs."""
 
     def run() -> None:
-        kept = dict(relu.SPARSE_BELOW)
-        relu.SPARSE_BELOW.update(dict.fromkeys(kept, below))
+        kept = dict(one_layer.SPARSE_BELOW)
+        one_layer.SPARSE_BELOW.update(dict.fromkeys(kept, below))
         sae.step(x, RATE, PENALTY)
-        relu.SPARSE_BELOW.update(kept)
+        one_layer.SPARSE_BELOW.update(kept)
 
     return run
 
@@ -106,7 +106,7 @@ def saelens(ours: Autoencoder, x: Tensor) -> Run | None:
         print(f"SAELens is left out: {error}")
         return None
     config = StandardTrainingSAEConfig(d_in=ours.width, d_sae=ours.features, device=str(x.device))
-    sae, folded = StandardTrainingSAE(config), ours.folded(1.0)
+    sae, folded = StandardTrainingSAE(config), ours.dictionary(1.0)
     with torch.no_grad():
         for name in ("W_enc", "b_enc", "W_dec", "b_dec"):
             getattr(sae, name).copy_(getattr(folded, name))

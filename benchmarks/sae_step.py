@@ -23,7 +23,7 @@ from benchmarks import rows, sae_contestants, sae_training
 from benchmarks.rows import Row, medians
 from benchmarks.sae_contestants import L0, Run, times
 from featflow.runtime.device import device, seeded
-from featflow.saes.architectures import relu
+from featflow.saes import one_layer
 
 DEFAULT_SECONDS = 150
 SIZES = {(256, 4096): 0.2, (1024, 16384): 0.55}
@@ -51,7 +51,7 @@ def steps(width: int, features: int, seconds: float) -> list[Row]:
     }
     runs: dict[str, Run] = {}
     for precision, sae in ours.items():
-        runs[precision] = sae_contestants.taking(sae, x, relu.SPARSE_BELOW[sae.dtype])
+        runs[precision] = sae_contestants.taking(sae, x, one_layer.SPARSE_BELOW[sae.dtype])
         runs[f"{precision}, dense form"] = sae_contestants.taking(sae, x, 0.0)
         runs[f"bound, {precision}"] = sae_contestants.bound(x, features, sae.dtype)
     runs["autograd"] = sae_contestants.autograd(ours[SINGLE], x)

@@ -86,7 +86,7 @@ def loop(seconds: float) -> Row:
 
         found = medians(times({"loop": whole, "bound": alone}, seconds))
         checkpoints.clear()
-    l0 = run.penalty.l0
+    l0 = run.sae.penalty.l0  # type: ignore[attr-defined]
     return Row(
         f"SAE training loop, n {width:,}, m {features:,}, {windows} windows a batch, L0 {l0:.0f}",
         f"the steps' five dense products, {dtype}".replace("torch.", ""),

@@ -193,12 +193,12 @@ class Estimator:
         return 4 * (2 * n * m + n + m)
 
     def _dumps(self, dictionary) -> float:
-        sparsity = self.study.saes[dictionary.sae].sparsity
-        if sparsity.l0 is None:
+        l0 = self.study.saes[dictionary.sae].l0
+        if l0 is None:
             self.unknown[f"more than {TYPICAL_L0} features a token (l1 is set, L0 is guessed)"] = (
                 None
             )
-        a_row = 16 + 8 * (sparsity.l0 or TYPICAL_L0)
+        a_row = 16 + 8 * (l0 or TYPICAL_L0)
         return a_row * sum(map(self._probe_rows, self.study.probe_corpora))
 
     def _probe_rows(self, name: str) -> int:

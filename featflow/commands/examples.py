@@ -73,6 +73,10 @@ main:
   tokens: 15_000_000
 reseed: {extends: main, seed: 1, control_of: main}
 """,
+    "SAE topk": """
+main: {kind: topk, hook: blocks.0.mlp.hook_post, k: 32, tokens: 15_000_000, learning_rate: 1e-3}
+reseed: {extends: main, seed: 1, control_of: main}
+""",
     "model random": """
 random: {kind: random, like: base}
 """,

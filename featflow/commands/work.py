@@ -186,7 +186,7 @@ class Work:
 
     def dump_bytes(self, sae: str, corpora: list[str]) -> float:
         """Bytes of the feature activations of an SAE on the probe."""
-        fired = self.study.saes[sae].sparsity.l0 or TYPICAL_L0
+        fired = self.study.saes[sae].l0 or TYPICAL_L0
         return sum(map(self.rows, corpora)) * (16 + 8 * fired)
 
     def _features(self, cfg: kinds.FeaturesSlice) -> float:
@@ -198,14 +198,14 @@ class Work:
     def _correlation(self, cfg: kinds.CorrelationSlice) -> float:
         sides = [cfg.a.split("."), cfg.b.split(".")]
         m_a, m_b = (self.sizes.features(tuple(side)) for side in sides)
-        fired = [self.study.saes[sae].sparsity.l0 or TYPICAL_L0 for _, sae in sides]
+        fired = [self.study.saes[sae].l0 or TYPICAL_L0 for _, sae in sides]
         scopes = [cfg.scope_a] if cfg.scope_a == cfg.scope_b else [cfg.scope_a, cfg.scope_b]
         rows = sum(len(scope) * min(map(self.rows, scope)) for scope in scopes)
         return rows * fired[0] * fired[1] + 16 * m_a * m_b * len(scopes)
 
     def _pairs(self, rows: float, a: str, b: str, m: int) -> float:
         """The work of correlating two SAEs of m features on so many rows."""
-        fired = [self.study.saes[sae].sparsity.l0 or TYPICAL_L0 for sae in (a, b)]
+        fired = [self.study.saes[sae].l0 or TYPICAL_L0 for sae in (a, b)]
         return rows * fired[0] * fired[1] + 16 * m * m
 
     def _shares(self, cfg: kinds.SharesSlice) -> float:

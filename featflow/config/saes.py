@@ -3,7 +3,7 @@
 One class an architecture, one file in `saes/architectures/`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, StringConstraints, model_validator
 
@@ -38,6 +38,10 @@ class Activations(Config):
     """false: each SAE job makes its own activations, and no shards are written."""
 
 
+STEERED = (0.1, 0.8)
+"""λ is steered between these shares of the run (from step 0 on it would overshoot sevenfold)."""
+
+
 class Sparsity(Config):
     """One of: a fixed weight of the L1 penalty, or the L0 that the weight is steered to."""
 
@@ -64,15 +68,24 @@ class Resampling(Config):
     """None after this share of the run."""
 
 
-class Relu(Config):
-    """The paper's ReLU autoencoder with an L1 penalty (Horn & Elliott 2024, Eq. 1 to 4)."""
+class Auxiliary(Config):
+    """AuxK: dead features learn what is not yet explained (Gao et al. 2024, appendix A.2)."""
 
-    kind: Literal["relu"]
+    k: PositiveInt | None = None
+    """How many of the dead take part at a token (null: half as many as there are inputs)."""
+    weight: PositiveFloat = 1 / 32
+    """α, the weight of their loss."""
+    silent: Annotated[float, Field(gt=0, lt=1)] = 0.0625
+    """A feature silent for this share of the run is dead."""
+
+
+class OneLayerSettings(Config):
+    """What all architectures have, beside their `kind`."""
+
     hook: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.]+$")] = "blocks.0.mlp.hook_post"
     """A TransformerLens hook name."""
     expansion: PositiveInt = 16
     """Features an input: m = expansion · n."""
-    sparsity: Sparsity = Sparsity(l1=3e-4)
     tokens: PositiveInt = 15_000_000
     """Token visits; more than `activations.tokens` means further passes in another order."""
     batch: PositiveInt = 128
@@ -83,11 +96,8 @@ class Relu(Config):
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the run, at its end, over which the learning rate falls linearly to 0."""
     betas: tuple[Beta, Beta] = (0.9, 0.9999)
-    centering: Literal["element", "none"] = "element"
-    """element: subtract the mean over a vector's elements (the paper's Eq. 1). none: Bricken's."""
     init: Literal["independent", "shared"] = "independent"
     """shared: every model's SAE starts from the same numbers (the authors' code)."""
-    resampling: Resampling | None = Resampling()
     precision: Precision = "auto"
     """auto: bfloat16 products with float32 master weights where they are faster."""
     corpora: list[Name] | None = None
@@ -101,8 +111,13 @@ class Relu(Config):
     models: list[Name] | None = None
     """Only for these models (null: every model)."""
 
+    @property
+    def l0(self) -> float | None:
+        """How many features are to fire at a token (None: the settings do not say)."""
+        raise NotImplementedError
+
     @model_validator(mode="after")
-    def _no_empty_list(self) -> "Relu":
+    def _no_empty_list(self) -> Self:
         if self.models is not None and not self.models:
             raise ValueError("models: name at least one, or leave the key out for every model")
         if self.corpora is not None and not self.corpora:
@@ -110,4 +125,34 @@ class Relu(Config):
         return self
 
 
-Sae = Relu
+class Relu(OneLayerSettings):
+    """The paper's ReLU autoencoder with an L1 penalty (Horn & Elliott 2024, Eq. 1 to 4)."""
+
+    kind: Literal["relu"]
+    sparsity: Sparsity = Sparsity(l1=3e-4)
+    centering: Literal["element", "none"] = "element"
+    """element: subtract the mean over a vector's elements (the paper's Eq. 1). none: Bricken's."""
+    resampling: Resampling | None = Resampling()
+
+    @property
+    def l0(self) -> float | None:
+        """What λ is steered to (None: λ is fixed)."""
+        return self.sparsity.l0
+
+
+class TopK(OneLayerSettings):
+    """The TopK autoencoder (Gao et al. 2024): the k largest fire, and there is no penalty."""
+
+    kind: Literal["topk"]
+    k: PositiveInt = 32
+    """How many features fire at a token, at most."""
+    auxiliary: Auxiliary | None = Auxiliary()
+    """What is done for dead features (null: nothing)."""
+
+    @property
+    def l0(self) -> float | None:
+        """k."""
+        return self.k
+
+
+Sae = Annotated[Relu | TopK, Field(discriminator="kind")]

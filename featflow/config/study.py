@@ -75,6 +75,7 @@ class Study(Config):
     evaluation: Evaluation = Evaluation()
     activations: Activations = Activations()
     saes: dict[Name, Sae] = {}
+    """Sparse autoencoders: each is trained on every model, or on those that it names."""
     probe: Probe = Probe()
     flow: Flow = Flow()
     controls: Controls = Controls()

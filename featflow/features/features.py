@@ -23,6 +23,7 @@ from featflow.runtime.device import device
 from featflow.runtime.log import log, progress
 from featflow.saes import saelens
 from featflow.saes.codes import Encoder
+from featflow.saes.dictionary import Dictionary
 
 
 def run(
@@ -156,7 +157,7 @@ def activations(model: HookedModel, rows: Rows, batch: range) -> Tensor:
 
 def encode(
     model: HookedModel,
-    sae: saelens.Folded,
+    sae: Dictionary,
     rows: Rows,
     spool: Spool,
     after_each: Callable[[], None] = lambda: None,

@@ -35,6 +35,7 @@ from featflow.runtime.device import device, seeded
 from featflow.runtime.log import log, progress
 from featflow.saes import saelens
 from featflow.saes.codes import Encoder, decode, head
+from featflow.saes.dictionary import Dictionary
 from featflow.saes.sparse import Codes
 
 SPARSE_BELOW = 0.35
@@ -94,8 +95,8 @@ class Two(NamedTuple):
 
     parent: HookedModel
     child: HookedModel
-    parent_sae: saelens.Folded
-    child_sae: saelens.Folded
+    parent_sae: Dictionary
+    child_sae: Dictionary
 
 
 class Stream(NamedTuple):
@@ -187,7 +188,7 @@ def _scale(scaled: Scaling, two: Two, f: Codes, of_child: Encoder, x: Tensor, y:
     scaled.add(fires, x, y, said, two.child_sae.decode(fires))
 
 
-def _few(codes: Codes, sae: saelens.Folded) -> bool:
+def _few(codes: Codes, sae: Dictionary) -> bool:
     """Whether so few features fire that it pays to look at them alone."""
     return len(codes.values) < SPARSE_BELOW * sae.features * (len(codes.indptr) - 1)
 

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import TypeAdapter
+
 from featflow.config.figures import TrainingFigure
+from featflow.config.saes import STEERED, Relu, Sae, TopK
 from featflow.config.study import Study
 from featflow.figures.files import matching
 from featflow.figures.panels import log_ticks, stacked
@@ -40,7 +43,14 @@ PANELS = (
         {"rangemode": "tozero", "nticks": 5, "exponentformat": "none"},
         "λ %{y:.5f}",
     ),
+    Panel(
+        "aux",
+        "AuxK: of the error, what the dead features do not explain (squared)",
+        {"rangemode": "tozero", "nticks": 5},
+        "left of the error %{y:.4f}",
+    ),
 )
+"""Those whose column a training table has."""
 
 
 def inputs(study_name: str, study: Study, figure: TrainingFigure) -> list[str]:
@@ -63,8 +73,9 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     tables = {model: load_table(file) for model, file in found.items()}
     settings = {model: _settings(file) for model, file in found.items()}
     colours = series(tables)
-    figure = stacked([f"<b>{panel.title}</b>" for panel in PANELS], ROW)
-    for row, panel in enumerate(PANELS, 1):
+    panels = [p for p in PANELS if all(p.column in table for table in tables.values())]
+    figure = stacked([f"<b>{panel.title}</b>" for panel in panels], ROW)
+    for row, panel in enumerate(panels, 1):
         for model, table in tables.items():
             figure.add_trace(_line(panel, model, table, colours[model]), row=row, col=1)
         figure.update_yaxes(panel.axis, row=row, col=1)
@@ -130,22 +141,24 @@ def _revived(model: str, table: "pd.DataFrame", colour: str) -> Any:
 def _add_target(figure: "Figure", settings: Mapping[str, dict[str, Any]]) -> None:
     """The L0 that λ is steered to, and while it is."""
     from featflow.figures.style import GREY
-    from featflow.saes.penalty import STEERED
 
-    target = _target(settings)
-    if target is None:
+    sae = _of(settings)
+    if sae.l0 is None:
         return
-    figure.add_hline(target, row=2, col=1, line={"dash": "dash", "width": 1.2, "color": GREY})
+    figure.add_hline(sae.l0, row=2, col=1, line={"dash": "dash", "width": 1.2, "color": GREY})
+    if not isinstance(sae, Relu):
+        return
     last = max(max(trace.x) for trace in figure.data)
     start, stop = (share * last for share in STEERED)
     band = {"fillcolor": GREY, "opacity": 0.12, "line_width": 0, "layer": "below"}
     figure.add_vrect(start, stop, row=4, col=1, **band)
 
 
-def _target(settings: Mapping[str, dict[str, Any]]) -> float | None:
-    """All models of one SAE have the same settings."""
+def _of(settings: Mapping[str, dict[str, Any]]) -> Relu | TopK:
+    """The SAE's settings: all models of one SAE have the same."""
     first = next(iter(settings.values()))
-    return first["settings"].get("sparsity", {}).get("l0")
+    found: Relu | TopK = TypeAdapter(Sae).validate_python(first["settings"])
+    return found
 
 
 def _layout(
@@ -154,7 +167,8 @@ def _layout(
     settings: Mapping[str, dict[str, Any]],
     colours: Mapping[str, str],
 ) -> dict[str, Any]:
-    last = f"xaxis{len(PANELS)}"
+    columns = [p.column for p in PANELS if all(p.column in table for table in tables.values())]
+    last = f"xaxis{len(columns)}"
     return {
         "title": {
             "text": f"Training of the SAE {sae}",
@@ -173,15 +187,15 @@ def _layout(
 
 def _subtitle(settings: Mapping[str, dict[str, Any]]) -> str:
     from featflow.figures.style import percent
-    from featflow.saes.penalty import STEERED
 
-    target = _target(settings)
-    if target is None:
-        weight = next(iter(settings.values()))["settings"].get("sparsity", {}).get("l1")
-        return "λ is fixed" + (f" at {weight:g}." if weight else ".")
+    sae = _of(settings)
+    if isinstance(sae, TopK):
+        return f"At a token the {sae.k} largest features fire, of those above 0."
+    if sae.l0 is None:
+        return f"λ is fixed at {sae.sparsity.l1:g}."
     start, stop = (percent(share) for share in STEERED)
     return (
-        f"λ is steered to an L0 of {target:g} (dashed) from {start} to {stop} of the run (shaded), "
+        f"λ is steered to an L0 of {sae.l0:g} (dashed) from {start} to {stop} of the run (shaded), "
         "then fixed."
     )
 
@@ -193,9 +207,10 @@ def _note(model: str, table: "pd.DataFrame") -> str:
     revived = int(table["revived"].sum())
     times = "round" if rounds == 1 else "rounds"
     again = f", {revived:,} revived in {rounds} {times} (▲)" if revived else ", none revived"
+    weight = f"λ {end['lambda'].iloc[-1]:.3g}, " if "lambda" in end else ""
     return (
         f"{model}: L0 {end['l0'].mean():.1f}, squared error {end['mse'].mean():.3g}, "
-        f"λ {end['lambda'].iloc[-1]:.3g}, {end['dead'].iloc[-1]:.1%} dead{again}."
+        f"{weight}{end['dead'].iloc[-1]:.1%} dead{again}."
     )
 
 
@@ -208,8 +223,9 @@ def _footnote(tables: Mapping[str, "pd.DataFrame"], settings: Mapping[str, dict[
         else "activations scaled to a mean norm of √n, the same for every model"
     )
     rows = max(len(table) for table in tables.values())
+    remedy = "resampling" if isinstance(_of(settings), Relu) else "AuxK"
     return (
         f"Lines: {rows:,} single steps of the run, on their own batches. Squared error: the mean "
         f"over tokens and elements, on {scale}. Dead: silent for so long that a feature is due for "
-        "resampling. In the notes L0 and squared error are means over the last tenth of the lines."
+        f"{remedy}. In the notes L0 and squared error are means over the last tenth of the lines."
     )

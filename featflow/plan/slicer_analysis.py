@@ -277,7 +277,7 @@ class AnalysisSlices:
         return [
             EdgeSae(
                 dictionary=str(each),
-                l0=self.study.saes[each.sae].sparsity.l0,
+                l0=self.study.saes[each.sae].l0,
                 own=lineage.own_corpora(each.model),
                 edges=edges,
             )

@@ -3,8 +3,8 @@
 The encoder's product is the one thing that is as large as (T, m); it goes into memory that is kept
 from batch to batch, since fresh pages of that size cost more than looking for what fires in it.
 
-    f = ReLU((x − b_dec) W_enc + b_enc), x̂ = f W_dec + b_dec, in float32; without the subtraction
-    where the SAE says so.
+    f = activate((x − b_dec) W_enc + b_enc), x̂ = f W_dec + b_dec, in float32; without the
+    subtraction where the SAE says so; `activate` is the architecture's (saes/dictionary.py).
 
 No feature fires at a row that is longer than those that the SAE was trained on (an outlier, such as
 a sink of attention): nearly all would, and a handful of such rows would decide every correlation.
@@ -23,18 +23,17 @@ from torch import Tensor
 
 from featflow.config.errors import FeatflowError
 from featflow.saes.adam import match_threads
-from featflow.saes.saelens import Folded
+from featflow.saes.dictionary import Dictionary
 from featflow.saes.sparse import PARTS, Codes
 
 
 class Encoder:
-    """An SAE that gives its features' activations as codes: the very bits of `Folded.encode`, but
-    for rows that are outliers to it, where none fires."""
+    """An SAE that gives its features' activations as codes: the very bits of `Dictionary.encode`,
+    but for rows that are outliers to it, where none fires."""
 
-    def __init__(self, sae: Folded):
+    def __init__(self, sae: Dictionary):
         """Args: the SAE, on the device where the activations are."""
         self.sae = sae
-        self._bias = sae.b_enc.cpu().numpy()
         self._on_gpu = sae.b_enc.device.type != "cpu"
         self._side = torch.cuda.Stream(sae.b_enc.device) if self._on_gpu else None
         self._buffers: dict[tuple[str, int], Tensor] = {}
@@ -68,7 +67,7 @@ class Encoder:
     def _begun(self, x: Tensor, turn: int) -> tuple[Tensor, object]:
         """The product (T, m) of a batch, and the event that says when it is there.
 
-        On a GPU it is f; on a CPU the bias is yet to be added: `found` does it on the way.
+        On a GPU it is f; on a CPU the bias is yet to be added: `Dictionary.codes` does it.
         """
         outside = self.sae.outside(x) if math.isfinite(self.sae.longest) else None
         if self.sae.apply_b_dec_to_input:
@@ -80,13 +79,13 @@ class Encoder:
             product[outside] = -math.inf
         if not self._on_gpu:
             return product, None
-        product.add_(self.sae.b_enc).relu_()
+        product = self.sae.activate(product.add_(self.sae.b_enc))
         return product, torch.cuda.current_stream(x.device).record_event()
 
     @torch.inference_mode()
     def _finished(self, product: Tensor, event: object) -> Codes:
         if not self._on_gpu:
-            return checked(found(product.numpy(), self._bias))
+            return checked(self.sae.codes(product.numpy()))
         side = self._side
         assert side is not None
         with torch.cuda.stream(side):
@@ -133,7 +132,7 @@ def picked(features: Tensor) -> Codes:
     return Codes(np.concatenate([[0], np.cumsum(counts)]), indices, values)
 
 
-def found(product: np.ndarray, bias: np.ndarray) -> Codes:
+def positive(product: np.ndarray, bias: np.ndarray) -> Codes:
     """The codes of ReLU(product + bias): its positive entries, and any that is no number.
 
     Args:
@@ -154,7 +153,7 @@ def head(codes: Codes, rows: int) -> Codes:
     return Codes(codes.indptr[: rows + 1], codes.indices[:stop], codes.values[:stop])
 
 
-def decode(codes: Codes, sae: Folded) -> np.ndarray:
+def decode(codes: Codes, sae: Dictionary) -> np.ndarray:
     """x̂ (T, n) of an SAE on the CPU."""
     out = np.empty((len(codes.indptr) - 1, sae.width), np.float32)
     _decode(*codes, sae.W_dec.numpy(), sae.b_dec.numpy(), out)

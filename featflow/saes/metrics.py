@@ -42,8 +42,8 @@ from featflow.plan.slices import MetricsSlice
 from featflow.runtime.device import device, seeded
 from featflow.runtime.log import log, progress
 from featflow.saes import saelens
+from featflow.saes.dictionary import Dictionary
 from featflow.saes.explained import explained_loss
-from featflow.saes.saelens import Folded
 
 LISTED = 20
 """Tokens that are outliers most often, which are named."""
@@ -187,7 +187,7 @@ class Sums(Added):
 
 
 def evaluate(
-    sae: Folded,
+    sae: Dictionary,
     model: HookedModel,
     corpora: dict[str, Rows],
     scale: float = 1.0,
@@ -216,7 +216,7 @@ def evaluate(
 
 
 @torch.inference_mode()
-def measure(sae: Folded, model: HookedModel, rows: Rows, batch: range, longest: float) -> Sums:
+def measure(sae: Dictionary, model: HookedModel, rows: Rows, batch: range, longest: float) -> Sums:
     """The sums over the rows of some of the blocks."""
     seen: dict[str, Tensor] = {}
     start, stop = batch.start, batch.stop

@@ -32,13 +32,15 @@ class Revival:
         features: int,
         seed: int,
         device: torch.device | None = None,
+        silence: float | None = None,
     ):
         """Args: the settings (None: only count the dead); the run's steps; m; the draws' seed;
-        where the SAE is (None: the CPU)."""
+        where the SAE is (None: the CPU); the share of the run after which a silent feature is dead
+        (None: as the settings say)."""
         self._settings, self._seed = settings, seed
         shares = settings or Resampling()
         self._every = max(1, round(shares.every * steps))
-        self._silent = max(1, round(shares.silent * steps))
+        self._silent = max(1, round((silence or shares.silent) * steps))
         self._until = round(shares.until * steps)
         self.last_fired = torch.zeros(features, dtype=torch.int64, device=device)
         self.last_time = 0

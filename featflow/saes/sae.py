@@ -94,4 +94,4 @@ def _write(cfg: SaeSlice, trained: Trained, output: Path, provenance: Provenance
     }
     with written_folder(output, saelens.CFG) as folder:
         save_table(folder / "training.parquet", trained.table, provenance)
-        saelens.save(folder, trained.autoencoder.folded(trained.scale), metadata, provenance)
+        saelens.save(folder, trained.autoencoder.dictionary(trained.scale), metadata, provenance)

@@ -17,9 +17,8 @@ from featflow.config.saes import Activations, Sae
 from featflow.runtime.ahead import ahead
 from featflow.runtime.checkpoints import Checkpoints
 from featflow.runtime.log import log, progress
-from featflow.saes.architectures import Autoencoder, Step, autoencoder
+from featflow.saes.architectures import Autoencoder, Told, autoencoder
 from featflow.saes.batches import Batch, Position, Shards, batches, sample
-from featflow.saes.penalty import Penalty, check_target, starting_penalty
 from featflow.saes.resampling import Revival
 from featflow.saes.start import (
     SAMPLED,
@@ -52,7 +51,8 @@ class Trained(NamedTuple):
     longest: float
     """Rows with a norm above this were left out; infinite, where none is."""
     table: pd.DataFrame
-    """step, tokens, loss, mse, l1, l0, lambda, dead, revived, learning_rate; all in that scale."""
+    """step, tokens, loss, what the architecture records, dead, revived, learning_rate; all in that
+    scale."""
 
 
 class Training:
@@ -88,11 +88,10 @@ class Training:
         self.scale = unit_scale(element) if activations.scale == "unit" else 1.0
         self.sample *= self.scale
         self.sae = autoencoder(settings, width, seed, device)
-        self.penalty = Penalty(
-            settings.sparsity, self.steps, starting_penalty(width, element * self.scale)
+        self.sae.prepare(self.steps, element * self.scale)
+        self.revival = Revival(
+            self.sae.resampling, self.steps, self.sae.features, seed, device, self.sae.silence
         )
-        check_target(settings.sparsity, self.sae.features)
-        self.revival = Revival(settings.resampling, self.steps, self.sae.features, seed, device)
         self.records: list[dict[str, float]] = []
         self.done = 0
         self._next = Position()
@@ -122,7 +121,8 @@ class Training:
                     self._check_weights()
                     checkpoints.save(step, *self.state)
                     self._told = checkpoints.told()
-        self._warn_off_target()
+        if complaint := self.sae.complaint():
+            log.warning("%s", complaint)
         return Trained(self.sae, self.scale, self.longest, pd.DataFrame(self.records))
 
     def _stream(self) -> Generator[Batch]:
@@ -138,19 +138,17 @@ class Training:
         """Step number `step` (from 1 on) on a raw batch (B, n), bfloat16."""
         x = batch.to(self.device, non_blocking=True).float().mul_(self.scale)
         rate = learning_rate(self.settings, step, self.steps)
-        penalty = self.penalty.value
-        found = self.sae.step(x, rate, penalty)
-        if not math.isfinite(found.mse + found.l1):
+        told = self.sae.learn(x, step, rate, lambda: self.revival.dead(step - 1))
+        if not math.isfinite(told.loss):
             if not x.isfinite().all():
                 raise Diverged(BAD_DATA)
-            raise self._diverged(f"the loss became {found.mse + penalty * found.l1}", step)
-        self.penalty.follow(step, found.l0)
-        self.revival.note(step, found.fired)
-        if self.revival.due(step) and self.penalty.on_target:
+            raise self._diverged(f"the loss became {told.loss}", step)
+        self.revival.note(step, told.fired)
+        if self.revival.due(step) and self.sae.settled:
             self._revived += self.revival.revive(step, self.sae, self.sample)
         self.done = step
         if step % max(1, self.steps // RECORDS) == 0 or step == self.steps:
-            self._record(found, penalty, rate, len(x))
+            self._record(told, rate, len(x))
 
     def _check_weights(self) -> None:
         """Raise Diverged if a weight is bad: a NaN in the encoder only silences its feature."""
@@ -159,27 +157,21 @@ class Training:
                 raise self._diverged(f"the SAE's {name} became not finite", self.done)
 
     def _diverged(self, what: str, step: int) -> Diverged:
+        rate = f"a smaller learning_rate of the SAE (it is {self.settings.learning_rate:g})"
+        remedies = [rate, "a warmup", "or precision: float32"]
+        more = "".join(f", or {remedy}" for remedy in self.sae.remedies())
         return Diverged(
             f"{what} at step {step} of {self.steps}; {self._told}. The same command goes on from a "
-            "checkpoint; other settings start anew: try a smaller learning_rate of the SAE (it is "
-            f"{self.settings.learning_rate:g}), a warmup, or precision: float32"
-            + (
-                f", or a smaller sparsity.l1 (it is {l1:g})"
-                if (l1 := self.settings.sparsity.l1)
-                else ""
-            )
+            f"checkpoint; other settings start anew: try {', '.join(remedies)}{more}"
         )
 
-    def _record(self, found: Step, penalty: float, rate: float, tokens: int) -> None:
+    def _record(self, told: Told, rate: float, tokens: int) -> None:
         self.records.append(
             {
                 "step": self.done,
                 "tokens": self.done * tokens,
-                "loss": found.mse + penalty * found.l1,
-                "mse": found.mse,
-                "l1": found.l1,
-                "l0": found.l0,
-                "lambda": penalty,
+                "loss": told.loss,
+                **told.record,
                 "dead": len(self.revival.dead(self.done)) / self.sae.features,
                 "revived": self._revived,
                 "learning_rate": rate,
@@ -193,7 +185,7 @@ class Training:
         tensors, meta = self.revival.state
         weights = {f"sae.{name}": tensor for name, tensor in self.sae.state.items()}
         rest = {
-            "penalty": self.penalty.state,
+            "sae": self.sae.notes,
             "records": self.records,
             "revived": self._revived,
             "next": list(self._next),
@@ -204,19 +196,10 @@ class Training:
         """Go on from a `state` after `step` steps."""
         prefix = "sae."
         weights = {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
-        self.sae.restore(weights)
+        self.sae.restore(weights, meta["sae"])
         self.revival.restore(tensors, meta)
-        self.penalty.restore(meta["penalty"])
         self.records, self._revived, self.done = list(meta["records"]), meta["revived"], step
         self._next = Position(*meta["next"])
-
-    def _warn_off_target(self) -> None:
-        if not self.penalty.on_target:
-            log.warning(
-                "L0 ended at %.1f, its target was %.1f: train on more tokens, or set l1 instead",
-                self.penalty.l0,
-                self.penalty.target,
-            )
 
 
 def learning_rate(settings: Sae, step: int, steps: int) -> float:

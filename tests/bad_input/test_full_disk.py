@@ -97,8 +97,9 @@ def sae(folder: Path) -> None:
 
     from featflow.models.folder import written_folder
     from featflow.saes import saelens
+    from featflow.saes.architectures.relu import ReluDictionary
 
-    folded = saelens.Folded(
+    folded = ReluDictionary(
         torch.ones(256, 1024), torch.ones(1024), torch.ones(1024, 256), torch.ones(256)
     )
     with written_folder(folder / "main", saelens.CFG) as inside:

@@ -97,7 +97,7 @@ def test_every_link_leads_to_a_section():
         (saes.Relu, "control_of", "name, or null"),
         (saes.Relu, "resampling", "[resampling](#resampling), or null"),
         (saes.Activations, "keep", "`true` or `false`"),
-        (Study, "saes", "mapping of name to [SAE relu](#sae-relu)"),
+        (Study, "saes", "mapping of name to [SAE relu](#sae-relu) or [SAE topk](#sae-topk)"),
     ],
 )
 def test_types_in_words(model, key, words):

@@ -22,6 +22,7 @@ from featflow.plan.slices import FeaturesSlice, Windows
 from featflow.runtime.checkpoints import Stop
 from featflow.runtime.log import log
 from featflow.saes import saelens
+from featflow.saes.architectures.relu import ReluDictionary
 
 WIDTH, FEATURES = 48, 96
 NONE = np.zeros(0, np.int64)
@@ -37,13 +38,13 @@ def slice_of(context: str = "full", **changes) -> FeaturesSlice:
     return FeaturesSlice(**{**settings, **changes})
 
 
-def random_sae(folder: Path, seed: int) -> saelens.Folded:
+def random_sae(folder: Path, seed: int) -> ReluDictionary:
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator)
 
-    sae = saelens.Folded(
+    sae = ReluDictionary(
         draw(WIDTH, FEATURES) * 50, -draw(FEATURES).abs(), draw(FEATURES, WIDTH), draw(WIDTH) * 0.01
     )
     saelens.save(folder, sae, {}, Provenance("features", slice_of()))
@@ -73,7 +74,7 @@ def encode(root: Path, cfg: FeaturesSlice, model: Path, sae: Path, tokens: list[
 
 
 @torch.inference_mode()
-def directly(folder: Path, sae: saelens.Folded, block: np.ndarray) -> Tensor:
+def directly(folder: Path, sae: ReluDictionary, block: np.ndarray) -> Tensor:
     """Features of a block (L,) from transformers' own modules, a block at a time: (L, m)."""
     from transformers import MistralForCausalLM
 

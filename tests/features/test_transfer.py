@@ -33,6 +33,7 @@ from featflow.plan.slices import (
 )
 from featflow.saes import sae, saelens
 from featflow.saes.activations import run as dump_activations
+from featflow.saes.architectures.relu import ReluDictionary
 
 HOOK = "blocks.0.mlp.hook_post"
 WINDOWS = Windows(window=8, context="full", context_length=32, special="keep")
@@ -344,7 +345,7 @@ def test_what_cannot_be_judged_is_said(moved, tmp_path, changes, words):
 
 
 def test_other_widths_are_named(moved, tmp_path):
-    narrow = saelens.Folded(*(torch.zeros(s) for s in ((40, 4), (4,), (4, 40), (40,))))
+    narrow = ReluDictionary(*(torch.zeros(s) for s in ((40, 4), (4,), (4, 40), (40,))))
     from featflow.artifacts.provenance import Provenance
 
     saelens.save(tmp_path / "narrow", narrow, {}, Provenance("sae", slice_of()))

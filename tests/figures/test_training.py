@@ -54,18 +54,19 @@ def test_a_target_is_drawn_where_there_is_one(planted):
 
 @pytest.mark.parametrize("weight", [0.002, None])
 def test_a_fixed_weight_has_no_target(planted, tmp_path, weight):
+    from featflow.config.saes import Relu
     from featflow.figures import training
     from featflow.plan.slicer import Slices
 
     sparsity = {} if weight is None else {"sparsity": {"l1": weight}}
-    sae = planted.study.saes["main"].model_validate({"kind": "relu", **sparsity})
+    sae = Relu.model_validate({"kind": "relu", **sparsity})
     study = planted.study.model_copy(update={"saes": {"main": sae}})
     old = load_table(planted.inputs("training")[0])
     file = tmp_path / "results/planted/sae/lua/main/training.parquet"
     save_table(file, old, Provenance("sae", Slices("planted", study).sae("lua", "main")))
     figure = training.draw(planted.slices.figure("training"), [str(file)])
     assert not figure.layout.shapes
-    assert ("at 0.002" if weight else "λ is fixed.") in figure.layout.title.subtitle.text
+    assert f"fixed at {weight or 0.0003:g}." in figure.layout.title.subtitle.text
 
 
 def test_a_foreign_table_is_named(planted, tmp_path):
@@ -76,3 +77,23 @@ def test_a_foreign_table_is_named(planted, tmp_path):
     load_table(planted.inputs("training")[0]).to_parquet(file)
     with pytest.raises(ArtifactError, match="sae/lua/main/training"):
         training.draw(planted.slices.figure("training"), [str(file)])
+
+
+def test_topk_has_no_penalty_and_its_remedy_for_the_dead(planted, tmp_path):
+    from featflow.config.saes import TopK
+    from featflow.figures import training
+    from featflow.plan.slicer import Slices
+
+    sae = TopK.model_validate({"kind": "topk", "k": 20})
+    study = planted.study.model_copy(update={"saes": {"main": sae}})
+    table = load_table(planted.inputs("training")[0]).drop(columns=["lambda", "l1"])
+    table["aux"] = table["mse"] / 2
+    file = tmp_path / "results/planted/sae/lua/main/training.parquet"
+    save_table(file, table, Provenance("sae", Slices("planted", study).sae("lua", "main")))
+    figure = training.draw(planted.slices.figure("training"), [str(file)])
+    columns = [trace.meta["column"] for trace in figure.data]
+    assert columns[:4] == ["mse", "l0", "dead", "aux"]
+    (line,) = figure.layout.shapes  # of k, and no share of the run in which λ is steered
+    assert line.y0 == line.y1 == 20
+    assert "the 20 largest features fire" in figure.layout.title.subtitle.text
+    assert "due for AuxK" in figure.layout.meta["footnote"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from pydantic.fields import FieldInfo
 
 from featflow.config import corpora, figures, merging, saes, tokenizers
 from featflow.plan.reference import map_, stages
@@ -12,6 +13,7 @@ from featflow.plan.slicer import Slices
 from featflow.plan.stages import FAMILIES
 
 ROOT = Path(__file__).parents[2]
+NO_KIND = FieldInfo()
 FOLDERS = {
     corpora: "data/corpora",
     tokenizers: "data/tokenizers",
@@ -46,11 +48,8 @@ def test_the_map_is_in_step(monkeypatch):
 @pytest.mark.parametrize("family", FOLDERS, ids=lambda family: family.__name__)
 def test_a_kind_is_one_class_and_one_file(family):
     classes = [c for c in vars(family).values() if getattr(c, "__module__", "") == family.__name__]
-    kinds = {
-        get_args(c.model_fields["kind"].annotation)[0]
-        for c in classes
-        if "kind" in getattr(c, "model_fields", {})
-    }
+    annotations = [getattr(c, "model_fields", {}).get("kind", NO_KIND).annotation for c in classes]
+    kinds = {get_args(annotation)[0] for annotation in annotations if get_args(annotation)}
     files = {path.stem: path for path in (ROOT / "featflow" / FOLDERS[family]).glob("*.py")}
     del files["__init__"]
     if family is figures:  # what they share lies beside them

@@ -10,19 +10,21 @@ from hypothesis import strategies as st
 
 from featflow.config.errors import FeatflowError
 from featflow.saes import codes
+from featflow.saes.architectures.relu import ReluDictionary
 from featflow.saes.codes import Encoder, decode, head, picked
-from featflow.saes.saelens import Folded
 from tests.features import dense
 
 
-def drawn(seed: int, width: int, features: int, bias: float = 0.0, centred: bool = True) -> Folded:
+def drawn(
+    seed: int, width: int, features: int, bias: float = 0.0, centred: bool = True
+) -> ReluDictionary:
     generator = torch.Generator().manual_seed(seed)
     shapes = (width, features), (features,), (features, width), (width,)
     encoder, b_enc, decoder, b_dec = (torch.randn(s, generator=generator) for s in shapes)
     b_enc += bias
     b_enc[0] = -1e6  # never fires, if there are more than one
     b_enc[-1] = 1e6  # always does
-    return Folded(encoder, b_enc, decoder, b_dec, apply_b_dec_to_input=centred)
+    return ReluDictionary(encoder, b_enc, decoder, b_dec, apply_b_dec_to_input=centred)
 
 
 def inputs(seed: int, rows: int, width: int) -> torch.Tensor:
@@ -133,7 +135,7 @@ def test_the_number_of_threads_changes_no_bit():
     before, found = numba.get_num_threads(), []
     for threads in (1, 2):
         numba.set_num_threads(threads)
-        each = codes.found(product, sae.b_enc.numpy())
+        each = codes.positive(product, sae.b_enc.numpy())
         found.append([*each, decode(each, sae)])
     numba.set_num_threads(before)
     same(*found)

@@ -13,9 +13,9 @@ from featflow.config.errors import FeatflowError
 from featflow.models.hooked import HookedModel
 from featflow.plan.slices import MetricsSlice, Windows
 from featflow.saes import metrics, saelens
+from featflow.saes.architectures.relu import ReluDictionary
 from featflow.saes.explained import LEAST_GAP
 from featflow.saes.metrics import Errors, Sums, evaluate, ratios, run
-from featflow.saes.saelens import Folded
 from tests.saes.conftest import HOOK, NONE, WINDOWS
 
 
@@ -32,7 +32,9 @@ def sae():
     bias = torch.full((64,), -1e-3)
     bias[:5] = -10  # never fire
     offset = 0.01 * torch.randn(48, generator=generator)
-    return Folded(W_enc=0.5 * decoder.T.contiguous(), b_enc=bias, W_dec=decoder, b_dec=offset)
+    return ReluDictionary(
+        W_enc=0.5 * decoder.T.contiguous(), b_enc=bias, W_dec=decoder, b_dec=offset
+    )
 
 
 def direct(sae, model, ids, chosen, length, first, no_text, special):
@@ -175,7 +177,7 @@ def test_the_rule_holds_for_each_corpus_and_for_all_together(model_folder, token
     """At the residual stream zeroing costs a lot; on text of one token it costs nothing."""
     hooked = HookedModel.load(model_folder, "blocks.0.hook_resid_post", "cpu")
     lose = 0.5 * torch.eye(32)
-    half = Folded(torch.cat([lose, -lose], 1), torch.zeros(64), torch.eye(32).repeat(2, 1),
+    half = ReluDictionary(torch.cat([lose, -lose], 1), torch.zeros(64), torch.eye(32).repeat(2, 1),
                   torch.zeros(32))  # fmt: skip
     half.W_dec[32:] *= -1
     found = evaluate(
@@ -207,7 +209,7 @@ def test_activations_that_never_change_have_no_variance_to_explain(sae, model, t
 
 def test_a_perfect_sae_explains_all(model, token_ids):
     eye = torch.eye(48)
-    perfect = Folded(
+    perfect = ReluDictionary(
         W_enc=torch.cat([eye, -eye], 1),
         b_enc=torch.zeros(96),
         W_dec=torch.cat([eye, -eye]),

@@ -136,5 +136,5 @@ def test_a_block_that_gives_nothing_but_zeros_gives_a_silent_sae(
     assert found.scale == 1.0
     assert found.table[["mse", "l1", "l0", "revived"]].to_numpy().max() == 0
     assert found.table.dead.iloc[-1] == 1
-    folded = found.autoencoder.folded(found.scale)
+    folded = found.autoencoder.dictionary(found.scale)
     assert torch.equal(folded.decode(folded.encode(torch.zeros(3, 16))), torch.zeros(3, 16))

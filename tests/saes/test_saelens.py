@@ -12,20 +12,21 @@ from safetensors.torch import load_file, save_file
 from featflow.artifacts.io import ArtifactError
 from featflow.artifacts.provenance import Provenance
 from featflow.plan.slices import Slice
-from featflow.saes import saelens
-from featflow.saes.saelens import Folded, load, save
+from featflow.saes.architectures.relu import ReluDictionary
+from featflow.saes.architectures.topk import TopKDictionary
+from featflow.saes.dictionary import WEIGHTS
+from featflow.saes.saelens import load, save
 
 PEERS = Path(sys.prefix).with_name(".venv.peers") / "bin" / "python"
 """SAELens has an environment of its own: see envs/peers.txt."""
 
 
-@pytest.fixture
-def sae():
+@pytest.fixture(params=["relu", "topk"])
+def sae(request):
     generator = torch.Generator().manual_seed(0)
     shapes = {"W_enc": (12, 48), "b_enc": (48,), "W_dec": (48, 12), "b_dec": (12,)}
-    return Folded(
-        **{name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
-    )
+    weights = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    return ReluDictionary(**weights) if request.param == "relu" else TopKDictionary(**weights, k=5)
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_saelens_reads_it_and_agrees_bit_for_bit(sae, folder, tmp_path):
 
 def test_it_is_read_back(sae, folder):
     found = load(folder)
-    for name in saelens.NAMES:
+    for name in WEIGHTS:
         assert torch.equal(getattr(found, name), getattr(sae, name))
     assert (found.width, found.features) == (12, 48)
 
@@ -76,7 +77,7 @@ def test_the_input_bias_is_optional(sae, folder):
     cfg["apply_b_dec_to_input"] = False
     (folder / "cfg.json").write_text(json.dumps(cfg))
     x = torch.randn(5, 12)
-    assert torch.equal(load(folder).encode(x), torch.relu(x @ sae.W_enc + sae.b_enc))
+    assert torch.equal(load(folder).encode(x), sae.activate(x @ sae.W_enc + sae.b_enc))
 
 
 @pytest.mark.parametrize(

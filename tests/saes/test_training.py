@@ -205,7 +205,7 @@ def test_bfloat16_products_end_where_float32_ones_do(seed):
         run = training(planted, seed, precision=precision, **settings)
         with Checkpoints(precision) as checkpoints:
             run.run(checkpoints)
-        folded = run.sae.folded(run.scale)
+        folded = run.sae.dictionary(run.scale)
         f = folded.encode(x)
         error = (folded.decode(f) - x).square()
         fve = 1 - error.sum() / (x - x.mean(0)).square().sum()

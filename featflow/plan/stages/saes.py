@@ -77,11 +77,18 @@ SAE = File(
     "The handle of an SAE folder, written last: where it is, the folder is whole. SAELens's "
     "format: `sae_lens.SAE.load_from_disk(folder)` reads it.",
     (
-        Field("architecture", "text", "`standard`: a ReLU SAE"),
+        Field("architecture", "text", "`standard`: a ReLU SAE; `topk`"),
         Field("d_in", "integer", "n, the width of the hook"),
         Field("d_sae", "integer", "m, features"),
         Field("dtype", "text", "float32"),
         Field("device", "text", "cpu"),
+        Field("k", "integer", "of `topk`: how many features fire at a token", optional=True),
+        Field(
+            "rescale_acts_by_decoder_norm",
+            "boolean",
+            "of `topk`: false, decoder norms have no say",
+            optional=True,
+        ),
         Field("apply_b_dec_to_input", "boolean", "true: b_dec is taken off the input"),
         Field("normalize_activations", "text", "none: the scale is folded into the weights"),
         Field("reshape_activations", "text", "none"),
@@ -104,8 +111,8 @@ SAE = File(
 SAE_WEIGHTS = File(
     paths.SAE_WEIGHTS,
     "safetensors",
-    "f = ReLU((x − b_dec) W_enc + b_enc), x̂ = f W_dec + b_dec on raw activations x; centring "
-    "and scale are folded in.",
+    "f = ReLU((x − b_dec) W_enc + b_enc), x̂ = f W_dec + b_dec on raw activations x, in `topk` of "
+    "the k largest alone; centring and scale are folded in.",
     (
         Field("W_enc", "float32", "encoder", "(n, m)"),
         Field("b_enc", "float32", "its bias", "(m,)"),
@@ -122,11 +129,20 @@ SAE_TRAINING = File(
     (
         Field("step", "int64", "steps done, from 1"),
         Field("tokens", "int64", "tokens seen so far, repeated ones again"),
-        Field("loss", "float64", "mse + lambda · l1, of this step"),
+        Field("loss", "float64", "mse + lambda · l1, or mse + α · aux, of this step"),
         Field("mse", "float64", "mean over tokens and elements of (x − x̂)²"),
-        Field("l1", "float64", "mean over tokens of the sum of activations"),
+        Field(
+            "l1", "float64", "mean over tokens of the sum of activations; of relu", optional=True
+        ),
         Field("l0", "float64", "features that fire at a token, the mean"),
-        Field("lambda", "float64", "weight of the sparsity term"),
+        Field("lambda", "float64", "weight of the sparsity term; of relu", optional=True),
+        Field(
+            "aux",
+            "float64",
+            "of topk: mean over tokens and elements of (e − ê)², e the error and ê what the dead "
+            "features make of it; 0: none is dead",
+            optional=True,
+        ),
         Field("dead", "float64", "share of features silent for long enough to be revived"),
         Field("revived", "int64", "features revived since the row before"),
         Field("learning_rate", "float64", "at this step"),

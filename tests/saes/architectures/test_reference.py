@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from featflow.config.saes import Relu
-from featflow.saes.architectures import relu
+from featflow.saes import one_layer
 from featflow.saes.architectures.relu import Autoencoder
 from tests.saes.architectures.test_relu import loss_by_definition
 
@@ -70,9 +70,9 @@ def placed(n, expansion, seed, firing, centering):
 def test_steps_are_those_of_the_reference(form, tokens, n, expansion, firing, centering, seed):
     sae = placed(n, expansion, seed, firing, centering)
     start = {name: weight.double() for name, weight in sae._weights.items()}
-    reference, kept = Reference(sae), dict(relu.SPARSE_BELOW)
+    reference, kept = Reference(sae), dict(one_layer.SPARSE_BELOW)
     sae.kernels = form != "gpu"
-    relu.SPARSE_BELOW.update(dict.fromkeys(kept, 2.0 if form == "sparse" else 0.0))
+    one_layer.SPARSE_BELOW.update(dict.fromkeys(kept, 2.0 if form == "sparse" else 0.0))
     try:
         for i in range(STEPS):
             x = torch.randn(tokens, n, generator=torch.Generator().manual_seed(100 + i)) + 0.5
@@ -82,7 +82,7 @@ def test_steps_are_those_of_the_reference(form, tokens, n, expansion, firing, ce
             assert found[:3] == pytest.approx((mse, l1, l0), rel=2e-3, abs=1e-6)
             assert torch.equal(found.fired, (f > 0).any(0))
     finally:
-        relu.SPARSE_BELOW.update(kept)
+        one_layer.SPARSE_BELOW.update(kept)
     for (name, weight), leaf in zip(sae._weights.items(), reference.leaves, strict=True):
         moved = (leaf.detach() - start[name]).norm()
         assert (weight.double() - leaf.detach()).norm() <= 0.02 * moved + 1e-5, name

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from featflow.config.saes import Relu
-from featflow.saes.architectures import relu
+from featflow.saes import one_layer
 from featflow.saes.architectures.relu import Autoencoder
 
 WIDTH, TOKENS, PENALTY = 12, 40, 3e-2
@@ -47,7 +47,7 @@ def expected(sae, x):
 def path(request, monkeypatch):
     """Force the dense products, the sparse ones, or all that a GPU runs (on the CPU's tensors)."""
     below = 1.0 if request.param == "sparse" else 0.0
-    monkeypatch.setattr(relu, "SPARSE_BELOW", dict.fromkeys(relu.SPARSE_BELOW, below))
+    monkeypatch.setattr(one_layer, "SPARSE_BELOW", dict.fromkeys(one_layer.SPARSE_BELOW, below))
     if request.param == "gpu":
         no_kernels(monkeypatch)
 
@@ -57,8 +57,8 @@ def no_kernels(monkeypatch):
         raise AssertionError("a GPU has no numba kernels")
 
     for name in ("count_positive", "compress", "decode", "by_feature", "gradients"):
-        monkeypatch.setattr(relu.sparse, name, kernel)
-    monkeypatch.setattr(relu, "update_rows", kernel)
+        monkeypatch.setattr(one_layer.sparse, name, kernel)
+    monkeypatch.setattr(one_layer, "update_rows", kernel)
     never = property(lambda _: False, lambda *_: None)
     monkeypatch.setattr(Autoencoder, "kernels", never, raising=False)
 
@@ -71,8 +71,8 @@ def taken(monkeypatch):
     def note(weight, gradient, moments, pace, rule, unit=False, copy=None):
         seen[id(weight)] = gradient.double() * rule.scale
 
-    monkeypatch.setattr(relu, "update_rows", note)
-    monkeypatch.setattr(relu, "update_rows_torch", note)
+    monkeypatch.setattr(one_layer, "update_rows", note)
+    monkeypatch.setattr(one_layer, "update_rows_torch", note)
     return seen
 
 
@@ -95,7 +95,7 @@ def test_gradients_are_those_of_autograd(path, taken, centering, precision, tole
 def test_every_form_of_a_step_agrees(monkeypatch):
     states, told = [], []
     for form in ("dense", "sparse", "gpu"):
-        monkeypatch.setitem(relu.SPARSE_BELOW, torch.float32, float(form == "sparse"))
+        monkeypatch.setitem(one_layer.SPARSE_BELOW, torch.float32, float(form == "sparse"))
         if form == "gpu":
             no_kernels(monkeypatch)
         sae = autoencoder()
@@ -179,7 +179,7 @@ def test_the_seed_decides_the_start():
 def test_folding_gives_the_trained_form_on_raw_activations(centering, scale):
     sae = autoencoder(centering=centering)
     raw = batch(300).double() / scale
-    folded = sae.folded(scale)
+    folded = sae.dictionary(scale)
     leaves = [w.double() for w in sae._weights.values()]
     _, _, f = loss_by_definition(raw * scale, *leaves, 0.0, centering)
     found = folded.encode(raw.float())
@@ -198,7 +198,7 @@ def test_a_restored_state_goes_on_bit_for_bit(path):
     first, second = autoencoder("bfloat16"), autoencoder("bfloat16")
     for i in range(5):
         first.step(batch(seed=i), 1e-2, PENALTY)
-    second.restore({name: tensor.clone() for name, tensor in first.state.items()})
+    second._restore({name: tensor.clone() for name, tensor in first.state.items()})
     for i in range(5, 10):
         first.step(batch(seed=i), 1e-2, PENALTY)
         second.step(batch(seed=i), 1e-2, PENALTY)

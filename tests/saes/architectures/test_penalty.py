@@ -4,10 +4,11 @@ import math
 from itertools import pairwise
 
 import pytest
+import torch
 
 from featflow.config.errors import FeatflowError
-from featflow.config.saes import Sparsity
-from featflow.saes.penalty import Penalty, check_target, starting_penalty
+from featflow.config.saes import Relu, Sparsity
+from featflow.saes.architectures.relu import Autoencoder, Penalty
 
 
 def steered(start, steps=2000, target=30.0):
@@ -62,13 +63,20 @@ def test_a_restored_penalty_goes_on():
     assert first.state == second.state
 
 
+def prepared(element=1.0, expansion=12, **sparsity) -> Autoencoder:
+    settings = Relu(kind="relu", expansion=expansion, sparsity=Sparsity(**sparsity))
+    sae = Autoencoder(settings, 8, 0, torch.device("cpu"))
+    sae.prepare(100, element)
+    return sae
+
+
 def test_a_start_from_nothing_can_be_steered():
-    assert starting_penalty(8, 2.0) == 0.25
-    assert starting_penalty(8, 0.0) == 1 / 8
+    assert prepared(2.0, l0=30).penalty.value == 0.25
+    assert prepared(0.0, l0=30).penalty.value == 1 / 8
 
 
 def test_more_features_than_there_are_cannot_fire():
-    check_target(Sparsity(l0=96), 96)
-    check_target(Sparsity(l1=1e9), 1)
+    prepared(l0=96)
+    prepared(l1=1e9, expansion=1)
     with pytest.raises(FeatflowError, match=r"sparsity\.l0: 96\.5 features .* the SAE has 96; use"):
-        check_target(Sparsity(l0=96.5), 96)
+        prepared(l0=96.5)
