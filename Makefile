@@ -8,7 +8,7 @@ SNAKEMAKE := $(BIN)/snakemake --profile local
 
 help:
 	@echo "make setup   make .venv, with featflow and snakemake in it"
-	@echo "make demo    set up, then build the demo study to its report (about 9 minutes)"
+	@echo "make demo    set up, then build the demo study to its report (about 10 minutes)"
 	@echo "make test    set up, then run the tests"
 	@echo "make torture kill the tiny study at 50 random moments (docs/reliability.md)"
 	@echo "make bench   measure featflow beside its peers: docs/benchmarks.md (about 15 minutes)"
