@@ -24,12 +24,12 @@ from featflow.analysis.lines import (
     joined,
     standing,
 )
-from featflow.analysis.ratios import percent
 from featflow.analysis.tables import Edge
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
 from featflow.plan.slices import ControlsSlice
 from featflow.runtime.log import log
+from featflow.wording import percent
 
 TRANSFERRED = ("unrelated", "random", "continued", "retrained")
 """Arms with a child of their own, to which the parent's SAE is applied too."""

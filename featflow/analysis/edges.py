@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from featflow.analysis.edge_tables import Beside, edge_table, l0_of, strata_table
-from featflow.analysis.edge_words import table as text
 from featflow.analysis.quality import each_once, remarks
+from featflow.analysis.terminal import table as text
 from featflow.artifacts.io import load_json, load_table, save_table
 from featflow.artifacts.provenance import Provenance
 from featflow.plan.slices import EdgesSlice

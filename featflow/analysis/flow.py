@@ -13,13 +13,13 @@ import pandas as pd
 from featflow.analysis.chains import chain_counts, chain_table
 from featflow.analysis.fates import Comparison, compare
 from featflow.analysis.fragile import warnings
-from featflow.analysis.ratios import percent
 from featflow.analysis.tables import Edge, count_table, feature_table, traced
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
 from featflow.features.matrix import Matrix, load
 from featflow.plan.slices import FlowPair, FlowSlice
 from featflow.runtime.log import log
+from featflow.wording import percent
 
 
 def run(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from featflow.analysis.ratios import percent
+from featflow.wording import percent
 
 MANY = 0.05
 """Of the features that are found again: where more than this part is fragile, it is said."""

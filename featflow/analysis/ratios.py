@@ -1,4 +1,4 @@
-"""Parts of wholes, as numbers and as words for a terminal or a log."""
+"""Parts of wholes."""
 
 import numpy as np
 
@@ -11,8 +11,3 @@ def ratio(part: float, whole: float) -> float:
 def corrected(share: float, floor: float, ceiling: float) -> float:
     """(share − floor) / (ceiling − floor); NaN unless the ceiling is above the floor."""
     return (share - floor) / (ceiling - floor) if ceiling > floor else np.nan
-
-
-def percent(share: float) -> str:
-    """A share as text, a dash where it is not known."""
-    return "-" if share != share else f"{share:.1%}"
