@@ -75,9 +75,9 @@ def _fill(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _standing(sides: Sequence[Side], found: np.ndarray, fates: tuple[str, str]) -> np.ndarray:
     """One status a feature over several edges: living on any of them, else rare, else silent."""
-    living = np.any([side.living for side in sides], axis=0)
+    alive = np.any([side.alive for side in sides], axis=0)
     rare = np.any([side.rare for side in sides], axis=0)
-    return np.select([living & found, living, rare], [*fates, "rare"], "silent")
+    return np.select([alive & found, alive, rare], [*fates, "rare"], "silent")
 
 
 def _joined(names: Sequence[str], found: Sequence[np.ndarray]) -> list[str | None]:

@@ -16,6 +16,7 @@ from featflow.analysis.probe import Probe, column
 from featflow.artifacts.io import ArtifactError, load_table
 from featflow.artifacts.reading import named, rebuild
 from featflow.config.errors import FeatflowError
+from featflow.features import rule
 from featflow.features.columns import columns, documents, within
 from featflow.plan.slices import CaseSlice
 
@@ -94,7 +95,7 @@ def choose(
         return _asked(cfg, matrices, probe, tokenizer, (seeded, partners), f"{where}.feature")
     found = marks(cfg.settings, probe, tokenizer, where)
     counts = evidence.count(matrices, probe.split(found.rows))
-    alive = living(cfg, matrices, probe)
+    alive = alive_at_home(cfg, matrices, probe)
     again = _found_again(seeded, len(alive), cfg.flow.threshold) & alive
     best = counts.ranked(alive, 1)
     ranking, rule, among = counts.ranked(again, len(again)), SEEDED, again
@@ -137,7 +138,7 @@ def _asked(
         )
     found = typical(values, probe, tokenizer)
     counts = evidence.count(matrices, probe.split(found.rows))
-    alive = living(cfg, matrices, probe)
+    alive = alive_at_home(cfg, matrices, probe)
     seeded, partners = again_found
     again = _found_again(seeded, len(alive), cfg.flow.threshold) & alive
     living_ones = counts.ranked(alive, len(alive))
@@ -152,7 +153,7 @@ def _asked(
     return Chosen(number, found, counts, [number, *ranking], choice, best, seeded, partners)
 
 
-def living(cfg: CaseSlice, matrices: list[csr_array], probe: Probe) -> np.ndarray:
+def alive_at_home(cfg: CaseSlice, matrices: list[csr_array], probe: Probe) -> np.ndarray:
     """Which features are neither silent nor rare on the model's home: (m,) bool.
 
     The home is what the model and its ancestors were trained on, as far as the probe has it, with
@@ -171,7 +172,8 @@ def living(cfg: CaseSlice, matrices: list[csr_array], probe: Probe) -> np.ndarra
         taken = within(columns(matrix), range(size))
         firings += taken.firings
         found_in += documents(taken, document)
-    return (firings >= cfg.flow.min_firings) & (found_in >= cfg.flow.min_documents)
+    found: np.ndarray = rule.alive(firings, found_in, cfg.flow.min_firings, cfg.flow.min_documents)
+    return found
 
 
 def _corpora(cfg: CaseSlice, model: str) -> set[str]:
@@ -208,4 +210,5 @@ def _found_again(seeded: pd.DataFrame, size: int, threshold: float) -> np.ndarra
     """Which features have a partner above the threshold in any reseed: (size,) bool."""
     if seeded.empty:
         return np.zeros(size, bool)
-    return (seeded.reindex(range(size)) > threshold).any(axis=1).to_numpy()
+    found: np.ndarray = rule.above(seeded.reindex(range(size)), threshold).any(axis=1)
+    return found

@@ -78,18 +78,18 @@ def count_table(
     rows, anywhere = [], kept(edges)
     for (parent, child), pair in edges.items():
         a, b = pair.a, pair.b
-        living, persisting = int(a.living.sum()), int(a.matched.sum())
-        child_living = int(b.living.sum())
-        child_traced, child_fragile = (int((b.living & each).sum()) for each in found[child])
+        alive, persisting = int(a.alive.sum()), int(a.matched.sum())
+        child_alive = int(b.alive.sum())
+        child_traced, child_fragile = (int((b.alive & each).sum()) for each in found[child])
         fragile = int(a.fragile.sum())
         values = (
             *(f"{parent}-{child}", cfg.flow.threshold),
-            *(living, int(a.silent.sum()), int(a.rare.sum())),
-            *(persisting, living - persisting),
-            *(child_living, int(b.silent.sum()), int(b.rare.sum())),
-            *(child_traced, child_living - child_traced),
+            *(alive, int(a.silent.sum()), int(a.rare.sum())),
+            *(persisting, alive - persisting),
+            *(child_alive, int(b.silent.sum()), int(b.rare.sum())),
+            *(child_traced, child_alive - child_traced),
             *(pair.mutual(), pair.one_to_one()),
-            *(ratio(persisting, living), ratio(child_traced, child_living)),
+            *(ratio(persisting, alive), ratio(child_traced, child_alive)),
             *(int(b.matched.sum()), cfg.flow.scope),
             *(cfg.flow.min_firings, cfg.flow.min_documents),
             *(fragile, ratio(fragile, persisting)),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from featflow.features import rule
 from featflow.features.best import Question, Ranked, best_on_sets
 from featflow.features.columns import Columns
 from featflow.features.dictionary import Dictionary, Facts
@@ -116,17 +117,18 @@ def table(both: Both, facts: tuple[Facts, Facts], names: Mapping[str, str]) -> p
     return pd.concat(sides, ignore_index=True)[list(COLUMNS)].astype(COLUMNS)
 
 
-def line(both: Both, living: tuple[np.ndarray, np.ndarray]) -> str:
+def line(both: Both, alive: tuple[np.ndarray, np.ndarray]) -> str:
     """What is found again at the paper's threshold, in words for the log.
 
     Args:
         both: the best partners.
-        living: (m,) bool of either side.
+        alive: (m,) bool of either side.
     """
     counted = []
-    for ranked, alive in zip(both, living, strict=True):
-        above, total = alive & (ranked.r[:, 0] > TOLD), int(alive.sum())
-        found, fragile = int(above.sum()), int((above & ~(ranked.r_trimmed > TOLD)).sum())
+    for ranked, judged in zip(both, alive, strict=True):
+        matched, total = judged & rule.above(ranked.r[:, 0], TOLD), int(judged.sum())
+        fragile = int((matched & ~rule.above(ranked.r_trimmed, TOLD)).sum())
+        found = int(matched.sum())
         share = f"{found:,} of {total:,} ({found / max(total, 1):.1%}"
         counted.append(f"{share}, {fragile:,} of them on a handful of rows)")
     return f"above {TOLD:g}: {counted[0]} features of a, {counted[1]} of b"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from featflow.features import rule
 from featflow.features.best import Ranked
 from featflow.features.columns import Columns, documents
 from featflow.features.lookup import lookup_r
@@ -64,7 +65,7 @@ class Side(NamedTuple):
         cosine, trimmed = np.full((2, len(has)), np.nan)
         if cosines is not None:
             cosine[has] = cosines(*pairs)
-        counts = has & (partner_firings >= least[0]) & (partner_documents >= least[1])
+        counts = has & rule.alive(partner_firings, partner_documents, *least)
         before: np.ndarray = np.cumsum(counts) - counts
         first = counts & (before == before[np.searchsorted(feature, feature)])
         trimmed[first] = trimmed_r(

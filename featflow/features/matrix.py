@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 from featflow.artifacts.io import readable, save_tensors
 from featflow.artifacts.mapping import map_tensors
 from featflow.artifacts.provenance import Provenance
+from featflow.features import rule
 
 NAMES = ("r", "r_b")
 """On a's scope, and on b's where that is another one."""
@@ -66,11 +67,11 @@ class Full:
         found: np.ndarray = self._r[pairs]
         return found
 
-    def partners(self, living: np.ndarray, counting: np.ndarray, threshold: float) -> Partners:
+    def partners(self, alive: np.ndarray, counting: np.ndarray, threshold: float) -> Partners:
         """The best partner of each row's feature, and its links.
 
         Args:
-            living: (m,) bool: whose pairs above the threshold are listed.
+            alive: (m,) bool: whose pairs above the threshold are listed.
             counting: (n,) bool: who counts as a partner.
             threshold: above which r is listed.
         """
@@ -85,8 +86,8 @@ class Full:
             found = np.isfinite(largest)
             best[start : start + ROWS][found] = column[found]
             top[start : start + ROWS][found] = largest[found]
-            block[~living[start : start + ROWS]] = -np.inf
-            i, j = np.nonzero(block > threshold)
+            block[~alive[start : start + ROWS]] = -np.inf
+            i, j = np.nonzero(rule.above(block, threshold))
             links.append(Pairs(i + start, j, block[i, j]))
         return Partners(best, top, _together(links))
 
@@ -113,7 +114,7 @@ class Sparse:
                 found[place] = values[at]
         return found
 
-    def partners(self, living: np.ndarray, counting: np.ndarray, threshold: float) -> Partners:
+    def partners(self, alive: np.ndarray, counting: np.ndarray, threshold: float) -> Partners:
         """As of a full matrix; a feature whose best r is under the floor has no partner here.
 
         (A negative r that is stored is no best one: those between it and the floor are not.)
@@ -133,7 +134,7 @@ class Sparse:
             top[rows] = np.maximum.reduceat(r, first)
             places = np.flatnonzero(r == top[i])[::-1]
             best[i[places]] = j[places]  # of equal ones the first, which is written last
-            above = living[i] & (r > threshold)
+            above = alive[i] & rule.above(r, threshold)
             links.append(Pairs(i[above], j[above].astype(np.int64), r[above]))
         return Partners(best, top, _together(links))
 

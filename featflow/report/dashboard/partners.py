@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from featflow.config.study import Flow
+from featflow.features import rule
 from featflow.features.best import Judged, Question, best_on_sets
 from featflow.features.columns import Columns, columns, documents
 from featflow.features.moments import standardised
@@ -64,6 +65,6 @@ def partners(
 
 def _judged(found: Columns, document: np.ndarray, flow: Flow) -> Judged:
     """The features of one side on the rows of a scope: document (T,) is each row's."""
-    often = found.firings >= flow.min_firings
-    widely = documents(found, document) >= flow.min_documents
-    return Judged(*standardised(found, len(document)), often & widely)
+    found_in = documents(found, document)
+    counting = rule.alive(found.firings, found_in, flow.min_firings, flow.min_documents)
+    return Judged(*standardised(found, len(document)), counting)
