@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from featflow.analysis.chains import chain_counts, chain_table
+from featflow.analysis.chain_counts import chain_counts
+from featflow.analysis.chains import chain_table
 from featflow.analysis.fates import Comparison, compare
 from featflow.analysis.fragile import warnings
 from featflow.analysis.tables import Edge, count_table, feature_table, traced

@@ -14,7 +14,7 @@ from featflow.artifacts.io import (
 from featflow.artifacts.provenance import Provenance
 from featflow.config.errors import FeatflowError
 from featflow.features import dump
-from featflow.features.best import Judged, Keep, Question, best_on_sets
+from featflow.features.best import Judged, Keep, Question, best_partners
 from featflow.features.columns import columns, within
 from featflow.features.keeping import Everything, FromFloor
 from featflow.features.matches import Directions, Side
@@ -166,7 +166,7 @@ def partners(
         )
         for scope in scopes
     ]
-    best = best_on_sets(parts, b, questions, keep)
+    best = best_partners(parts, b, questions, keep)
     of_a = Side.of("a", within(columns_a, rows.a), within(columns_b, rows.a), rows.a, source)
     of_b = Side.of("b", within(columns_b, rows.b), within(columns_a, rows.b), rows.b, source)
     tables = [

@@ -18,7 +18,7 @@ class Everything:
         self.r = [np.empty(shape, np.float32) for _ in range(scopes)]
 
     def keep(self) -> Keep:
-        """For `best_on_sets`."""
+        """For `best_partners`."""
         return Keep(lambda scope, first, stop: self.r[scope][first:stop])
 
 
@@ -40,7 +40,7 @@ class FromFloor:
                 file.close()
 
     def keep(self) -> Keep:
-        """For `best_on_sets`."""
+        """For `best_partners`."""
         return Keep(
             passing(self.shape[1]),
             lambda scope, first, r: _from(r, self.floor),

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from featflow.features import rule
-from featflow.features.best import Ranked
 from featflow.features.columns import Columns, documents
 from featflow.features.lookup import lookup_r
 from featflow.features.overlap import cofirings, jaccard
+from featflow.features.partners import Ranked
 from featflow.features.scope import Source
 from featflow.features.trimmed import trimmed_r
 

@@ -187,7 +187,7 @@ class _Probe:
 
     def _bootstrap(self, b: Dictionary, found: Both, replicates: int) -> pd.DataFrame:
         sides, corpora = {}, corpus_of(self.layout.rows)
-        for name, index, own, other, ranked in zip(
+        for name, index, own, other, best in zip(
             "ab", self._sets(self.cfg.domain), (self.a, b), (b, self.a), found, strict=True
         ):
             facts, inside = own.on(index), self.layout.of(index)
@@ -195,7 +195,7 @@ class _Probe:
             sides[name] = resampling.Side(
                 own=own.columns(index),
                 other=other.columns(index),
-                candidates=ranked.partners,
+                candidates=best.ranked.partners,
                 alive=own.alive(index),
                 lookup_r=facts.lookup_r,
                 density=facts.firings / facts.rows,

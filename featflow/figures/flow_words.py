@@ -98,7 +98,7 @@ def subtitle(sae: str, rows: list[Row]) -> str:
 
 def texts(rows: list[Row], chains: "pd.DataFrame", colours: Mapping[str, str]) -> dict[str, Any]:
     """What stands around the figure: the colours, the numbers, what is left out."""
-    from featflow.analysis.chains import chain_counts
+    from featflow.analysis.chain_counts import chain_counts
     from featflow.analysis.quality import each_once
 
     notes = [

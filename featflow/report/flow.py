@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from featflow.analysis.chains import chain_counts
+from featflow.analysis.chain_counts import chain_counts
 from featflow.analysis.edge_words import LETTERS, has_lent_ceiling, has_other_floor
 from featflow.analysis.fragile import MANY
 from featflow.analysis.quality import each_once
