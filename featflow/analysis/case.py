@@ -22,7 +22,6 @@ from featflow.analysis import evidence
 from featflow.analysis.choice import Chosen, choose
 from featflow.analysis.evidence import MEASURES, measures, rounded, specific
 from featflow.analysis.passages import passage, strongest
-from featflow.analysis.probe import Probe, column, dumps_of, probe_of
 from featflow.analysis.tracing import Look, Place, follow, links, reseed_links
 from featflow.analysis.verdicts import (
     function_sentence,
@@ -36,6 +35,15 @@ from featflow.artifacts.io import load_table, save_json
 from featflow.artifacts.provenance import Provenance
 from featflow.data.tokenizer import load
 from featflow.features.moments import pearson
+from featflow.features.probe import (
+    Activations,
+    Probe,
+    check_model,
+    check_rows,
+    firings,
+    read_activations,
+    read_probe,
+)
 from featflow.plan.slices import CaseSlice
 from featflow.runtime.log import log, progress
 
@@ -146,21 +154,28 @@ def study(
         FeatflowError, ArtifactError: as `run`.
     """
     files = _by_name(cfg.models, dumps, cfg)
-    probe, words = probe_of(cfg.corpora, files[cfg.model], tokens), load(tokenizer)
+    first = _dictionary(cfg, cfg.model, files[cfg.model])
+    probe, words = read_probe(first, tokens), load(tokenizer)
     where = where or f"studies.{cfg.study}.cases.{cfg.case}"
-    chosen = choose(cfg, dumps_of(cfg.model, files[cfg.model], probe), probe, words, shares, where)
+    chosen = choose(cfg, first.matrices, probe, words, shares, where)
     look = links(flow, cfg.flow.threshold)
     places = follow(cfg.models, cfg.model, chosen.feature, look)
     best = follow(cfg.models, cfg.model, chosen.best, look)
     seeds = _follow_reseeds(cfg, chosen, look, neighbours)
     wanted = _features(cfg, [places, best], list(seeds.values()))
     followed = {
-        name: _followed(name, files[name], features, chosen, probe, cfg)
+        name: _followed(_dictionary(cfg, name, files[name], first), features, chosen, probe, cfg)
         for name, features in progress(wanted.items(), "models")
     }
     partners = chosen.partners_of(chosen.feature)
     of_reseeds = {
-        name: _followed(cfg.model, own, _known([partners.get(name)]), chosen, probe, cfg)
+        name: _followed(
+            _dictionary(cfg, cfg.model, own, first),
+            _known([partners.get(name)]),
+            chosen,
+            probe,
+            cfg,
+        )
         for name, own in _by_name(cfg.reseeds, reseeds, cfg).items()
     }
     return _content(
@@ -232,24 +247,38 @@ def _of_reseeds(cfg: CaseSlice, edge: tuple[str, str], file: Path) -> pd.DataFra
     return table.rename(columns={mine: "reseed"})
 
 
+def _dictionary(
+    cfg: CaseSlice, model: str, files: Sequence[Path], first: Activations | None = None
+) -> Activations:
+    """The activations of one of a model's SAEs, on the rows of the first dictionary's.
+
+    Raises:
+        ArtifactError: when a dump is unreadable, another model's, or of other rows.
+    """
+    check_model(model, files)
+    found = read_activations(cfg.corpora, files)
+    if first is not None:
+        check_rows(first, found)
+    return found
+
+
 def _followed(
-    name: str,
-    files: Sequence[Path],
+    found: Activations,
     features: Iterable[int],
     chosen: Chosen,
     probe: Probe,
     cfg: CaseSlice,
 ) -> Followed:
-    """One dictionary's dumps are read at a time."""
-    matrices = dumps_of(name, files, probe)
-    counts = evidence.count(matrices, probe.split(chosen.marks.rows))
+    """What some features of a dictionary do, and its own best one."""
+    counts = evidence.count(found.matrices, probe.split(chosen.marks.rows))
     best = counts.ranked(counts.fired >= cfg.flow.min_firings, 1)
-    columns = {f: column(matrices, f) for f in sorted(features)}
+    where = firings(found.matrices, sorted(features))
+    columns = {f: fired.dense(len(probe)) for f, fired in where.items()}
     marks = {f: measures(evidence.count_one(v, chosen.marks.rows), 0) for f, v in columns.items()}
     return Followed(
         columns,
         measures(counts, best[0]) if best else None,
-        {f: {**found, "feature": f} for f, found in marks.items()},
+        {f: {**mark, "feature": f} for f, mark in marks.items()},
     )
 
 

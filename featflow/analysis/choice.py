@@ -12,12 +12,12 @@ from tokenizers import Tokenizer
 from featflow.analysis import evidence
 from featflow.analysis.evidence import Counts
 from featflow.analysis.marks import Marks, marks, typical
-from featflow.analysis.probe import Probe, column
 from featflow.artifacts.io import ArtifactError, load_table
 from featflow.artifacts.reading import named, rebuild
 from featflow.config.errors import FeatflowError
 from featflow.features import rule
 from featflow.features.columns import columns, documents, within
+from featflow.features.probe import Probe, firings
 from featflow.plan.slices import CaseSlice
 
 ASKED = "asked for by its number"
@@ -129,7 +129,7 @@ def _asked(
     """The feature that is asked for by number, and the token that is most typical of it."""
     assert cfg.settings.feature is not None
     number, width = int(cfg.settings.feature.split("/")[1]), matrices[0].shape[1]
-    values = column(matrices, number)
+    values = firings(matrices, [number])[number].dense(len(probe))
     if not (values > 0).any():
         last = f"; the last that does is {cfg.model}/{width - 1}" if number >= width else ""
         raise FeatflowError(
@@ -162,17 +162,17 @@ def alive_at_home(cfg: CaseSlice, matrices: list[csr_array], probe: Probe) -> np
     home = _corpora(cfg, cfg.model) & set(probe.corpora) or set(probe.corpora)
     inside = [
         (m, d)
-        for c, m, d in zip(probe.corpora, matrices, probe.documents, strict=True)
+        for c, m, d in zip(probe.corpora, matrices, probe.split(probe.documents), strict=True)
         if c in home
     ]
     size = min(matrix.shape[0] for matrix, _ in inside)
-    firings = np.zeros(matrices[0].shape[1], np.int64)
-    found_in = np.zeros_like(firings)
+    fired = np.zeros(matrices[0].shape[1], np.int64)
+    found_in = np.zeros_like(fired)
     for matrix, document in inside:
         taken = within(columns(matrix), range(size))
-        firings += taken.firings
+        fired += taken.firings
         found_in += documents(taken, document)
-    found: np.ndarray = rule.alive(firings, found_in, cfg.flow.min_firings, cfg.flow.min_documents)
+    found: np.ndarray = rule.alive(fired, found_in, cfg.flow.min_firings, cfg.flow.min_documents)
     return found
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from featflow.analysis.probe import Probe
 from featflow.config.cases import Case
 from featflow.config.errors import FeatflowError
 from featflow.data.tokens import Tokens
+from featflow.features.probe import Probe
 
 
 class Marks(NamedTuple):
@@ -40,11 +40,11 @@ def marks(case: Case, probe: Probe, tokenizer: Tokenizer, where: str) -> Marks:
     """
     if case.tokens is not None:
         ids = token_ids(case.tokens, tokenizer, where)
-        rows, texts = np.isin(probe.ids, ids), [normal(text) for text in case.tokens]
+        rows, texts = np.isin(probe.tokens, ids), [normal(text) for text in case.tokens]
     else:
         assert case.text is not None  # the config asks for one of the three
         rows, texts = _in_text(case.text, probe, tokenizer), [case.text]
-        ids = np.unique(probe.ids[rows]).tolist()
+        ids = np.unique(probe.tokens[rows]).tolist()
     if not rows.any():
         said = ", ".join(map(repr, texts))
         raise FeatflowError(
@@ -95,7 +95,7 @@ def _in_text(text: str, probe: Probe, tokenizer: Tokenizer) -> np.ndarray:
     """The rows whose token has a part in an occurrence of a text: (T,) bool."""
     text = unicodedata.normalize("NFC", text)  # as the documents are
     parts = []
-    for tokens, positions in zip(probe.tokens, probe.positions, strict=True):
+    for tokens, positions in zip(probe.streams, probe.split(probe.positions), strict=True):
         inside = np.zeros(len(tokens.ids), bool)
         read = int(positions[-1]) + 1 if len(positions) else 0
         for start, stop in _holding(text, tokens, read, tokenizer):
@@ -150,9 +150,9 @@ def typical(values: np.ndarray, probe: Probe, tokenizer: Tokenizer) -> Marks:
         tokenizer: of the study.
     """
     known = np.array(vocabulary(tokenizer), dtype=object)
-    fired = np.bincount(probe.ids[values > 0], minlength=len(known))
+    fired = np.bincount(probe.tokens[values > 0], minlength=len(known))
     texts, index = np.unique(known, return_inverse=True)
     text = texts[np.bincount(index, weights=fired).argmax()]
     ids = np.flatnonzero(known == text)
-    rows = np.isin(probe.ids, ids)
-    return Marks(rows, np.unique(probe.ids[rows]).tolist(), [str(text)])
+    rows = np.isin(probe.tokens, ids)
+    return Marks(rows, np.unique(probe.tokens[rows]).tolist(), [str(text)])

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from featflow.config.interpreting import Lookup
-from featflow.interpret.probe import Firings, Probe
+from featflow.features.probe import Firings, Probe
 from featflow.interpret.providers import LEVELS, Marked, Outcome, Provider, Record
 from featflow.interpret.words import quoted
 

@@ -10,9 +10,10 @@ from featflow.features import rule
 from featflow.features.best import Judged, Question, best_partners
 from featflow.features.columns import Columns, columns, documents
 from featflow.features.moments import standardised
+from featflow.features.probe import Activations, Probe
 from featflow.features.scope import rows_in_scope, stack
 from featflow.features.trimmed import trimmed_of
-from featflow.report.dashboard.probe import Activations, Probe, places, restricted
+from featflow.report.dashboard.columns import places, restricted
 
 
 class Partners(NamedTuple):
@@ -47,7 +48,7 @@ def partners(
     """
     rows = rows_in_scope(other.counts, scope, scope)
     place = places(rows, other.counts)
-    document = probe.source.documents[place >= 0]
+    document = probe.documents[place >= 0]
     here, b = restricted(own, place), stack(rows, other.corpora)
     there = columns(b)
     question = Question(
