@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from featflow.data.token_text import marked
 from featflow.features.probe import Probe
 from featflow.features.scope import document_of
-from featflow.features.summary import marked
 
 BEFORE, AFTER = 19, 12
 """Tokens shown before and after the one at which a passage was found: 32 in all."""

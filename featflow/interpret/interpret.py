@@ -18,6 +18,7 @@ from featflow.artifacts.io import load_table, save_table
 from featflow.artifacts.provenance import Provenance
 from featflow.artifacts.reading import named, rebuild
 from featflow.config.errors import FeatflowError
+from featflow.data.token_text import texts_with_bytes
 from featflow.data.tokenizer import load
 from featflow.features.probe import (
     Firings,
@@ -34,7 +35,6 @@ from featflow.interpret.providers.lookup import LookupProvider, fit_probe
 from featflow.interpret.records import sample
 from featflow.interpret.rules import OTHER, Rules
 from featflow.interpret.select import COLUMNS, Chosen, select
-from featflow.interpret.words import texts
 from featflow.plan.slices import InterpretSlice
 from featflow.runtime.log import log, progress
 
@@ -90,7 +90,7 @@ def run(
     provider = import_module(f"featflow.interpret.providers.{kind}").make(
         cfg.settings.provider, output.parent
     )
-    words = texts(load(tokenizer))
+    words = texts_with_bytes(load(tokenizer))
     found = read_activations(cfg.corpora, dumps)
     probe = read_probe(found, tokens)
     fates = load_table(flow, *COLUMNS) if flow else None
