@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featflow.analysis.best import Bests, Tally, parts, pooled, tally
+from featflow.analysis.judged import Bests, Tally, pooled, tally
+from featflow.analysis.ratios import ratios
 from featflow.features.strata import Stratum
 
 
@@ -28,7 +29,7 @@ class Ceiling(NamedTuple):
     @property
     def fragile_share(self) -> np.ndarray:
         """fragile / found; NaN where none is found."""
-        return parts(self.fragile, self.found)
+        return ratios(self.fragile, self.found)
 
 
 Ceilings = dict[str, dict[Stratum, Ceiling]]

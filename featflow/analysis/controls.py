@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featflow.analysis.best import Bests, Judged
 from featflow.analysis.ceilings import ceilings
 from featflow.analysis.frozen import frozen as frozen_side
 from featflow.analysis.intervals import Replicates, over_documents, over_seeds, replicates
+from featflow.analysis.judged import Bests, Judged
 from featflow.analysis.lines import (
     Line,
     arms_of,

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featflow.analysis.best import Bests
 from featflow.analysis.ceilings import ceilings
+from featflow.analysis.judged import Bests
 from featflow.analysis.lines import expanded, fragile_lines, joined, standing
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance

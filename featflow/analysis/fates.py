@@ -29,8 +29,18 @@ from featflow.features import rule
 from featflow.features.matrix import Matrix, Pairs, load
 
 COLUMNS = (
-    *("side", "feature", "rank", "partner", "r", "firings", "documents", "tokens", "lookup_r"),
-    *("partner_firings", "partner_documents", "r_trimmed"),
+    "side",
+    "feature",
+    "rank",
+    "partner",
+    "r",
+    "firings",
+    "documents",
+    "tokens",
+    "lookup_r",
+    "partner_firings",
+    "partner_documents",
+    "r_trimmed",
 )
 """What is read of matches.parquet."""
 

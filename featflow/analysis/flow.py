@@ -45,7 +45,7 @@ def run(
     files = list(zip(cfg.pairs, matches, matrices, strict=True))
     pairs = {pair: compare(table, matrix, cfg.flow) for pair, table, matrix in files}
     lineage, spans = _by_models(pairs, "edge"), _by_models(pairs, "span")
-    found = traced(lineage)
+    in_parents = traced(lineage)
 
     def end_to_end(root: str, model: str) -> Matrix | None:
         ends = f"{root}.{cfg.sae}", f"{model}.{cfg.sae}"
@@ -54,9 +54,9 @@ def run(
                 return load(matrix)[1]
         return None
 
-    counted = count_table(lineage, found, cfg)
+    counted = count_table(lineage, in_parents, cfg)
     paths = chain_table(lineage, spans, end_to_end)
-    save_table(features, feature_table(lineage, found), provenance)
+    save_table(features, feature_table(lineage, in_parents), provenance)
     save_table(counts, counted, provenance)
     save_table(chains, paths, provenance)
     for line in [*count_lines(counted), *chain_lines(paths)]:
@@ -68,8 +68,8 @@ def run(
 
 def _by_models(pairs: dict[FlowPair, Comparison], role: str) -> dict[Edge, Comparison]:
     return {
-        (p.a.split(".")[0], p.b.split(".")[0]): found
-        for p, found in pairs.items()
+        (p.a.split(".")[0], p.b.split(".")[0]): compared
+        for p, compared in pairs.items()
         if p.role == role
     }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from featflow.analysis.best import Judged, alive, density_of
+from featflow.analysis.judged import Judged, alive, density_of
 from featflow.artifacts.io import ArtifactError, load_table
 from featflow.artifacts.reading import named, rebuild
 from featflow.config.study import Flow

@@ -5,13 +5,14 @@ of every block only the best partners so far are kept (features/partners.py). So
 blocks a thread, whatever the number of features and of sets.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from featflow.features.columns import Columns
-from featflow.features.moments import Own, Room, Scope, Use, r_by_blocks
+from featflow.features.keeping import Keep, passing
+from featflow.features.moments import Scope, r_by_blocks
 from featflow.features.partners import BestPartners, Ranked
 from featflow.features.stacked import Activations
 
@@ -37,24 +38,6 @@ class Question(NamedTuple):
     of_a: int
     """Partners for each feature of a (0: none are wanted)."""
     of_b: int
-
-
-def nothing(*_: object) -> None:
-    """For what is dropped."""
-
-
-def passing(width: int) -> Room:
-    """For blocks of r (n, width) of which nobody keeps a view: each thread's are in one place."""
-    own = Own()
-    return lambda _, first, stop: own.array("r", (stop - first, width), np.float32)
-
-
-class Keep(NamedTuple):
-    """What becomes of each block of r: the arguments of `moments.r_by_blocks`."""
-
-    room: Room
-    use: Use = nothing
-    then: Callable[[list[Any]], None] | None = None
 
 
 def best_partners(

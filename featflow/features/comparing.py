@@ -15,9 +15,18 @@ from featflow.features.stacked import Activations
 from featflow.features.trimmed import trimmed_of
 
 COLUMNS = {
-    **{"a": "str", "b": "str", "domain": "str", "side": "str", "feature": "int32"},
-    **{"firings": "int64", "documents": "int64", "tokens": "int64", "lookup_r": "float32"},
-    **{"partner": "int32", "r": "float32", "mutual": "bool"},
+    "a": "str",
+    "b": "str",
+    "domain": "str",
+    "side": "str",
+    "feature": "int32",
+    "firings": "int64",
+    "documents": "int64",
+    "tokens": "int64",
+    "lookup_r": "float32",
+    "partner": "int32",
+    "r": "float32",
+    "mutual": "bool",
     "r_trimmed": "float32",
 }
 """Of best.parquet."""

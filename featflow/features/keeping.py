@@ -1,14 +1,32 @@
-"""What becomes of the blocks of r: a full matrix, or the pairs from a floor on."""
+"""What becomes of the blocks of r: nothing, a full matrix, or the pairs from a floor on."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from scipy.sparse import csr_array
 
-from featflow.features.best import Keep, passing
+from featflow.features.moments import Own, Room, Use
 from featflow.runtime import scratch
+
+
+def nothing(*_: object) -> None:
+    """For what is dropped."""
+
+
+def passing(width: int) -> Room:
+    """For blocks of r (n, width) of which nobody keeps a view: each thread's are in one place."""
+    own = Own()
+    return lambda _, first, stop: own.array("r", (stop - first, width), np.float32)
+
+
+class Keep(NamedTuple):
+    """What becomes of each block of r: the arguments of `moments.r_by_blocks`."""
+
+    room: Room
+    use: Use = nothing
+    then: Callable[[list[Any]], None] | None = None
 
 
 class Everything:

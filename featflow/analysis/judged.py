@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from featflow.analysis.fragile import hanging
+from featflow.analysis.ratios import ratios
 from featflow.artifacts.io import ArtifactError, load_table
 from featflow.artifacts.reading import named, rebuild
 from featflow.config.study import Flow
@@ -66,23 +67,18 @@ class Tally(NamedTuple):
     @property
     def share(self) -> np.ndarray:
         """found / features; NaN where there are none."""
-        return parts(self.found, self.features)
+        return ratios(self.found, self.features)
 
     @property
     def fragile_share(self) -> np.ndarray | None:
         """fragile / found; NaN where none is found, None: unknown."""
-        return None if self.fragile is None else parts(self.fragile, self.found)
+        return None if self.fragile is None else ratios(self.fragile, self.found)
 
 
 def pooled(tallies: Sequence[Tally]) -> tuple[np.ndarray, np.ndarray]:
     """What is found over several tallies, and what of it is fragile: (thresholds,) each."""
     known = [each.fragile for each in tallies if each.fragile is not None]
     return np.sum([each.found for each in tallies], axis=0), np.sum(known, axis=0)
-
-
-def parts(some: np.ndarray, of: np.ndarray) -> np.ndarray:
-    """some / of; NaN where there are none."""
-    return np.divide(some, of, out=np.full(len(of), np.nan), where=of > 0)
 
 
 def tally(
