@@ -22,7 +22,6 @@ from featflow.analysis import evidence
 from featflow.analysis.choice import Chosen, choose
 from featflow.analysis.evidence import MEASURES, measures, rounded, specific
 from featflow.analysis.passages import passage, strongest
-from featflow.analysis.probe import Probe, column, dumps_of, probe_of
 from featflow.analysis.tracing import Look, Place, follow, links, reseed_links
 from featflow.analysis.verdicts import (
     function_sentence,
@@ -36,6 +35,15 @@ from featflow.artifacts.io import load_table, save_json
 from featflow.artifacts.provenance import Provenance
 from featflow.data.tokenizer import load
 from featflow.features.moments import pearson
+from featflow.features.probe import (
+    Activations,
+    Probe,
+    check_model,
+    check_rows,
+    firings,
+    read_activations,
+    read_probe,
+)
 from featflow.plan.slices import CaseSlice
 from featflow.runtime.log import log, progress
 
@@ -51,7 +59,7 @@ class Followed(NamedTuple):
 
     columns: dict[int, np.ndarray]
     """(T,) float32 of each of its features that was followed."""
-    own: dict[str, Any] | None
+    best: dict[str, Any] | None
     """Its own feature with the best F1, whatever it is a partner of."""
     measures: dict[int, dict[str, Any]]
     """How well each of those features marks the tokens."""
@@ -73,6 +81,24 @@ class Trace(NamedTuple):
             }
             for m, place in self.places.items()
         }
+
+
+class Traces(NamedTuple):
+    """What became of all features that are followed."""
+
+    chosen: Trace
+    best: Trace
+    """Of the feature with the best F1."""
+    reseeds: dict[str, Trace]
+    """Of the chosen one's partner in each reseed that has one."""
+
+
+class Dictionaries(NamedTuple):
+    """What the followed features do in each dictionary."""
+
+    models: dict[str, Followed]
+    reseeds: dict[str, Followed]
+    """Of the model of the case."""
 
 
 def run(
@@ -146,35 +172,37 @@ def study(
         FeatflowError, ArtifactError: as `run`.
     """
     files = _by_name(cfg.models, dumps, cfg)
-    probe, words = probe_of(cfg.corpora, files[cfg.model], tokens), load(tokenizer)
+    first = _dictionary(cfg, cfg.model, files[cfg.model])
+    probe, words = read_probe(first, tokens), load(tokenizer)
     where = where or f"studies.{cfg.study}.cases.{cfg.case}"
-    chosen = choose(cfg, dumps_of(cfg.model, files[cfg.model], probe), probe, words, shares, where)
+    chosen = choose(cfg, first.matrices, probe, words, shares, where)
     look = links(flow, cfg.flow.threshold)
     places = follow(cfg.models, cfg.model, chosen.feature, look)
     best = follow(cfg.models, cfg.model, chosen.best, look)
     seeds = _follow_reseeds(cfg, chosen, look, neighbours)
     wanted = _features(cfg, [places, best], list(seeds.values()))
     followed = {
-        name: _followed(name, files[name], features, chosen, probe, cfg)
+        name: _followed(_dictionary(cfg, name, files[name], first), features, chosen, probe, cfg)
         for name, features in progress(wanted.items(), "models")
     }
     partners = chosen.partners_of(chosen.feature)
     of_reseeds = {
-        name: _followed(cfg.model, own, _known([partners.get(name)]), chosen, probe, cfg)
+        name: _followed(
+            _dictionary(cfg, cfg.model, own, first),
+            _known([partners.get(name)]),
+            chosen,
+            probe,
+            cfg,
+        )
         for name, own in _by_name(cfg.reseeds, reseeds, cfg).items()
     }
-    return _content(
-        cfg,
-        chosen,
+    traces = Traces(
         _judged(cfg, places, followed, followed[cfg.model]),
         _judged(cfg, best, followed, followed[cfg.model]),
         {name: _judged(cfg, seeds[name], followed, of_reseeds[name]) for name in seeds},
-        followed,
-        of_reseeds,
-        probe,
-        words,
-        runners_up,
     )
+    dictionaries = Dictionaries(followed, of_reseeds)
+    return _content(cfg, chosen, traces, dictionaries, probe, words, runners_up)
 
 
 def _known(features: Iterable[int | None]) -> set[int]:
@@ -232,24 +260,38 @@ def _of_reseeds(cfg: CaseSlice, edge: tuple[str, str], file: Path) -> pd.DataFra
     return table.rename(columns={mine: "reseed"})
 
 
+def _dictionary(
+    cfg: CaseSlice, model: str, files: Sequence[Path], first: Activations | None = None
+) -> Activations:
+    """The activations of one of a model's SAEs, on the rows of the first dictionary's.
+
+    Raises:
+        ArtifactError: when a dump is unreadable, another model's, or of other rows.
+    """
+    check_model(model, files)
+    found = read_activations(cfg.corpora, files)
+    if first is not None:
+        check_rows(first, found)
+    return found
+
+
 def _followed(
-    name: str,
-    files: Sequence[Path],
+    found: Activations,
     features: Iterable[int],
     chosen: Chosen,
     probe: Probe,
     cfg: CaseSlice,
 ) -> Followed:
-    """One dictionary's dumps are read at a time."""
-    matrices = dumps_of(name, files, probe)
-    counts = evidence.count(matrices, probe.split(chosen.marks.rows))
+    """What some features of a dictionary do, and its own best one."""
+    counts = evidence.count(found.matrices, probe.split(chosen.marks.rows))
     best = counts.ranked(counts.fired >= cfg.flow.min_firings, 1)
-    columns = {f: column(matrices, f) for f in sorted(features)}
+    where = firings(found.matrices, sorted(features))
+    columns = {f: fired.dense(len(probe)) for f, fired in where.items()}
     marks = {f: measures(evidence.count_one(v, chosen.marks.rows), 0) for f, v in columns.items()}
     return Followed(
         columns,
         measures(counts, best[0]) if best else None,
-        {f: {**found, "feature": f} for f, found in marks.items()},
+        {f: {**mark, "feature": f} for f, mark in marks.items()},
     )
 
 
@@ -290,27 +332,40 @@ def _values(
 def _content(
     cfg: CaseSlice,
     chosen: Chosen,
-    trace: Trace,
-    best: Trace,
-    seeds: Mapping[str, Trace],
-    followed: Mapping[str, Followed],
-    of_reseeds: Mapping[str, Followed],
+    traces: Traces,
+    dictionaries: Dictionaries,
     probe: Probe,
     words: Tokenizer,
     runners_up: int,
 ) -> dict[str, Any]:
-    places, found = trace.places, trace.verdicts
-    values = _values(cfg, places, followed, followed[cfg.model])
-    marked, r = chosen.marks.rows, _pearson(list(places), values)
+    places, marked = traces.chosen.places, chosen.marks.rows
+    values = _values(cfg, places, dictionaries.models, dictionaries.models[cfg.model])
+    r = _pearson(list(places), values)
     others = [x for i, row in enumerate(r) for x in row[:i] if x is not None]
-    own = {m: f.own for m, f in followed.items()}
-    numbers = {m: int(best_one["feature"]) for m, best_one in own.items() if best_one is not None}
-    best_f1 = {m: None if best_one is None else best_one["f1"] for m, best_one in own.items()}
-    seeds_f1 = [0.0 if f.own is None else f.own["f1"] for f in of_reseeds.values()]
-    functional = functions(best_f1, cfg.model, seeds_f1)
-    fates = {name: each.fates() for name, each in seeds.items()}
-    counts, probability = chosen.counts, chosen.counts.probability
-    f1 = float(counts.f1[chosen.feature])
+    return {
+        **_asked(cfg, chosen, probe),
+        "choice": chosen.choice,
+        "reseeds": {
+            name: _reseed(
+                r_of, dictionaries.reseeds[name], traces.reseeds.get(name), model=cfg.model
+            )
+            for name, r_of in _reseeds(chosen, chosen.feature).items()
+        },
+        "best_marking": _best_marking(cfg, chosen, traces.best),
+        "runners_up": [
+            {**measures(chosen.counts, f), "reseed_r": rounded(chosen.reseed_r(f))}
+            for f in chosen.ranking[1 : runners_up + 1]
+        ],
+        "r": {"models": list(places), "matrix": r},
+        "mean_r": rounded(np.mean(others)) if others else None,
+        **_became(cfg, chosen, traces, dictionaries, values),
+        **_passages(cfg, traces.chosen.verdicts, values, marked, probe, words),
+    }
+
+
+def _asked(cfg: CaseSlice, chosen: Chosen, probe: Probe) -> dict[str, Any]:
+    """What was asked for, where, and by which rule."""
+    marked, probability = chosen.marks.rows, chosen.counts.probability
     return {
         "case": cfg.case,
         "query": _query(cfg, chosen),
@@ -324,38 +379,53 @@ def _content(
         "probe": {"corpora": probe.corpora, "tokens": len(marked), "marked": int(marked.sum())},
         "probability": rounded(probability),
         "cap": rounded(-np.log(probability)),
-        "choice": chosen.choice,
-        "reseeds": {
-            name: _reseed(r_of, of_reseeds[name], seeds.get(name), cfg.model)
-            for name, r_of in _reseeds(chosen, chosen.feature).items()
-        },
-        "best_marking": _best_marking(cfg, chosen, best),
-        "runners_up": [
-            {**measures(counts, f), "reseed_r": rounded(chosen.reseed_r(f))}
-            for f in chosen.ranking[1 : runners_up + 1]
-        ],
+    }
+
+
+def _became(
+    cfg: CaseSlice,
+    chosen: Chosen,
+    traces: Traces,
+    dictionaries: Dictionaries,
+    values: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    """What became of the feature, and of its function, in each model and in a sentence each.
+
+    Args:
+        cfg: the slice.
+        chosen: the feature.
+        traces: where it is.
+        dictionaries: what marks the tokens in each.
+        values: the activations of each model's feature.
+    """
+    places, verdict = traces.chosen.places, traces.chosen.verdicts
+    best = {m: followed.best for m, followed in dictionaries.models.items()}
+    numbers = {m: int(mark["feature"]) for m, mark in best.items() if mark is not None}
+    best_f1 = {m: None if mark is None else mark["f1"] for m, mark in best.items()}
+    seeds_f1 = [0.0 if f.best is None else f.best["f1"] for f in dictionaries.reseeds.values()]
+    function = functions(best_f1, cfg.model, seeds_f1)
+    fates = {name: trace.fates() for name, trace in traces.reseeds.items()}
+    reseeds, f1 = _reseeds(chosen, chosen.feature), float(chosen.counts.f1[chosen.feature])
+    return {
         "models": {
             m: {
-                **_measured(values.get(m), values[cfg.model], marked),
+                **_measured(values.get(m), values[cfg.model], chosen.marks.rows),
                 **told(place),
                 "reseed_r": rounded(chosen.reseed_r(chosen.feature)) if m == cfg.model else None,
-                "best": own[m],
-                "verdict": found[m],
-                "function": functional[m],
+                "best": best[m],
+                "verdict": verdict[m],
+                "function": function[m],
             }
             for m, place in places.items()
         },
-        "r": {"models": list(places), "matrix": r},
-        "mean_r": rounded(np.mean(others)) if others else None,
-        "verdict": sentence(found, places, _reseeds(chosen, chosen.feature), f1, numbers, fates),
-        "function": function_sentence(functional, best_f1, cfg.model, seeds_f1),
-        **_passages(cfg, found, values, marked, probe, words),
+        "verdict": sentence(verdict, places, reseeds, f1, numbers, fates),
+        "function": function_sentence(function, best_f1, cfg.model, seeds_f1),
     }
 
 
 def _reseed(r: float | None, followed: Followed, trace: Trace | None, model: str) -> dict[str, Any]:
     """What a reseed has of the feature: its partner there, how that marks, what became of it."""
-    best = None if followed.own is None else followed.own
+    best = followed.best
     if trace is None:
         nothing = dict.fromkeys(("feature", "firings", *MEASURES))
         return {"r": r, **nothing, "best": best, "models": None}

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featflow.analysis.best import Bests, Tally, parts, pooled, tally
+from featflow.analysis.judged import Bests, Tally, pooled, tally
+from featflow.analysis.ratios import ratios
 from featflow.features.strata import Stratum
 
 
@@ -28,7 +29,7 @@ class Ceiling(NamedTuple):
     @property
     def fragile_share(self) -> np.ndarray:
         """fragile / found; NaN where none is found."""
-        return parts(self.fragile, self.found)
+        return ratios(self.fragile, self.found)
 
 
 Ceilings = dict[str, dict[Stratum, Ceiling]]
@@ -70,7 +71,7 @@ def ceiling(
     """The ceiling of an edge, and the models whose reseeds gave it ("parent+child").
 
     √(c_parent · c_child) where both have reseeds, else that of the one that has; where neither has,
-    the geometric mean of all models that have (see `borrowed`); None where none has.
+    the geometric mean of all models that have; None where none has.
     """
     having = [model for model in known if stratum in known[model]]
     by = [model for model in (parent, child) if model in having] or having
@@ -80,13 +81,3 @@ def ceiling(
     share = np.prod([each.share for each in values], axis=0) ** (1 / len(values))
     found, fragile = (np.sum(each, axis=0) for each in list(zip(*values, strict=True))[1:])
     return Ceiling(share, found, fragile), "+".join(by)
-
-
-def borrowed(edge: str, ceiling_of: str | float | None) -> bool:
-    """Whether an edge's ceiling is that of other models than its two.
-
-    Args: `edge` and `ceiling_of` of edges.csv.
-    """
-    if not isinstance(ceiling_of, str):
-        return False
-    return not set(edge.split("-")) & set(ceiling_of.split("+"))

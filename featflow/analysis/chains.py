@@ -75,9 +75,9 @@ def _fill(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _standing(sides: Sequence[Side], found: np.ndarray, fates: tuple[str, str]) -> np.ndarray:
     """One status a feature over several edges: living on any of them, else rare, else silent."""
-    living = np.any([side.living for side in sides], axis=0)
+    alive = np.any([side.alive for side in sides], axis=0)
     rare = np.any([side.rare for side in sides], axis=0)
-    return np.select([living & found, living, rare], [*fates, "rare"], "silent")
+    return np.select([alive & found, alive, rare], [*fates, "rare"], "silent")
 
 
 def _joined(names: Sequence[str], found: Sequence[np.ndarray]) -> list[str | None]:
@@ -189,28 +189,3 @@ def _with_ends(rows: pd.DataFrame, end_to_end: EndToEnd) -> pd.DataFrame:
             ends = r[pairs]
             rows.loc[those.index, "r_end"] = ends.astype("float64")
     return rows
-
-
-def chain_counts(chains: pd.DataFrame) -> pd.DataFrame:
-    """What the chains add up to: a row a statement, with the features that it is a share of.
-
-    Returns:
-        columns `model`, `statement`, `features`, `of` (the living features, or those traced).
-    """
-    rows = []
-    for (role, model), part in chains.groupby(["role", "model"], sort=False):
-        status = part["status"].value_counts()
-        living = len(part) - status.get("rare", 0) - status.get("silent", 0)
-        derived, later = status.get("base-derived", 0), status.get("emerged-in-finetune", 0)
-        if role == "root":
-            rows.append((model, "persist into any child", status.get("persisting", 0), living))
-            continue
-        rows += [
-            (model, "are traced to a parent", derived + later, living),
-            (model, "are derived from a base, of those traced", derived, derived + later),
-            (model, "emerged in fine-tuning, of those traced", later, derived + later),
-            (model, "are emerging", status.get("emerging", 0), living),
-            (model, "match a base, but no model between", int(part["direct"].sum()), living),
-        ]
-    table = pd.DataFrame(rows, columns=["model", "statement", "features", "of"])
-    return table.astype({"features": "int64", "of": "int64"})

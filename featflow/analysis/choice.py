@@ -12,11 +12,12 @@ from tokenizers import Tokenizer
 from featflow.analysis import evidence
 from featflow.analysis.evidence import Counts
 from featflow.analysis.marks import Marks, marks, typical
-from featflow.analysis.probe import Probe, column
 from featflow.artifacts.io import ArtifactError, load_table
 from featflow.artifacts.reading import named, rebuild
 from featflow.config.errors import FeatflowError
+from featflow.features import rule
 from featflow.features.columns import columns, documents, within
+from featflow.features.probe import Probe, firings
 from featflow.plan.slices import CaseSlice
 
 ASKED = "asked for by its number"
@@ -94,7 +95,7 @@ def choose(
         return _asked(cfg, matrices, probe, tokenizer, (seeded, partners), f"{where}.feature")
     found = marks(cfg.settings, probe, tokenizer, where)
     counts = evidence.count(matrices, probe.split(found.rows))
-    alive = living(cfg, matrices, probe)
+    alive = alive_at_home(cfg, matrices, probe)
     again = _found_again(seeded, len(alive), cfg.flow.threshold) & alive
     best = counts.ranked(alive, 1)
     ranking, rule, among = counts.ranked(again, len(again)), SEEDED, again
@@ -128,7 +129,7 @@ def _asked(
     """The feature that is asked for by number, and the token that is most typical of it."""
     assert cfg.settings.feature is not None
     number, width = int(cfg.settings.feature.split("/")[1]), matrices[0].shape[1]
-    values = column(matrices, number)
+    values = firings(matrices, [number])[number].dense(len(probe))
     if not (values > 0).any():
         last = f"; the last that does is {cfg.model}/{width - 1}" if number >= width else ""
         raise FeatflowError(
@@ -137,7 +138,7 @@ def _asked(
         )
     found = typical(values, probe, tokenizer)
     counts = evidence.count(matrices, probe.split(found.rows))
-    alive = living(cfg, matrices, probe)
+    alive = alive_at_home(cfg, matrices, probe)
     seeded, partners = again_found
     again = _found_again(seeded, len(alive), cfg.flow.threshold) & alive
     living_ones = counts.ranked(alive, len(alive))
@@ -152,7 +153,7 @@ def _asked(
     return Chosen(number, found, counts, [number, *ranking], choice, best, seeded, partners)
 
 
-def living(cfg: CaseSlice, matrices: list[csr_array], probe: Probe) -> np.ndarray:
+def alive_at_home(cfg: CaseSlice, matrices: list[csr_array], probe: Probe) -> np.ndarray:
     """Which features are neither silent nor rare on the model's home: (m,) bool.
 
     The home is what the model and its ancestors were trained on, as far as the probe has it, with
@@ -161,17 +162,18 @@ def living(cfg: CaseSlice, matrices: list[csr_array], probe: Probe) -> np.ndarra
     home = _corpora(cfg, cfg.model) & set(probe.corpora) or set(probe.corpora)
     inside = [
         (m, d)
-        for c, m, d in zip(probe.corpora, matrices, probe.documents, strict=True)
+        for c, m, d in zip(probe.corpora, matrices, probe.split(probe.documents), strict=True)
         if c in home
     ]
     size = min(matrix.shape[0] for matrix, _ in inside)
-    firings = np.zeros(matrices[0].shape[1], np.int64)
-    found_in = np.zeros_like(firings)
+    fired = np.zeros(matrices[0].shape[1], np.int64)
+    found_in = np.zeros_like(fired)
     for matrix, document in inside:
         taken = within(columns(matrix), range(size))
-        firings += taken.firings
+        fired += taken.firings
         found_in += documents(taken, document)
-    return (firings >= cfg.flow.min_firings) & (found_in >= cfg.flow.min_documents)
+    found: np.ndarray = rule.alive(fired, found_in, cfg.flow.min_firings, cfg.flow.min_documents)
+    return found
 
 
 def _corpora(cfg: CaseSlice, model: str) -> set[str]:
@@ -208,4 +210,5 @@ def _found_again(seeded: pd.DataFrame, size: int, threshold: float) -> np.ndarra
     """Which features have a partner above the threshold in any reseed: (size,) bool."""
     if seeded.empty:
         return np.zeros(size, bool)
-    return (seeded.reindex(range(size)) > threshold).any(axis=1).to_numpy()
+    found: np.ndarray = rule.above(seeded.reindex(range(size)), threshold).any(axis=1)
+    return found

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featflow.analysis.best import Bests, Judged
 from featflow.analysis.ceilings import ceilings
 from featflow.analysis.frozen import frozen as frozen_side
 from featflow.analysis.intervals import Replicates, over_documents, over_seeds, replicates
+from featflow.analysis.judged import Bests, Judged
 from featflow.analysis.lines import (
     Line,
     arms_of,
@@ -24,12 +24,12 @@ from featflow.analysis.lines import (
     joined,
     standing,
 )
-from featflow.analysis.ratios import percent
 from featflow.analysis.tables import Edge
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
 from featflow.plan.slices import ControlsSlice
 from featflow.runtime.log import log
+from featflow.wording import percent
 
 TRANSFERRED = ("unrelated", "random", "continued", "retrained")
 """Arms with a child of their own, to which the parent's SAE is applied too."""

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featflow.analysis.best import Bests
 from featflow.analysis.ceilings import ceilings
+from featflow.analysis.judged import Bests
 from featflow.analysis.lines import expanded, fragile_lines, joined, standing
-from featflow.analysis.ratios import percent
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
 from featflow.plan.slices import DomainsSlice
 from featflow.runtime.log import log
+from featflow.wording import percent
 
 SHIFT = "shift"
 """A comparison of stage shares that is no domain: stage controls has it."""

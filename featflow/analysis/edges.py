@@ -9,15 +9,16 @@ from pathlib import Path
 import pandas as pd
 
 from featflow.analysis.edge_tables import Beside, edge_table, l0_of, strata_table
-from featflow.analysis.edge_words import table as text
 from featflow.analysis.quality import each_once, remarks
+from featflow.analysis.terminal import table as text
 from featflow.artifacts.io import load_json, load_table, save_table
 from featflow.artifacts.provenance import Provenance
 from featflow.plan.slices import EdgesSlice
 from featflow.runtime.log import log
 
 TOLERANCE = 0.005
-"""Stages flow and shares take a partner's counts from different tables: this much is rounding."""
+"""Of a feature that is nobody's listed partner, stage flow knows the counts on its own scope
+alone (analysis/fates.py), stage shares those on every scope: this much may come of it."""
 
 
 FATES = ("edge", "role", "fate", "lookup", "density", "firings", "documents")
@@ -58,23 +59,25 @@ def run(
     names = ["-".join(edge) for edge in cfg.edges]
     measured = [load_json(file) for file in metrics]
     doubts = remarks(names, cfg.saes, measured, fates, cfg.sae, cfg.flow)
-    found = edge_table(load_table(counts), beside, l0, doubts)
-    save_table(typed, found, provenance)
-    save_table(edges, found, provenance)
+    table = edge_table(load_table(counts), beside, l0, doubts)
+    save_table(typed, table, provenance)
+    save_table(edges, table, provenance)
     save_table(strata, strata_table(fates, beside), provenance)
-    for line in text(found).splitlines():
+    for line in text(table).splitlines():
         log.info(line)
-    for remark in each_once(found.to_dict("records")):
+    for remark in each_once(table.to_dict("records")):
         log.warning("%s", remark)
-    _compare(found, beside)
+    _compare(table, beside)
 
 
-def _compare(found: pd.DataFrame, beside: Beside) -> None:
+def _compare(table: pd.DataFrame, beside: Beside) -> None:
     """Say where the share of stage flow is not the one that its controls were made like."""
-    for row in found.to_dict("records"):
+    for row in table.to_dict("records"):
         other = beside.share(row["edge"], "edge")
         if abs(row["share"] - other) > TOLERANCE:
             log.warning(
                 "%s: %.1f %% persist by counts.csv, %.1f %% by controls.parquet",
-                *(row["edge"], 100 * row["share"], 100 * other),
+                row["edge"],
+                100 * row["share"],
+                100 * other,
             )

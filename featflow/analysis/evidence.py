@@ -12,14 +12,13 @@ P(s) is that of the whole probe, the same for every model. A feature that fires 
 an LLR just below the cap −ln P(s), however few of the s it fires on: the LLR alone cannot rank.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
-AT_ONCE = 2**20
-"""Entries that are in memory at once."""
+from featflow.features.probe import parts_of
 
 
 class Counts(NamedTuple):
@@ -120,19 +119,6 @@ def _count(matrix: csr_array, inside: np.ndarray) -> Counts:
         np.add.at(total, features, values)  # in order, so that the parts change no bit
         np.add.at(on_s, features[there], values[there])
     return Counts(fired, marked, total, on_s, n_s=int(inside.sum()), n=len(inside))
-
-
-def parts_of(matrix: csr_array) -> Iterator[tuple[slice, slice]]:
-    """Rows one after another, as slices of some AT_ONCE entries, and the slices of their entries.
-
-    (A row is never cut.)
-    """
-    start, rows = 0, matrix.shape[0]
-    while start < rows:
-        most = int(matrix.indptr[start]) + AT_ONCE
-        stop = max(start + 1, int(np.searchsorted(matrix.indptr, most, side="right")) - 1)
-        yield slice(start, stop), slice(int(matrix.indptr[start]), int(matrix.indptr[stop]))
-        start = stop
 
 
 def count_one(values: np.ndarray, rows: np.ndarray) -> Counts:

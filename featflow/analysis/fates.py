@@ -25,11 +25,22 @@ from featflow.analysis.fragile import hanging
 from featflow.artifacts.io import ArtifactError, load_table
 from featflow.artifacts.reading import named, rebuild
 from featflow.config.study import Flow
+from featflow.features import rule
 from featflow.features.matrix import Matrix, Pairs, load
 
 COLUMNS = (
-    *("side", "feature", "rank", "partner", "r", "firings", "documents", "tokens", "lookup_r"),
-    *("partner_firings", "partner_documents", "r_trimmed"),
+    "side",
+    "feature",
+    "rank",
+    "partner",
+    "r",
+    "firings",
+    "documents",
+    "tokens",
+    "lookup_r",
+    "partner_firings",
+    "partner_documents",
+    "r_trimmed",
 )
 """What is read of matches.parquet."""
 
@@ -44,7 +55,8 @@ class Side:
     density: np.ndarray
     """The share of the scope's tokens on which it fires."""
     silent: np.ndarray
-    rare: np.ndarray
+    alive: np.ndarray
+    """Neither silent nor rare."""
     partner: np.ndarray
     """The best partner that counts, above the threshold or not; -1 where there is none."""
     r: np.ndarray
@@ -59,9 +71,9 @@ class Side:
     """Every pair above the threshold: a living feature, a partner that counts, and their r."""
 
     @property
-    def living(self) -> np.ndarray:
-        """Neither silent nor rare."""
-        return ~(self.silent | self.rare)
+    def rare(self) -> np.ndarray:
+        """Neither silent nor alive."""
+        return ~(self.silent | self.alive)
 
 
 @dataclass(frozen=True)
@@ -123,10 +135,6 @@ def _features(rows: pd.DataFrame, size: int, matches: Path) -> pd.DataFrame:
     return first.set_index("feature")
 
 
-def _rare(firings: np.ndarray, documents: np.ndarray, flow: Flow) -> np.ndarray:
-    return (firings < flow.min_firings) | (documents < flow.min_documents)
-
-
 def _counting(rows: pd.DataFrame, partners: pd.DataFrame, flow: Flow) -> np.ndarray:
     """Which features of the other side are not rare on this side's scope.
 
@@ -138,7 +146,10 @@ def _counting(rows: pd.DataFrame, partners: pd.DataFrame, flow: Flow) -> np.ndar
     for what in ("firings", "documents"):
         here[what] = partners[what].to_numpy().copy()
         here[what][listed["partner"].to_numpy()] = listed[f"partner_{what}"].to_numpy()
-    return ~_rare(here["firings"], here["documents"], flow)
+    found: np.ndarray = rule.alive(
+        here["firings"], here["documents"], flow.min_firings, flow.min_documents
+    )
+    return found
 
 
 def _judged(
@@ -146,22 +157,21 @@ def _judged(
 ) -> Side:
     """One side against the other: r is (its features, the other side's), on its scope."""
     firings, documents = features["firings"].to_numpy(), features["documents"].to_numpy()
-    silent = firings == 0
-    rare = _rare(firings, documents, flow) & ~silent
+    alive = rule.alive(firings, documents, flow.min_firings, flow.min_documents)
     counting = _counting(rows, partners, flow)
-    partner, best, links = r.partners(~(silent | rare), counting, flow.threshold)
+    partner, best, links = r.partners(alive, counting, flow.threshold)
     if r.floor is not None:
         _fill_listed(partner, best, rows, counting)
     trimmed, known = _trimmed(partner, rows)
-    matched = np.zeros(len(silent), dtype=bool)
+    matched = np.zeros(len(alive), dtype=bool)
     matched[links.feature] = True
     return Side(
         firings=firings,
         documents=documents,
         lookup_r=features["lookup_r"].to_numpy(dtype=np.float64, na_value=np.nan),
         density=firings / features["tokens"].to_numpy(),
-        silent=silent,
-        rare=rare,
+        silent=firings == 0,
+        alive=alive,
         partner=partner,
         r=best,
         r_trimmed=trimmed,

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from featflow.analysis.chains import chain_counts, chain_table
+from featflow.analysis.chain_counts import chain_counts
+from featflow.analysis.chains import chain_table
 from featflow.analysis.fates import Comparison, compare
 from featflow.analysis.fragile import warnings
-from featflow.analysis.ratios import percent
 from featflow.analysis.tables import Edge, count_table, feature_table, traced
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
 from featflow.features.matrix import Matrix, load
 from featflow.plan.slices import FlowPair, FlowSlice
 from featflow.runtime.log import log
+from featflow.wording import percent
 
 
 def run(
@@ -44,7 +45,7 @@ def run(
     files = list(zip(cfg.pairs, matches, matrices, strict=True))
     pairs = {pair: compare(table, matrix, cfg.flow) for pair, table, matrix in files}
     lineage, spans = _by_models(pairs, "edge"), _by_models(pairs, "span")
-    found = traced(lineage)
+    in_parents = traced(lineage)
 
     def end_to_end(root: str, model: str) -> Matrix | None:
         ends = f"{root}.{cfg.sae}", f"{model}.{cfg.sae}"
@@ -53,9 +54,9 @@ def run(
                 return load(matrix)[1]
         return None
 
-    counted = count_table(lineage, found, cfg)
+    counted = count_table(lineage, in_parents, cfg)
     paths = chain_table(lineage, spans, end_to_end)
-    save_table(features, feature_table(lineage, found), provenance)
+    save_table(features, feature_table(lineage, in_parents), provenance)
     save_table(counts, counted, provenance)
     save_table(chains, paths, provenance)
     for line in [*count_lines(counted), *chain_lines(paths)]:
@@ -67,8 +68,8 @@ def run(
 
 def _by_models(pairs: dict[FlowPair, Comparison], role: str) -> dict[Edge, Comparison]:
     return {
-        (p.a.split(".")[0], p.b.split(".")[0]): found
-        for p, found in pairs.items()
+        (p.a.split(".")[0], p.b.split(".")[0]): compared
+        for p, compared in pairs.items()
         if p.role == role
     }
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from featflow.analysis.ratios import percent
+from featflow.features import rule
+from featflow.wording import percent
 
 MANY = 0.05
 """Of the features that are found again: where more than this part is fragile, it is said."""
@@ -27,15 +28,14 @@ OF_EDGES = {
 def hanging(
     matched: np.ndarray, r_trimmed: np.ndarray, thresholds: np.ndarray | float
 ) -> np.ndarray:
-    """Which matches do not hold without the rows that contribute most, compared in float32: bool.
+    """Which matches do not hold without the rows that contribute most: bool.
 
     Args:
         matched: those with r above the thresholds.
         r_trimmed: of the same.
         thresholds: τ.
     """
-    holds = r_trimmed.astype(np.float32) > np.asarray(thresholds, np.float32)
-    found: np.ndarray = matched & ~holds
+    found: np.ndarray = matched & ~rule.above(r_trimmed, thresholds)
     return found
 
 

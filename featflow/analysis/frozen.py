@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from featflow.analysis.best import Judged, density_of, living
+from featflow.analysis.judged import Judged, alive, density_of
 from featflow.artifacts.io import ArtifactError, load_table
 from featflow.artifacts.reading import named, rebuild
 from featflow.config.study import Flow
@@ -37,9 +37,9 @@ def frozen(file: Path, flow: Flow, lookup_r: np.ndarray) -> Judged:
             f"{rebuild(named(file))}"
         )
     r = rows["r"].to_numpy(np.float32, na_value=np.nan)
-    there = living(rows, flow, "child_")
+    there = alive(rows, flow, "child_")
     return Judged(
-        living=living(rows, flow),
+        alive=alive(rows, flow),
         r=np.where(there, r, np.float32(np.nan)),
         lookup_r=lookup_r,
         density=density_of(rows),

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from featflow.analysis.best import Bests, parts, pooled, tally
 from featflow.analysis.jackknife import LEVEL, Interval, jackknife, together
+from featflow.analysis.judged import Bests, pooled, tally
 from featflow.analysis.lines import Line
+from featflow.analysis.ratios import ratios
 from featflow.analysis.tables import Edge
 from featflow.artifacts.io import load_table
 from featflow.features.strata import Stratum
@@ -71,7 +72,7 @@ def over_seeds(
         both = [together(shares[:, :, i], part) for i, part in enumerate(scatter)]
         (mean, low, high), (_, low_both, high_both) = _columns(alone), _columns(both)
         has_documents = all(each is not None for each in drawn)
-        part = parts(fragile, everywhere)
+        part = ratios(fragile, everywhere)
         found[stratum] = OverSeeds(mean, low, high, low_both, high_both, has_documents, part)
     return found
 

@@ -6,18 +6,28 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from featflow.analysis.best import Bests, Judged, tally
 from featflow.analysis.ceilings import Ceiling, Ceilings, ceiling
 from featflow.analysis.fragile import MANY, said
+from featflow.analysis.judged import Bests, Judged, tally
 from featflow.analysis.tables import Edge
 from featflow.features.strata import STRATA, Stratum
 from featflow.plan.slices import ControlsSlice, DomainsSlice, EdgeArm
 
 COLUMNS = {
-    **{"edge": "str", "domain": "str", "control": "str", "threshold": "float64"},
-    **{"share": "float64", "low": "float64", "high": "float64", "kind": "str", "stratum": "str"},
-    **{"features": "Int64", "found": "Int64", "by": "str"},
-    **{"fragile": "Int64", "fragile_share": "float64"},
+    "edge": "str",
+    "domain": "str",
+    "control": "str",
+    "threshold": "float64",
+    "share": "float64",
+    "low": "float64",
+    "high": "float64",
+    "kind": "str",
+    "stratum": "str",
+    "features": "Int64",
+    "found": "Int64",
+    "by": "str",
+    "fragile": "Int64",
+    "fragile_share": "float64",
 }
 
 
@@ -54,11 +64,16 @@ def counted(
     """The shares of one dictionary's features, by stratum; none without the dictionary."""
     return [
         Line(
-            *(control, by, stratum, each.share, each.features, each.found),
-            fragile=each.fragile,
-            fragile_share=each.fragile_share,
+            control,
+            by,
+            stratum,
+            counts.share,
+            counts.features,
+            counts.found,
+            fragile=counts.fragile,
+            fragile_share=counts.fragile_share,
         )
-        for stratum, each in (tally(side, thresholds, given) if side else {}).items()
+        for stratum, counts in (tally(side, thresholds, given) if side else {}).items()
     ]
 
 
@@ -114,21 +129,32 @@ def expanded(
         counts = {
             name: pd.array([pd.NA] * size if values is None else values, dtype="Int64")
             for name, values in (
-                *(("features", line.features), ("found", line.found), ("fragile", line.fragile)),
+                ("features", line.features),
+                ("found", line.found),
+                ("fragile", line.fragile),
             )
         }
         ends = {
             name: np.full(size, np.nan) if values is None else values
             for name, values in (
-                *(("low", line.low), ("high", line.high), ("fragile_share", line.fragile_share)),
+                ("low", line.low),
+                ("high", line.high),
+                ("fragile_share", line.fragile_share),
             )
         }
         parts.append(
             pd.DataFrame(
                 {
-                    **{"edge": "-".join(edge), "domain": domain, "control": line.control},
-                    **{"threshold": thresholds, "share": line.share, **ends},
-                    **{"kind": kind, "stratum": stratum, **counts, "by": line.by},
+                    "edge": "-".join(edge),
+                    "domain": domain,
+                    "control": line.control,
+                    "threshold": thresholds,
+                    "share": line.share,
+                    **ends,
+                    "kind": kind,
+                    "stratum": stratum,
+                    **counts,
+                    "by": line.by,
                 }
             )
         )

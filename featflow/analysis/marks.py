@@ -9,10 +9,11 @@ import numpy as np
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from featflow.analysis.probe import Probe
 from featflow.config.cases import Case
 from featflow.config.errors import FeatflowError
+from featflow.data.token_text import texts
 from featflow.data.tokens import Tokens
+from featflow.features.probe import Probe
 
 
 class Marks(NamedTuple):
@@ -40,19 +41,19 @@ def marks(case: Case, probe: Probe, tokenizer: Tokenizer, where: str) -> Marks:
     """
     if case.tokens is not None:
         ids = token_ids(case.tokens, tokenizer, where)
-        rows, texts = np.isin(probe.ids, ids), [normal(text) for text in case.tokens]
+        rows, asked = np.isin(probe.tokens, ids), [normal(text) for text in case.tokens]
     else:
         assert case.text is not None  # the config asks for one of the three
-        rows, texts = _in_text(case.text, probe, tokenizer), [case.text]
-        ids = np.unique(probe.ids[rows]).tolist()
+        rows, asked = _in_text(case.text, probe, tokenizer), [case.text]
+        ids = np.unique(probe.tokens[rows]).tolist()
     if not rows.any():
-        said = ", ".join(map(repr, texts))
+        said = ", ".join(map(repr, asked))
         raise FeatflowError(
             f"{where}: {said} never occurs on the probe ({len(rows):,} tokens of "
             f"{', '.join(probe.corpora)}); ask for something else, or for a larger probe "
             "(probe.tokens_per_corpus)"
         )
-    return Marks(rows, ids, list(dict.fromkeys(texts)))
+    return Marks(rows, ids, list(dict.fromkeys(asked)))
 
 
 def normal(text: str) -> str:
@@ -62,19 +63,17 @@ def normal(text: str) -> str:
 
 def vocabulary(tokenizer: Tokenizer) -> list[str]:
     """The text of every token by id, without the whitespace around it."""
-    size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
-    found = tokenizer.decode_batch([[i] for i in range(size)], skip_special_tokens=False)
-    return [normal(text) for text in found]
+    return [normal(text) for text in texts(tokenizer)]
 
 
-def token_ids(texts: Sequence[str], tokenizer: Tokenizer, where: str) -> list[int]:
+def token_ids(asked: Sequence[str], tokenizer: Tokenizer, where: str) -> list[int]:
     """The ids of all tokens whose text is one of these, with or without spaces around it.
 
     Raises:
         FeatflowError: naming the closest tokens, for a text that is no token.
     """
     known = vocabulary(tokenizer)
-    wanted = {normal(text) for text in texts}
+    wanted = {normal(text) for text in asked}
     if missing := sorted(wanted - set(known)):
         raise FeatflowError("\n".join(_unknown(text, known, tokenizer, where) for text in missing))
     return [i for i, text in enumerate(known) if text in wanted]
@@ -95,7 +94,7 @@ def _in_text(text: str, probe: Probe, tokenizer: Tokenizer) -> np.ndarray:
     """The rows whose token has a part in an occurrence of a text: (T,) bool."""
     text = unicodedata.normalize("NFC", text)  # as the documents are
     parts = []
-    for tokens, positions in zip(probe.tokens, probe.positions, strict=True):
+    for tokens, positions in zip(probe.streams, probe.split(probe.positions), strict=True):
         inside = np.zeros(len(tokens.ids), bool)
         read = int(positions[-1]) + 1 if len(positions) else 0
         for start, stop in _holding(text, tokens, read, tokenizer):
@@ -150,9 +149,9 @@ def typical(values: np.ndarray, probe: Probe, tokenizer: Tokenizer) -> Marks:
         tokenizer: of the study.
     """
     known = np.array(vocabulary(tokenizer), dtype=object)
-    fired = np.bincount(probe.ids[values > 0], minlength=len(known))
-    texts, index = np.unique(known, return_inverse=True)
-    text = texts[np.bincount(index, weights=fired).argmax()]
+    fired = np.bincount(probe.tokens[values > 0], minlength=len(known))
+    different, index = np.unique(known, return_inverse=True)
+    text = different[np.bincount(index, weights=fired).argmax()]
     ids = np.flatnonzero(known == text)
-    rows = np.isin(probe.ids, ids)
-    return Marks(rows, np.unique(probe.ids[rows]).tolist(), [str(text)])
+    rows = np.isin(probe.tokens, ids)
+    return Marks(rows, np.unique(probe.tokens[rows]).tolist(), [str(text)])

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from featflow.analysis.probe import Probe
-from featflow.features.summary import marked
+from featflow.data.token_text import marked
+from featflow.features.probe import Probe
+from featflow.features.scope import document_of
 
 BEFORE, AFTER = 19, 12
 """Tokens shown before and after the one at which a passage was found: 32 in all."""
@@ -25,20 +26,11 @@ def strongest(values: np.ndarray, probe: Probe, count: int, scope: Sequence[str]
     Returns:
         Rows, largest value first within the scope and without; of equal ones the first row.
     """
-    documents = np.concatenate(
-        [d + offset for d, offset in zip(probe.documents, _offsets(probe), strict=True)]
-    )
     fired = np.flatnonzero(values > 0)
-    sizes = [len(rows) for rows in probe.positions]
-    outside = np.repeat([corpus not in scope for corpus in probe.corpora], sizes)
-    order = fired[np.lexsort((fired, -values[fired], outside[fired]))]
-    _, first = np.unique(documents[order], return_index=True)
+    outside = np.array([corpus not in scope for corpus in probe.corpora])[probe.corpus_of(fired)]
+    order = fired[np.lexsort((fired, -values[fired], outside))]
+    _, first = np.unique(probe.documents[order], return_index=True)
     return order[np.sort(first)[:count]].tolist()
-
-
-def _offsets(probe: Probe) -> list[int]:
-    sizes = [len(tokens.document_starts) for tokens in probe.tokens]
-    return [0, *np.cumsum(sizes)[:-1].tolist()]
 
 
 def passage(
@@ -65,12 +57,12 @@ def passage(
         is); ids; texts; marked (whether the token is in S); values by model. `marked` and values
         are None at tokens that are no rows of the probe.
     """
-    starts = probe.starts
-    corpus = int(np.searchsorted(starts, row, side="right")) - 1
-    first, positions = starts[corpus], probe.positions[corpus]
-    tokens, document = probe.tokens[corpus], int(probe.documents[corpus][row - first])
+    corpus = int(probe.corpus_of(np.array(row)))
+    first, stop = probe.offsets[corpus : corpus + 2]
+    tokens, positions = probe.streams[corpus], probe.positions[first:stop]
+    here = int(probe.positions[row])
+    document = int(document_of(np.array(here), tokens.document_starts))
     ends = [*tokens.document_starts[1:], len(tokens.ids)]
-    here = int(positions[row - first])
     begin = max(here - BEFORE, int(tokens.document_starts[document]))
     stop = min(here + 1 + AFTER, int(ends[document]))
     stretch = np.arange(begin, stop)

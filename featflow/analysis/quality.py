@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from featflow.analysis.ratios import percent
 from featflow.config.study import Flow
 from featflow.plan.slices import EdgeSae
 from featflow.saes.explained import over_corpora
+from featflow.wording import percent
 
 LEAST_FVE = 0.5
 """Variance explained, without outliers where metrics.json has it."""

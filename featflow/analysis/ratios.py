@@ -1,4 +1,4 @@
-"""Parts of wholes, as numbers and as words for a terminal or a log."""
+"""Parts of wholes."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ def ratio(part: float, whole: float) -> float:
     return part / whole if whole else np.nan
 
 
+def ratios(some: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """some / of, (n,) each; NaN where there are none."""
+    return np.divide(some, of, out=np.full(len(of), np.nan), where=of > 0)
+
+
 def corrected(share: float, floor: float, ceiling: float) -> float:
     """(share − floor) / (ceiling − floor); NaN unless the ceiling is above the floor."""
     return (share - floor) / (ceiling - floor) if ceiling > floor else np.nan
-
-
-def percent(share: float) -> str:
-    """A share as text, a dash where it is not known."""
-    return "-" if share != share else f"{share:.1%}"

@@ -14,11 +14,31 @@ Edge = tuple[str, str]
 """Parent and child model."""
 
 COUNT_COLUMNS = [
-    *("edge", "threshold", "parent_features", "parent_silent", "parent_rare"),
-    *("persisting", "disappearing", "child_features", "child_silent", "child_rare"),
-    *("traced", "emerging", "mutual", "one_to_one", "share", "traced_share", "traced_here"),
-    *("scope", "min_firings", "min_documents"),
-    *("fragile", "fragile_share", "traced_fragile", "traced_fragile_share", "persisting_anywhere"),
+    "edge",
+    "threshold",
+    "parent_features",
+    "parent_silent",
+    "parent_rare",
+    "persisting",
+    "disappearing",
+    "child_features",
+    "child_silent",
+    "child_rare",
+    "traced",
+    "emerging",
+    "mutual",
+    "one_to_one",
+    "share",
+    "traced_share",
+    "traced_here",
+    "scope",
+    "min_firings",
+    "min_documents",
+    "fragile",
+    "fragile_share",
+    "traced_fragile",
+    "traced_fragile_share",
+    "persisting_anywhere",
 ]
 
 FEATURE_COLUMNS = {
@@ -41,81 +61,96 @@ FEATURE_COLUMNS = {
 class Traced(NamedTuple):
     """The features of a child that have a partner in any of its parents; (m,) bool each."""
 
-    found: np.ndarray
+    matched: np.ndarray
     """Above the threshold."""
     fragile: np.ndarray
-    """Found, but in no parent without the rows that contribute most to the match."""
+    """Matched, but in no parent without the rows that contribute most to the match."""
 
 
 def traced(edges: dict[Edge, Comparison]) -> dict[str, Traced]:
     """Which features of each child have a partner above the threshold in any of its parents."""
-    found: dict[str, np.ndarray] = {}
+    matched: dict[str, np.ndarray] = {}
     sure: dict[str, np.ndarray] = {}
     for (_, child), pair in edges.items():
-        found[child] = found.get(child, False) | pair.b.matched
+        matched[child] = matched.get(child, False) | pair.b.matched
         sure[child] = sure.get(child, False) | (pair.b.matched & ~pair.b.fragile)
-    return {child: Traced(each, each & ~sure[child]) for child, each in found.items()}
+    return {child: Traced(of_child, of_child & ~sure[child]) for child, of_child in matched.items()}
 
 
-def kept(edges: dict[Edge, Comparison]) -> dict[str, np.ndarray]:
+def persisting_anywhere(edges: dict[Edge, Comparison]) -> dict[str, np.ndarray]:
     """Which features of each parent have a partner above the threshold in any of its children."""
-    found: dict[str, np.ndarray] = {}
+    matched: dict[str, np.ndarray] = {}
     for (parent, _), pair in edges.items():
-        found[parent] = found.get(parent, False) | pair.a.matched
-    return found
+        matched[parent] = matched.get(parent, False) | pair.a.matched
+    return matched
 
 
 def count_table(
-    edges: dict[Edge, Comparison], found: dict[str, Traced], cfg: FlowSlice
+    edges: dict[Edge, Comparison], in_parents: dict[str, Traced], cfg: FlowSlice
 ) -> pd.DataFrame:
     """counts.csv: one row an edge, with the settings that its numbers depend on.
 
     Args:
         edges: the comparisons.
-        found: the traced features of each child, over all its parents.
+        in_parents: the traced features of each child, over all its parents.
         cfg: the threshold, the scope and what is rare.
     """
-    rows, anywhere = [], kept(edges)
+    rows, anywhere = [], persisting_anywhere(edges)
     for (parent, child), pair in edges.items():
         a, b = pair.a, pair.b
-        living, persisting = int(a.living.sum()), int(a.matched.sum())
-        child_living = int(b.living.sum())
-        child_traced, child_fragile = (int((b.living & each).sum()) for each in found[child])
+        alive, persisting = int(a.alive.sum()), int(a.matched.sum())
+        child_alive = int(b.alive.sum())
+        child_traced, child_fragile = (int((b.alive & of).sum()) for of in in_parents[child])
         fragile = int(a.fragile.sum())
-        values = (
-            *(f"{parent}-{child}", cfg.flow.threshold),
-            *(living, int(a.silent.sum()), int(a.rare.sum())),
-            *(persisting, living - persisting),
-            *(child_living, int(b.silent.sum()), int(b.rare.sum())),
-            *(child_traced, child_living - child_traced),
-            *(pair.mutual(), pair.one_to_one()),
-            *(ratio(persisting, living), ratio(child_traced, child_living)),
-            *(int(b.matched.sum()), cfg.flow.scope),
-            *(cfg.flow.min_firings, cfg.flow.min_documents),
-            *(fragile, ratio(fragile, persisting)),
-            *(child_fragile, ratio(child_fragile, child_traced), int(anywhere[parent].sum())),
+        rows.append(
+            {
+                "edge": f"{parent}-{child}",
+                "threshold": cfg.flow.threshold,
+                "parent_features": alive,
+                "parent_silent": int(a.silent.sum()),
+                "parent_rare": int(a.rare.sum()),
+                "persisting": persisting,
+                "disappearing": alive - persisting,
+                "child_features": child_alive,
+                "child_silent": int(b.silent.sum()),
+                "child_rare": int(b.rare.sum()),
+                "traced": child_traced,
+                "emerging": child_alive - child_traced,
+                "mutual": pair.mutual(),
+                "one_to_one": pair.one_to_one(),
+                "share": ratio(persisting, alive),
+                "traced_share": ratio(child_traced, child_alive),
+                "traced_here": int(b.matched.sum()),
+                "scope": cfg.flow.scope,
+                "min_firings": cfg.flow.min_firings,
+                "min_documents": cfg.flow.min_documents,
+                "fragile": fragile,
+                "fragile_share": ratio(fragile, persisting),
+                "traced_fragile": child_fragile,
+                "traced_fragile_share": ratio(child_fragile, child_traced),
+                "persisting_anywhere": int(anywhere[parent].sum()),
+            }
         )
-        rows.append(dict(zip(COUNT_COLUMNS, values, strict=True)))
     return pd.DataFrame(rows, columns=COUNT_COLUMNS)
 
 
-def feature_table(edges: dict[Edge, Comparison], found: dict[str, Traced]) -> pd.DataFrame:
+def feature_table(edges: dict[Edge, Comparison], in_parents: dict[str, Traced]) -> pd.DataFrame:
     """features.parquet: the fate of each feature on each edge, from either end."""
     tables = []
     for (parent, child), pair in edges.items():
         ends = (
             ("parent", parent, pair.a, pair.a.matched, "disappearing"),
-            ("child", child, pair.b, found[child].found, "emerging"),
+            ("child", child, pair.b, in_parents[child].matched, "emerging"),
         )
-        for role, model, side, kept, gone in ends:
-            rows = _fates(side, kept, gone)
+        for role, model, side, persisting, gone in ends:
+            rows = _fates(side, persisting, gone)
             tables.append(rows.assign(edge=f"{parent}-{child}", role=role, model=model))
     table = pd.concat(tables) if tables else pd.DataFrame(columns=list(FEATURE_COLUMNS))
     return table.reindex(columns=list(FEATURE_COLUMNS)).astype(FEATURE_COLUMNS)
 
 
-def _fates(side: Side, kept: np.ndarray, gone: str) -> pd.DataFrame:
-    fate = np.select([side.silent, side.rare, kept], ["silent", "rare", "persisting"], gone)
+def _fates(side: Side, persisting: np.ndarray, gone: str) -> pd.DataFrame:
+    fate = np.select([side.silent, side.rare, persisting], ["silent", "rare", "persisting"], gone)
     partner = pd.array(side.partner, dtype="Int32")
     partner[side.partner < 0] = pd.NA
     return pd.DataFrame(

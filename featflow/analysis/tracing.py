@@ -20,6 +20,7 @@ import pandas as pd
 
 from featflow.artifacts.io import load_table
 from featflow.config.study import Flow
+from featflow.features import rule
 from featflow.plan.slices import Node
 
 COLUMNS = ("edge", "role", "feature", "fate", "partner", "r")
@@ -72,7 +73,7 @@ def links(table: Path | None, threshold: float) -> Look:
         r = None if pd.isna(row["r"]) else round(float(row["r"]), 6)
         partner = None if pd.isna(row["partner"]) else int(row["partner"])
         living = row["fate"] not in ("silent", "rare")
-        return Link(partner, r, str(row["fate"]), living and r is not None and r > threshold)
+        return Link(partner, r, str(row["fate"]), living and _above(row["r"], threshold))
 
     return look
 
@@ -102,13 +103,18 @@ def reseed_links(
         row = rows.iloc[0]
         partner = None if row["partner"] < 0 else int(row["partner"])
         r = None if pd.isna(row["r"]) else round(float(row["r"]), 6)
-        rare = row["firings"] < flow.min_firings or row["documents"] < flow.min_documents
-        holds = not rare and r is not None and r > flow.threshold
+        counts = row["firings"], row["documents"]
+        alive = bool(rule.alive(*counts, flow.min_firings, flow.min_documents))
+        holds = alive and _above(row["r"], flow.threshold)
         gone = "disappearing" if role == "parent" else "emerging"
-        fate = "silent" if not row["firings"] else "rare" if rare else gone
+        fate = gone if alive else "rare" if row["firings"] else "silent"
         return Link(partner, r, "persisting" if holds else fate, holds)
 
     return own
+
+
+def _above(r: float, threshold: float) -> bool:
+    return not pd.isna(r) and bool(rule.above(r, threshold))
 
 
 def generations(models: Mapping[str, Node]) -> list[str]:

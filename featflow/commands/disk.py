@@ -101,7 +101,7 @@ class Estimator:
             "activations": self._each(self._shards, self.study.models),
             "sae": self._each(self._sae, self.lineage.dictionaries()),
             "features": self._each(self._dumps, self.lineage.dictionaries()),
-            "correlation": self._each(self._matrix, self.lineage.pairs()),
+            "correlation": self._each(self._matrix, self.lineage.pairs_of_all()),
             "controls": self._each(self._shares, self._compared()),
             "explorer": self._each(self._pages, self._explored()),
             "figures": self._figures(),

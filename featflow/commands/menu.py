@@ -65,6 +65,7 @@ def on_request(slices: Slices) -> list[str]:
             for f in study.drawn
             for form in paths.FORMATS
         ),
+        *(paths.MATCHES.at(**at, a=str(p.a), b=str(p.b)) for p in slices.lineage.pairs()),
     ]
 
 

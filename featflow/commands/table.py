@@ -16,7 +16,7 @@ def table(study: StudyName = None, /, config: ConfigPath = CONFIG) -> None:
         study: the study's name.
         config: the file that describes the studies.
     """
-    from featflow.analysis.edge_words import table as text
+    from featflow.analysis.terminal import table as text
 
     workflow, name = chosen(study, config)
     lineage = Lineage(workflow.studies[name])

@@ -71,7 +71,7 @@ def network(name: str, study: Study) -> list[str]:
 
 
 def pairs(study: Study) -> list[str]:
-    """The pairs of dictionaries that are correlated, a line each; then those of controls."""
+    """The pairs of dictionaries that are compared, a line each; then those of controls."""
     lineage = Lineage(study)
     rows: list[tuple[str, ...]] = [(pair.role, f"{pair.a} – {pair.b}") for pair in lineage.pairs()]
     arms = [(a.kind, f"{a.a} – {a.b}") for sae in study.flow_saes for a in lineage.arms(sae)]

@@ -86,7 +86,7 @@ class Study(Config):
     explorer: Explorer | None = Explorer()
     """A page for every feature (null: none)."""
     pairs: list[tuple[str, str]] = []
-    """More pairs of `model.sae` to correlate, beside the lineage's edges and the controls."""
+    """More pairs of `model.sae` to correlate, beside the lineage's edges: reseeds, too."""
     figures: Figures = Figures()
 
     @model_validator(mode="after")

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csc_array, csr_array
 
+from featflow.features import rule
 from featflow.features.columns import Columns, by_blocks
 from featflow.features.moments import UNRESOLVED
 from featflow.features.strata import members
@@ -66,7 +67,7 @@ class Side(NamedTuple):
     other: Columns
     candidates: np.ndarray
     """(m, k) the best partners that count; −1: none."""
-    living: np.ndarray
+    alive: np.ndarray
     """(m,) bool."""
     lookup_r: np.ndarray
     density: np.ndarray
@@ -111,13 +112,13 @@ def replicates(
     tables = [nothing()]
     for name, side in sides.items():
         r = best_r(side, count if thresholds else 0, seed)
-        living = np.flatnonzero(side.living)
+        alive = np.flatnonzero(side.alive)
         for (kind, stratum), inside in members(side.lookup_r, side.density):
-            chosen = r[inside[living]]
+            chosen = r[inside[alive]]
             if not len(chosen) and kind != "all":
                 continue
             for threshold in thresholds:
-                found = (chosen > np.float32(threshold)).sum(axis=0)
+                found = rule.above(chosen, threshold).sum(axis=0)
                 tables.append(
                     pd.DataFrame(
                         {
@@ -135,19 +136,19 @@ def replicates(
 
 
 def best_r(side: Side, count: int, seed: int) -> np.ndarray:
-    """r of each living feature with its best candidate, in every replicate.
+    """r of each feature that is alive with its best candidate, in every replicate.
 
     Returns:
-        (living features, B) float32; NaN where no candidate has an r.
+        (alive features, B) float32; NaN where no candidate has an r.
     """
-    living = np.flatnonzero(side.living)
-    best = np.full((len(living), count), np.nan, np.float32)
+    alive = np.flatnonzero(side.alive)
+    best = np.full((len(alive), count), np.nan, np.float32)
     widest = max(len(side.documents.rows), len(side.own.starts), len(side.other.starts))
     step = max(1, AT_ONCE // widest)
     for start in range(0, count, step):
         batch = range(start, min(start + step, count))
         best[:, batch.start : batch.stop] = _best_of_batch(
-            side, living, weights(side.documents, batch, seed)
+            side, alive, weights(side.documents, batch, seed)
         )
     return best
 
@@ -164,24 +165,24 @@ def weights(documents: Documents, batch: range, seed: int) -> np.ndarray:
     return drawn
 
 
-def _best_of_batch(side: Side, living: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+def _best_of_batch(side: Side, alive: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     rows = side.documents.rows @ drawn
     own, other = (_matrix(found, len(side.documents.of_row)) for found in (side.own, side.other))
-    partners = np.unique(side.candidates[living])
-    mean_a, scale_a = _standard(own, living, side.documents, drawn, rows)
+    partners = np.unique(side.candidates[alive])
+    mean_a, scale_a = _standard(own, alive, side.documents, drawn, rows)
     mean_b, scale_b = _standard(other, partners[partners >= 0], side.documents, drawn, rows)
-    best = np.full((len(living), drawn.shape[1]), np.nan, np.float32)
+    best = np.full((len(alive), drawn.shape[1]), np.nan, np.float32)
 
     def work(first: int, stop: int) -> None:
-        place, rank = np.nonzero(side.candidates[living[first:stop]] >= 0)
-        i, j = living[first + place], side.candidates[living[first + place], rank]
+        place, rank = np.nonzero(side.candidates[alive[first:stop]] >= 0)
+        i, j = alive[first + place], side.candidates[alive[first + place], rank]
         products = _doubles(own[:, i]).multiply(other[:, j]).tocsc()
         moments = _by_document(products, side.documents) @ drawn
         r = np.full((stop - first, side.candidates.shape[1], len(rows)), np.float32(np.nan))
         r[place, rank] = (moments / rows - mean_a[i] * mean_b[j]) * (scale_a[i] * scale_b[j])
         best[first:stop] = np.fmax.reduce(r, axis=1)  # of a number and a NaN, the number
 
-    by_blocks(work, len(living), BLOCK, "blocks of the bootstrap")
+    by_blocks(work, len(alive), BLOCK, "blocks of the bootstrap")
     return best
 
 

@@ -6,17 +6,27 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from featflow.features.best import Question, Ranked, best_on_sets
-from featflow.features.columns import Columns
+from featflow.features import rule
+from featflow.features.best import Question, best_partners
 from featflow.features.dictionary import Dictionary, Facts
 from featflow.features.domains import Layout
+from featflow.features.partners import Ranked
 from featflow.features.stacked import Activations
-from featflow.features.trimmed import trimmed_r
+from featflow.features.trimmed import trimmed_of
 
 COLUMNS = {
-    **{"a": "str", "b": "str", "domain": "str", "side": "str", "feature": "int32"},
-    **{"firings": "int64", "documents": "int64", "tokens": "int64", "lookup_r": "float32"},
-    **{"partner": "int32", "r": "float32", "mutual": "bool"},
+    "a": "str",
+    "b": "str",
+    "domain": "str",
+    "side": "str",
+    "feature": "int32",
+    "firings": "int64",
+    "documents": "int64",
+    "tokens": "int64",
+    "lookup_r": "float32",
+    "partner": "int32",
+    "r": "float32",
+    "mutual": "bool",
     "r_trimmed": "float32",
 }
 """Of best.parquet."""
@@ -26,12 +36,9 @@ TOLD = 0.8
 
 
 class Best(NamedTuple):
-    """The best partners of m features, k each, as `best_on_sets` ranks them."""
+    """The best partners of m features, k each."""
 
-    partners: np.ndarray
-    """(m, k)."""
-    r: np.ndarray
-    """(m, k)."""
+    ranked: Ranked
     r_trimmed: np.ndarray
     """(m,) float32, with the first one (features/trimmed.py); NaN: none, or undefined."""
 
@@ -67,25 +74,19 @@ def compare(
         )
         for index in sets
     ]
-    found = dict(zip(sets, best_on_sets(a.parts, stacked, questions), strict=True))
+    found = dict(zip(sets, best_partners(a.parts, stacked, questions), strict=True))
     of_a, of_b = {}, {}
     for index in sets:
         mine, theirs = (each.columns_as_they_lie(index) for each in (a, b))
         length = rows.length(index)
         if index in counts[0]:
-            of_a[index] = _best(found[index][0], mine, theirs, length)
+            ranked = found[index][0]
+            of_a[index] = Best(ranked, trimmed_of(ranked, mine, theirs, length))
         if index in counts[1]:
-            of_b[index] = _best(found[index][1], theirs, mine, length)
+            ranked = found[index][1]
+            of_b[index] = Best(ranked, trimmed_of(ranked, theirs, mine, length))
     sides = {domain: rows.sides[domain] for domain in wanted}
     return {domain: (of_a[first], of_b[second]) for domain, (first, second) in sides.items()}
-
-
-def _best(ranked: Ranked, own: Columns, other: Columns, rows: int) -> Best:
-    """With r_trimmed of the first partner: own has the features' firings on the set's rows."""
-    r_trimmed = np.full(len(ranked.partners), np.nan, np.float32)
-    has = np.flatnonzero(ranked.partners[:, 0] >= 0)
-    r_trimmed[has] = trimmed_r(own, other, rows, has, ranked.partners[has, 0])
-    return Best(*ranked, r_trimmed)
 
 
 def table(both: Both, facts: tuple[Facts, Facts], names: Mapping[str, str]) -> pd.DataFrame:
@@ -98,35 +99,34 @@ def table(both: Both, facts: tuple[Facts, Facts], names: Mapping[str, str]) -> p
     """
     sides = []
     for side, mine, theirs, known in zip("ab", both, reversed(both), facts, strict=True):
-        partner = mine.partners[:, 0]
-        features = np.arange(len(partner))
-        back = np.append(theirs.partners[:, 0], -1)[partner]  # of partner −1 that is −1
+        partner = mine.ranked.partners[:, 0]
         values = {
-            "feature": features,
+            "feature": np.arange(len(partner)),
             "firings": known.firings,
             "documents": known.documents,
             "tokens": known.rows,
             "lookup_r": known.lookup_r,
             "partner": partner,
-            "r": mine.r[:, 0],
-            "mutual": back == features,
+            "r": mine.ranked.r[:, 0],
+            "mutual": mine.ranked.mutual(theirs.ranked),
             "r_trimmed": mine.r_trimmed,
         }
         sides.append(pd.DataFrame({**names, "side": side, **values}))
     return pd.concat(sides, ignore_index=True)[list(COLUMNS)].astype(COLUMNS)
 
 
-def line(both: Both, living: tuple[np.ndarray, np.ndarray]) -> str:
+def line(both: Both, alive: tuple[np.ndarray, np.ndarray]) -> str:
     """What is found again at the paper's threshold, in words for the log.
 
     Args:
         both: the best partners.
-        living: (m,) bool of either side.
+        alive: (m,) bool of either side.
     """
     counted = []
-    for ranked, alive in zip(both, living, strict=True):
-        above, total = alive & (ranked.r[:, 0] > TOLD), int(alive.sum())
-        found, fragile = int(above.sum()), int((above & ~(ranked.r_trimmed > TOLD)).sum())
+    for best, judged in zip(both, alive, strict=True):
+        matched, total = judged & rule.above(best.ranked.r[:, 0], TOLD), int(judged.sum())
+        fragile = int((matched & ~rule.above(best.r_trimmed, TOLD)).sum())
+        found = int(matched.sum())
         share = f"{found:,} of {total:,} ({found / max(total, 1):.1%}"
         counted.append(f"{share}, {fragile:,} of them on a handful of rows)")
     return f"above {TOLD:g}: {counted[0]} features of a, {counted[1]} of b"

@@ -1,22 +1,18 @@
 """Which features of one dictionary fire like which of another: Pearson's r on the same tokens."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from featflow.artifacts.io import (
-    ArtifactError,
-    load_tensors,
-    save_table,
-    save_tensors,
-)
+from featflow.artifacts.io import ArtifactError, load_tensors, save_table, save_tensors
 from featflow.artifacts.provenance import Provenance
 from featflow.config.errors import FeatflowError
 from featflow.features import dump
-from featflow.features.best import Judged, Keep, Question, best_on_sets
+from featflow.features.best import Judged, Question, best_partners
 from featflow.features.columns import columns, within
-from featflow.features.keeping import Everything, FromFloor
+from featflow.features.keeping import Everything, FromFloor, Keep
 from featflow.features.matches import Directions, Side
 from featflow.features.matrix import NAMES, save_sparse
 from featflow.features.moments import in_stretches
@@ -65,27 +61,19 @@ def run(
     saes = [folder / name for folder in (sae_a, sae_b) for name in ("cfg.json", WEIGHTS)]
     provenance = Provenance("correlation", cfg, [*a, *b, *saes, *tokens])
     shape = dump.d_sae(sae_a), dump.d_sae(sae_b)
-    scopes = 1 if cfg.scope_a == cfg.scope_b else 2
     if cfg.floor is None:
-        _check_memory(cfg, shape, scopes)
-    dumps_a, dumps_b = (
-        {corpus: dump.mapped(path, size) for corpus, path in zip(cfg.corpora, paths, strict=True)}
-        for paths, size in zip((a, b), shape, strict=True)
-    )
+        _check_memory(cfg, shape)
+    dumps_a, dumps_b = _read(cfg, a, shape[0]), _read(cfg, b, shape[1])
     for path_a, path_b, of_a, of_b in zip(a, b, dumps_a.values(), dumps_b.values(), strict=True):
         dump.check_same_rows(path_a, of_a.positions, path_b, of_b.positions)
-    sources = {
-        corpus: source_of(path, dumps_a[corpus].positions)
-        for corpus, path in zip(cfg.corpora, tokens, strict=True)
-    }
-    counts = {corpus: len(found.positions) for corpus, found in dumps_a.items()}
+    counts = {corpus: len(mapped.positions) for corpus, mapped in dumps_a.items()}
     rows = rows_in_scope(counts, cfg.scope_a, cfg.scope_b)
     _log_rows(cfg, rows, counts)
     given = (
-        stack(rows, {c: found.activations for c, found in dumps_a.items()}),
-        stack(rows, {c: found.activations for c, found in dumps_b.items()}),
+        _on(rows, dumps_a),
+        _on(rows, dumps_b),
         rows,
-        stack_sources(rows, sources),
+        _source(cfg, rows, dumps_a, tokens),
         cfg.partners,
         (cfg.min_firings, cfg.min_documents),
         _cosines(sae_a, sae_b) if cfg.decoders else None,
@@ -94,11 +82,34 @@ def run(
         r, table = correlate(*given)
         save_tensors(matrix, dict(zip(NAMES, r, strict=False)), provenance)
     else:
-        with FromFloor(shape, 1 if rows.a == rows.b else 2, cfg.floor) as kept:
-            table = partners(*given, kept.keep())
-            found = dict(zip(NAMES, kept.matrices(), strict=False))
-            save_sparse(matrix, found, cfg.floor, provenance)
+        with FromFloor(shape, 1 if rows.a == rows.b else 2, cfg.floor) as pairs:
+            table = partners(*given, pairs.keep())
+            sparse = dict(zip(NAMES, pairs.matrices(), strict=False))
+            save_sparse(matrix, sparse, cfg.floor, provenance)
     save_table(matches, table, provenance)
+
+
+def _read(cfg: CorrelationSlice, paths: list[Path], features: int) -> dict[str, dump.Mapped]:
+    """A dictionary's dumps by corpus."""
+    return {
+        corpus: dump.mapped(path, features) for corpus, path in zip(cfg.corpora, paths, strict=True)
+    }
+
+
+def _on(rows: Rows, dumps: Mapping[str, dump.Mapped]) -> Activations:
+    """A dictionary's activations on these rows."""
+    return stack(rows, {corpus: mapped.activations for corpus, mapped in dumps.items()})
+
+
+def _source(
+    cfg: CorrelationSlice, rows: Rows, dumps: Mapping[str, dump.Mapped], tokens: list[Path]
+) -> Source:
+    """What lies at these rows."""
+    by_corpus = {
+        corpus: source_of(path, dumps[corpus].positions)
+        for corpus, path in zip(cfg.corpora, tokens, strict=True)
+    }
+    return stack_sources(rows, by_corpus)
 
 
 def correlate(
@@ -117,9 +128,9 @@ def correlate(
     Returns:
         r (m_a, m_b) on a's scope and, where it differs, on b's; and the table of matches.
     """
-    kept = Everything((a.shape[1], b.shape[1]), 1 if rows.a == rows.b else 2)
-    table = partners(a, b, rows, source, count, least, cosines, kept.keep())
-    return kept.r, table
+    matrices = Everything((a.shape[1], b.shape[1]), 1 if rows.a == rows.b else 2)
+    table = partners(a, b, rows, source, count, least, cosines, matrices.keep())
+    return matrices.r, table
 
 
 def partners(
@@ -166,7 +177,7 @@ def partners(
         )
         for scope in scopes
     ]
-    best = best_on_sets(parts, b, questions, keep)
+    best = best_partners(parts, b, questions, keep)
     of_a = Side.of("a", within(columns_a, rows.a), within(columns_b, rows.a), rows.a, source)
     of_b = Side.of("b", within(columns_b, rows.b), within(columns_a, rows.b), rows.b, source)
     tables = [
@@ -204,7 +215,8 @@ def _cosines(sae_a: Path, sae_b: Path) -> Directions:
     return cosines
 
 
-def _check_memory(cfg: CorrelationSlice, shape: tuple[int, int], scopes: int) -> None:
+def _check_memory(cfg: CorrelationSlice, shape: tuple[int, int]) -> None:
+    scopes = 1 if cfg.scope_a == cfg.scope_b else 2
     needed, there = 4 * shape[0] * shape[1] * scopes, memory.available()
     if needed > SHARE * there:
         each = " on the scope of either side" if scopes == 2 else ""

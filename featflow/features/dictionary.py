@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from featflow.features import rule
 from featflow.features.best import Judged
 from featflow.features.columns import Columns, documents, within
 from featflow.features.domains import Layout, joined, joined_rows
@@ -55,16 +56,16 @@ class Dictionary:
             self._facts[index] = self._make(index)
         return self._facts[index]
 
-    def living(self, index: int) -> np.ndarray:
+    def alive(self, index: int) -> np.ndarray:
         """Which features are neither silent nor rare on a set: (m,) bool."""
-        facts, (firings, found_in) = self.on(index), self._least
-        enough: np.ndarray = (facts.firings >= firings) & (facts.documents >= found_in)
-        return enough
+        facts = self.on(index)
+        found: np.ndarray = rule.alive(facts.firings, facts.documents, *self._least)
+        return found
 
     def judged(self, index: int) -> Judged:
-        """What correlating on a set takes; as partners the living features count."""
+        """What correlating on a set takes; as partners those count that are alive."""
         facts = self.on(index)
-        return Judged(facts.mean, facts.scale, self.living(index))
+        return Judged(facts.mean, facts.scale, self.alive(index))
 
     def columns(self, index: int) -> Columns:
         """Where the features fire on a set, its rows numbered from 0 on."""

@@ -1,14 +1,32 @@
-"""What becomes of the blocks of r: a full matrix, or the pairs from a floor on."""
+"""What becomes of the blocks of r: nothing, a full matrix, or the pairs from a floor on."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from scipy.sparse import csr_array
 
-from featflow.features.best import Keep, passing
+from featflow.features.moments import Own, Room, Use
 from featflow.runtime import scratch
+
+
+def nothing(*_: object) -> None:
+    """For what is dropped."""
+
+
+def passing(width: int) -> Room:
+    """For blocks of r (n, width) of which nobody keeps a view: each thread's are in one place."""
+    own = Own()
+    return lambda _, first, stop: own.array("r", (stop - first, width), np.float32)
+
+
+class Keep(NamedTuple):
+    """What becomes of each block of r: the arguments of `moments.r_by_blocks`."""
+
+    room: Room
+    use: Use = nothing
+    then: Callable[[list[Any]], None] | None = None
 
 
 class Everything:
@@ -18,7 +36,7 @@ class Everything:
         self.r = [np.empty(shape, np.float32) for _ in range(scopes)]
 
     def keep(self) -> Keep:
-        """For `best_on_sets`."""
+        """For `best_partners`."""
         return Keep(lambda scope, first, stop: self.r[scope][first:stop])
 
 
@@ -40,7 +58,7 @@ class FromFloor:
                 file.close()
 
     def keep(self) -> Keep:
-        """For `best_on_sets`."""
+        """For `best_partners`."""
         return Keep(
             passing(self.shape[1]),
             lambda scope, first, r: _from(r, self.floor),

@@ -17,6 +17,8 @@ from scipy.sparse import csr_array
 from featflow.artifacts.io import readable, save_tensors
 from featflow.artifacts.mapping import map_tensors
 from featflow.artifacts.provenance import Provenance
+from featflow.features import rule
+from featflow.features.partners import BestPartners
 
 NAMES = ("r", "r_b")
 """On a's scope, and on b's where that is another one."""
@@ -66,29 +68,25 @@ class Full:
         found: np.ndarray = self._r[pairs]
         return found
 
-    def partners(self, living: np.ndarray, counting: np.ndarray, threshold: float) -> Partners:
+    def partners(self, alive: np.ndarray, counting: np.ndarray, threshold: float) -> Partners:
         """The best partner of each row's feature, and its links.
 
         Args:
-            living: (m,) bool: whose pairs above the threshold are listed.
+            alive: (m,) bool: whose pairs above the threshold are listed.
             counting: (n,) bool: who counts as a partner.
             threshold: above which r is listed.
         """
-        size = self.shape[0]
-        best, top = np.full(size, -1, np.int64), np.full(size, np.nan, self._r.dtype)
+        size, found = self.shape[0], BestPartners(self.shape[0], 1)
         links = [_no_pairs(self._r.dtype)]
         for start in range(0, size if self.shape[1] else 0, ROWS):
             # copied as it lies in memory, then turned: half the time where r is a transpose
             block = np.ascontiguousarray(np.array(self._r[start : start + ROWS], order="K"))
-            block = np.where(counting & ~np.isnan(block), block, -np.inf)
-            column, largest = block.argmax(axis=1), block.max(axis=1)
-            found = np.isfinite(largest)
-            best[start : start + ROWS][found] = column[found]
-            top[start : start + ROWS][found] = largest[found]
-            block[~living[start : start + ROWS]] = -np.inf
-            i, j = np.nonzero(block > threshold)
+            found.see_rows(block, start, counting)
+            linked = rule.above(block, threshold) & counting
+            linked[~alive[start : start + ROWS]] = False
+            i, j = np.nonzero(linked)
             links.append(Pairs(i + start, j, block[i, j]))
-        return Partners(best, top, _together(links))
+        return _partners(found, links)
 
 
 class Sparse:
@@ -113,29 +111,22 @@ class Sparse:
                 found[place] = values[at]
         return found
 
-    def partners(self, living: np.ndarray, counting: np.ndarray, threshold: float) -> Partners:
+    def partners(self, alive: np.ndarray, counting: np.ndarray, threshold: float) -> Partners:
         """As of a full matrix; a feature whose best r is under the floor has no partner here.
 
         (A negative r that is stored is no best one: those between it and the floor are not.)
         """
-        size = self.shape[0]
-        best, top = np.full(size, -1, np.int64), np.full(size, np.nan, np.float32)
-        links = [_no_pairs(np.float32)]
+        found, links = BestPartners(self.shape[0], 1), [_no_pairs(np.float32)]
         for start, stop in self._batches():
             indptr = self._r.indptr[start : stop + 1]
             some = slice(indptr[0], indptr[-1])
             i, j, r = np.repeat(np.arange(start, stop), np.diff(indptr)), *self._entries(some)
             counts = counting[j] & (r > 0)
             i, j, r = i[counts], j[counts], r[counts]
-            rows, first = np.unique(i, return_index=True)
-            if not len(rows):
-                continue
-            top[rows] = np.maximum.reduceat(r, first)
-            places = np.flatnonzero(r == top[i])[::-1]
-            best[i[places]] = j[places]  # of equal ones the first, which is written last
-            above = living[i] & (r > threshold)
-            links.append(Pairs(i[above], j[above].astype(np.int64), r[above]))
-        return Partners(best, top, _together(links))
+            found.see_pairs(i, j, r)
+            linked = alive[i] & rule.above(r, threshold)
+            links.append(Pairs(i[linked], j[linked].astype(np.int64), r[linked]))
+        return _partners(found, links)
 
     def _entries(self, some: slice) -> tuple[np.ndarray, np.ndarray]:
         return self._r.indices[some], self._r.data[some]
@@ -208,6 +199,11 @@ def _sparse(tensors: Mapping[str, np.ndarray], name: str) -> Sparse:
 
 def _no_pairs(dtype: np.dtype | type) -> Pairs:
     return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, dtype))
+
+
+def _partners(found: BestPartners, links: list[Pairs]) -> Partners:
+    ranked = found.ranked()
+    return Partners(ranked.partners[:, 0].astype(np.int64), ranked.r[:, 0], _together(links))
 
 
 def _together(links: list[Pairs]) -> Pairs:

@@ -63,6 +63,13 @@ def rows_in_scope(counts: dict[str, int], scope_a: Sequence[str], scope_b: Seque
     )
 
 
+def whole(counts: Mapping[str, int]) -> Rows:
+    """All rows of all corpora, in order."""
+    pieces = [Piece(corpus, 0, count) for corpus, count in counts.items()]
+    everything = range(sum(counts.values()))
+    return Rows(pieces, everything, everything)
+
+
 def stack(rows: Rows, dumps: Mapping[str, Activations]) -> Stacked:
     """The activations (T, m) on these rows, from those of each corpus; nothing is copied."""
     of = {corpus: stacked(found) for corpus, found in dumps.items()}

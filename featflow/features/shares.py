@@ -167,7 +167,7 @@ class _Probe:
 
     def _log(self, other: str, domain: str, b: Dictionary, found: Both) -> None:
         of_a, of_b = self._sets(domain)
-        told = line(found, (self.a.living(of_a), b.living(of_b)))
+        told = line(found, (self.a.alive(of_a), b.alive(of_b)))
         log.info("%s-%s on %s: %s", self.sae.name, other, domain, told)
 
     def _replicates(self) -> int:
@@ -187,7 +187,7 @@ class _Probe:
 
     def _bootstrap(self, b: Dictionary, found: Both, replicates: int) -> pd.DataFrame:
         sides, corpora = {}, corpus_of(self.layout.rows)
-        for name, index, own, other, ranked in zip(
+        for name, index, own, other, best in zip(
             "ab", self._sets(self.cfg.domain), (self.a, b), (b, self.a), found, strict=True
         ):
             facts, inside = own.on(index), self.layout.of(index)
@@ -195,8 +195,8 @@ class _Probe:
             sides[name] = resampling.Side(
                 own=own.columns(index),
                 other=other.columns(index),
-                candidates=ranked.partners,
-                living=own.living(index),
+                candidates=best.ranked.partners,
+                alive=own.alive(index),
                 lookup_r=facts.lookup_r,
                 density=facts.firings / facts.rows,
                 documents=resampling.documents_of(numbers, joined_rows(corpora, inside)),

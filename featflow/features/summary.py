@@ -1,6 +1,6 @@
 """A row a feature: how often and how strongly it fires on the probe, and where most."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ import pandas as pd
 from numba import njit
 from tokenizers import Tokenizer
 
+from featflow.data.token_text import marked
 from featflow.data.tokens import Tokens
 from featflow.features.dump import Dump
 from featflow.features.ranking import _insert
@@ -17,12 +18,6 @@ from featflow.features.spool import Spool
 
 CONTEXTS = 10
 """Top contexts a feature, each from another document."""
-
-AROUND = 12
-"""Tokens shown on either side of the one that the feature fires on."""
-
-MARKS = ("⟦", "⟧")
-"""Around the token that the feature fires on."""
 
 
 class Encoded(NamedTuple):
@@ -156,38 +151,3 @@ def _flat(name: str, part: _Part) -> pd.DataFrame:
             "activation": part.values[feature, rank].astype(np.float64),
         }
     )
-
-
-def marked(ids: np.ndarray, at: np.ndarray, tokenizer: Tokenizer) -> Iterator[tuple[str, str]]:
-    """The token at each position, and the text around it with the token marked.
-
-    A character may be spread over several tokens: each of them is shown as the whole character.
-
-    Args:
-        ids: the stream (N,).
-        at: positions in it.
-        tokenizer: what made it.
-    """
-    starts = np.maximum(at - AROUND, 0)
-    ends = (at, at + 1, at + 1 + AROUND)
-    decoded = (
-        tokenizer.decode_batch(
-            [ids[s:e].tolist() for s, e in zip(starts, end, strict=True)], skip_special_tokens=False
-        )
-        for end in ends
-    )
-    for before, upto, whole in zip(*decoded, strict=True):
-        start, stop = len(_shared(before, whole)), len(_shared(upto, whole))
-        stop = min(max(stop, start + 1), len(whole))
-        token = whole[start:stop]
-        yield token, f"{whole[:start]}{MARKS[0]}{token}{MARKS[1]}{whole[stop:]}"
-
-
-def _shared(first: str, second: str) -> str:
-    """What two strings begin with."""
-    if second.startswith(first):
-        return first
-    for i, (one, other) in enumerate(zip(first, second, strict=False)):
-        if one != other:
-            return first[:i]
-    return second

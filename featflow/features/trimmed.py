@@ -22,6 +22,7 @@ from numba import njit
 
 from featflow.features.columns import Columns, by_blocks
 from featflow.features.moments import UNRESOLVED
+from featflow.features.partners import Ranked
 
 LEAST = 5
 """Rows that are taken out, at least."""
@@ -52,6 +53,22 @@ def trimmed_r(
         lambda start, stop: _trimmed(a, b, rows, first, second, start, stop, found), len(first)
     )
     return found
+
+
+def trimmed_of(best: Ranked, own: Columns, other: Columns, rows: int) -> np.ndarray:
+    """r_trimmed of m features with their best partner: (m,) float32, NaN where there is none.
+
+    Args:
+        best: the partners.
+        own: the features' firings.
+        other: the partners', on the same rows.
+        rows: T, of both.
+    """
+    partner = best.partners[:, 0]
+    r_trimmed = np.full(len(partner), np.nan, np.float32)
+    has = np.flatnonzero(partner >= 0)
+    r_trimmed[has] = trimmed_r(own, other, rows, has, partner[has])
+    return r_trimmed
 
 
 @njit(cache=True, nogil=True)

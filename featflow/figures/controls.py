@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from featflow.analysis.edge_words import share_in_words
 from featflow.config.figures import ControlsFigure
 from featflow.config.study import Study
 from featflow.figures.panels import stacked
@@ -190,16 +191,8 @@ def _note(row: Row) -> str:
     from featflow.figures.style import percent
 
     parent, child = row["edge"].split("-")
-    interval = ""
-    if isinstance(row["interval"], str):
-        interval = (
-            f" (95 % over {row['interval']}: {percent(row['low'])} to {percent(row['high'])})"
-        )
-    said = [f"{parent} → {child}: {percent(row['share'])}{interval} at {row['threshold']:g}"]
-    said += [f"ceiling {percent(row['ceiling'])}, of it {percent(row['share_of_ceiling'])}"]
-    if isinstance(row["floor_of"], str):
-        said += [f"floor {percent(row['floor'])} ({row['floor_of']})"]
-        said += [f"(s − f)/(c − f) {percent(row['corrected'])}"]
+    share, *beside = share_in_words(row)
+    said = [f"{parent} → {child}: {share} at r > {row['threshold']:g}", *beside]
     for key, name in (
         ("floor_random", "random weights"),
         ("frozen", "frozen dictionary"),

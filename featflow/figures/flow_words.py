@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
+from featflow.analysis.edge_words import has_lent_ceiling, share_in_words
 from featflow.figures.bands import Band
 from featflow.figures.style import percent
 
@@ -50,7 +51,7 @@ def said(band: Band, rows: list[Row]) -> str:
     traced = f"{row['traced_here']:,} features of {row['child']} are traced to {row['parent']}"
     return (
         f"{row['persisting']:,} {of} persist into {row['child']}<br>"
-        f"{'<br>'.join(standing_beside(row))}<br>{band.features:,} of these {origin}<br>"
+        f"{'<br>'.join(share_in_words(row))}<br>{band.features:,} of these {origin}<br>"
         f"{traced}"
     )
 
@@ -66,42 +67,11 @@ def _lost(row: Row, floor: bool = True) -> str:
 
 
 def _lent(row: Row) -> str:
-    from featflow.analysis.ceilings import borrowed
-
-    return f" (of {row['ceiling_of']})" if borrowed(row["edge"], row["ceiling_of"]) else ""
+    return f" (of {row['ceiling_of']})" if has_lent_ceiling(row) else ""
 
 
 def _model(row: Row) -> str:
     return "unrelated" if row["floor_of"].startswith("unrelated") else "untrained"
-
-
-def _exact(share: float) -> str:
-    """With a decimal: seeds and documents often move a share by less than one percent."""
-    return f"{100 * share:.1f}\u202f%"
-
-
-def standing_beside(row: Row) -> list[str]:
-    """The share of an edge that persists, in words: with its interval; with floor and ceiling."""
-    from featflow.analysis.edge_words import has_other_floor, over
-
-    what, between = over(row), f"{_exact(row['low'])} to {_exact(row['high'])}"
-    interval = f"95 % interval {between}, over {what}" if what else "no interval"
-    floor = "no floor"
-    if not isnan(row["floor"]):
-        kind, models = row["floor_of"].split()
-        of = "random weights" if kind == "random" else models
-        floor = f"floor {_exact(row['floor'])} ({of})"
-    known = not isnan(row["ceiling"])
-    ceiling = f"ceiling {_exact(row['ceiling'])}{_lent(row)}" if known else "no reseed to compare"
-    of_it = "" if isnan(row["ceiling"]) else f", {_exact(row['share_of_ceiling'])} of it"
-    corrected = "" if isnan(row["corrected"]) else f", corrected {_exact(row['corrected'])}"
-    other = []
-    if has_other_floor(row):
-        words = f"floor in an unrelated model {_exact(row['floor_unrelated'])}"
-        if not isnan(row["corrected_unrelated"]):
-            words += f", corrected by it {_exact(row['corrected_unrelated'])}"
-        other = [words]
-    return [f"{_exact(row['share'])} ({interval})", f"{floor}, {ceiling}{of_it}{corrected}", *other]
 
 
 def label(row: Row) -> list[str]:
@@ -128,12 +98,12 @@ def subtitle(sae: str, rows: list[Row]) -> str:
 
 def texts(rows: list[Row], chains: "pd.DataFrame", colours: Mapping[str, str]) -> dict[str, Any]:
     """What stands around the figure: the colours, the numbers, what is left out."""
-    from featflow.analysis.chains import chain_counts
+    from featflow.analysis.chain_counts import chain_counts
     from featflow.analysis.quality import each_once
 
     notes = [
         f"{row['parent']} → {row['child']}: {row['persisting']:,} of {row['parent_features']:,} "
-        f"persist: {'; '.join(standing_beside(row))}; one to one {row['one_to_one']:,}."
+        f"persist: {'; '.join(share_in_words(row))}; one to one {row['one_to_one']:,}."
         for row in rows
     ]
     notes += [

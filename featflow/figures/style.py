@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from featflow.wording import page_percent
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
@@ -63,8 +65,8 @@ def series(names: Iterable[str]) -> dict[str, str]:
 
 
 def percent(share: float) -> str:
-    """A share for a label, with a thin space that does not break; a dash where there is none."""
-    return "–" if share != share else f"{share:.0%}".replace("%", "\u202f%")
+    """A share for a label, without decimals."""
+    return page_percent(share, digits=0)
 
 
 class Words(NamedTuple):

@@ -18,17 +18,23 @@ from featflow.artifacts.io import load_table, save_table
 from featflow.artifacts.provenance import Provenance
 from featflow.artifacts.reading import named, rebuild
 from featflow.config.errors import FeatflowError
+from featflow.data.token_text import texts_with_bytes
 from featflow.data.tokenizer import load
-from featflow.interpret import probe as probes
+from featflow.features.probe import (
+    Firings,
+    Probe,
+    firing_counts,
+    firings,
+    read_activations,
+    read_probe,
+)
 from featflow.interpret import rules
 from featflow.interpret.judge import NUMBERS, Plan, Result, announce, judge, plan
-from featflow.interpret.probe import Firings, Probe
 from featflow.interpret.providers import Provider
 from featflow.interpret.providers.lookup import LookupProvider, fit_probe
 from featflow.interpret.records import sample
 from featflow.interpret.rules import OTHER, Rules
 from featflow.interpret.select import COLUMNS, Chosen, select
-from featflow.interpret.words import texts
 from featflow.plan.slices import InterpretSlice
 from featflow.runtime.log import log, progress
 
@@ -84,12 +90,13 @@ def run(
     provider = import_module(f"featflow.interpret.providers.{kind}").make(
         cfg.settings.provider, output.parent
     )
-    words = texts(load(tokenizer))
-    probe, found = probes.read(dumps, tokens)
+    words = texts_with_bytes(load(tokenizer))
+    found = read_activations(cfg.corpora, dumps)
+    probe = read_probe(found, tokens)
     fates = load_table(flow, *COLUMNS) if flow else None
-    chosen = select(cfg, fates, probes.firing_counts(found))
-    firings = probes.firings(found, [each.feature for each in chosen])
-    subjects = {c.feature: _subject(cfg, c, probe, firings[c.feature], words) for c in chosen}
+    chosen = select(cfg, fates, firing_counts(found.matrices))
+    where = firings(found.matrices, [each.feature for each in chosen])
+    subjects = {c.feature: _subject(cfg, c, probe, where[c.feature], words) for c in chosen}
     explainers = [provider, *_baselines(provider, subjects, probe, words)]
     tables = []
     for explainer in explainers:

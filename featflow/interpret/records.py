@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from featflow.config.interpreting import Records
-from featflow.interpret.probe import Firings, Probe
+from featflow.features.probe import Firings, Probe
 from featflow.interpret.providers import LEVELS, Record
 
 LENGTH = 64

@@ -163,7 +163,7 @@ class Lineage:
         return [Dictionary(m, s) for s in self.study.saes for m in self.sae_models(s)]
 
     def pairs(self, sae: str | None = None) -> list[Pair]:
-        """What is correlated: for one SAE (its controls included) or for the whole study."""
+        """What can be correlated: for one SAE (its reseeds included) or for the whole study."""
         saes = [sae] if sae else self.study.flow_saes
         pairs = [pair for name in saes for pair in self._pairs_of(name)]
         if sae is None:
@@ -171,6 +171,15 @@ class Lineage:
             extra = [Pair("extra", _dictionary(a), _dictionary(b)) for a, b in self.study.pairs]
             pairs += [pair for pair in extra if str(pair) not in known]
         return pairs
+
+    def pairs_of_all(self) -> list[Pair]:
+        """What `all` correlates: the pairs of the flow, and those that the config names.
+
+        A dictionary and its own reseed are left out, since ceilings come from stage shares; their
+        matrix is made for who asks for it by name.
+        """
+        named = {f"{a}-{b}" for a, b in self.study.pairs}
+        return [p for p in self.pairs() if p.role != "control" or str(p) in named]
 
     def _pairs_of(self, sae: str) -> list[Pair]:
         models = self.sae_models(sae)

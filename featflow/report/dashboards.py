@@ -9,17 +9,17 @@ from pathlib import Path
 from featflow.artifacts.provenance import Provenance
 from featflow.data import tokenizer as tokenizers
 from featflow.features.dump import d_sae
+from featflow.features.probe import (
+    Activations,
+    check_model,
+    check_rows,
+    read_activations,
+    read_probe,
+)
 from featflow.plan.slices import DashboardsSlice
+from featflow.report.dashboard.columns import columns_of
 from featflow.report.dashboard.logits import Promoted, promoted, unknown
 from featflow.report.dashboard.partners import partners
-from featflow.report.dashboard.probe import (
-    Activations,
-    activations,
-    check_models,
-    check_rows,
-    columns_of,
-    probe,
-)
 from featflow.report.dashboard.records import Beside, Dictionary, Facts
 from featflow.report.scripts import vocabulary, write_dictionary
 from featflow.runtime.log import log
@@ -62,10 +62,10 @@ def run(
     inputs = [model, sae / "cfg.json", sae / "sae_weights.safetensors", *dumps, *tokens]
     provenance = Provenance("dashboards", cfg, [*inputs, tokenizer, summary, *optional])
     groups = _by_model(cfg, dumps)
-    own = activations(cfg.corpora, groups[cfg.model], d_sae(sae))
+    own = read_activations(cfg.corpora, groups[cfg.model], d_sae(sae))
     columns = columns_of(own)
     facts = Facts.read(summary, flow, chains, scores, cfg.model, len(columns.starts))
-    it = Dictionary(cfg, columns, probe(own.positions, tokens))
+    it = Dictionary(cfg, columns, read_probe(own, tokens))
     own = own._replace(corpora={})  # the columns hold them all
     others = {
         name: _beside(it, own, name, paths) for name, paths in groups.items() if name != cfg.model
@@ -84,14 +84,15 @@ def _by_model(cfg: DashboardsSlice, dumps: list[Path]) -> dict[str, list[Path]]:
     count = len(cfg.corpora)
     parts = [dumps[start : start + count] for start in range(0, len(dumps), count)]
     groups = dict(zip(cfg.models, parts, strict=True))
-    check_models(groups)
+    for model, paths in groups.items():
+        check_model(model, paths)
     return groups
 
 
 def _beside(it: Dictionary, own: Activations, name: str, paths: list[Path]) -> Beside:
     """A model's partners of this dictionary's features."""
-    cfg, found = it.cfg, activations(it.cfg.corpora, paths)
-    check_rows(own, found, paths[0])
+    cfg, found = it.cfg, read_activations(it.cfg.corpora, paths)
+    check_rows(own, found)
     best = partners(it.columns, found, it.probe, cfg.scopes[name], cfg.flow)
     count = int((best.feature >= 0).sum())
     where = ", ".join(cfg.scopes[name])

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from featflow.analysis.ceilings import borrowed
-from featflow.analysis.chains import chain_counts
-from featflow.analysis.edge_words import LETTERS, has_other_floor
+from featflow.analysis.chain_counts import chain_counts
+from featflow.analysis.edge_words import LETTERS, has_lent_ceiling, has_other_floor
 from featflow.analysis.fragile import MANY
 from featflow.analysis.quality import each_once
 from featflow.analysis.ratios import ratio
@@ -17,16 +16,8 @@ from featflow.plan import paths
 from featflow.plan.slices import ReportSlice
 from featflow.report.files import among
 from featflow.report.findings import Row, edge, finding, hanging, traces
-from featflow.report.tables import (
-    UNKNOWN,
-    Cell,
-    Column,
-    Table,
-    count,
-    percent,
-    share,
-    text,
-)
+from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, share, text
+from featflow.wording import page_percent
 
 LOOKUPS = {"lookup": "token look-ups", "between": "between", "contextual": "contextual"}
 ROLES = {
@@ -94,8 +85,7 @@ def _rule(cfg: ReportSlice) -> str:
 def ceiling(row: Row) -> Cell:
     """The ceiling of an edge, with a star where it is that of other models."""
     cell = share(row["ceiling"])
-    lent = borrowed(str(row["edge"]), row["ceiling_of"])
-    return cell._replace(text=f"{cell.text}*") if lent else cell
+    return cell._replace(text=f"{cell.text}*") if has_lent_ceiling(row) else cell
 
 
 def floor(row: Row) -> Cell:
@@ -110,8 +100,8 @@ def interval(row: Row) -> Cell:
     """Of a share: s, over the SAE seeds of both ends; d, over documents; sd, over both."""
     if pd.isna(row["low"]):
         return Cell(UNKNOWN)
-    low = percent(row["low"]).split("\u202f")[0]
-    words = f"{low} to {percent(row['high'])} {LETTERS[row['interval']]}"
+    low = page_percent(row["low"]).split("\u202f")[0]
+    words = f"{low} to {page_percent(row['high'])} {LETTERS[row['interval']]}"
     return Cell(words, key=float(row["low"]))
 
 
@@ -178,7 +168,7 @@ def _left_out(row: Row, end: str) -> Cell:
 
 
 def _said(rows: list[Row]) -> str:
-    lent = [row["ceiling_of"] for row in rows if borrowed(str(row["edge"]), row["ceiling_of"])]
+    lent = [row["ceiling_of"] for row in rows if has_lent_ceiling(row)]
     star = f" *: no second seed of either model; the ceiling of {lent[0]}." if lent else ""
     unlike = any(row["l0_differs"] for row in rows)
     mark = " !: the two dictionaries’ L0 differ by more than 10 %." if unlike else ""

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from featflow.artifacts import digests
 from featflow.artifacts.io import written
-from featflow.data.bos import document_token
+from featflow.data.token_text import texts
 
 PER_SHARD = 64
 """Features a file."""
@@ -97,20 +97,8 @@ def _delete(path: Path) -> None:
 
 
 def vocabulary(tokenizer: Tokenizer) -> list[str]:
-    """The text of every token id, as it stands in the middle of a text: spaces are kept.
-
-    A token is decoded behind the one that begins a document (or that ends the letter a, where none
-    does), whose text is then taken off: decoded alone, it would lose the space that it begins with.
-    Bytes that are no whole character become U+FFFD; an id that the tokenizer lacks is the empty
-    text.
-    """
-    begins = document_token(tokenizer)
-    first = begins[1] if begins else tokenizer.encode("a", add_special_tokens=False).ids[-1]
-    text = tokenizer.decode([first], skip_special_tokens=False)
-    size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
-    pairs = [[first, number] for number in range(size)]
-    decoded = tokenizer.decode_batch(pairs, skip_special_tokens=False)
-    return [shortened(found.removeprefix(text)) for found in decoded]
+    """The text of every token id, as pages show it."""
+    return [shortened(text) for text in texts(tokenizer)]
 
 
 def shortened(text: str) -> str:

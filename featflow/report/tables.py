@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from featflow.wording import page_percent
+
 UNKNOWN = "–"
 
 
@@ -84,12 +86,7 @@ def small(value: float | None) -> Cell:
 
 def share(value: float | None) -> Cell:
     """A part of a whole."""
-    return _known(value, percent)
-
-
-def percent(value: float) -> str:
-    """A share as words, with a narrow space that does not break; a dash where there is none."""
-    return UNKNOWN if value != value else f"{100 * value:.1f}\u202f%"
+    return _known(value, page_percent)
 
 
 def curve(values: np.ndarray, points: int = 60) -> str:

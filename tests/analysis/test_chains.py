@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featflow.analysis.chains import COLUMNS, chain_counts
+from featflow.analysis.chain_counts import chain_counts
+from featflow.analysis.chains import COLUMNS
 
 from .conftest import Files, from_floor, many, write_pair
 

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from featflow.analysis import controls
-from featflow.analysis.best import Bests, Judged, tally
 from featflow.analysis.frozen import frozen
 from featflow.analysis.jackknife import jackknife, together
+from featflow.analysis.judged import Bests, Judged, tally
 from featflow.analysis.lines import COLUMNS
 from featflow.artifacts.io import ArtifactError
 from featflow.config.study import Flow

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from featflow.analysis import domains
-from featflow.analysis.best import Bests
+from featflow.analysis.judged import Bests
 from featflow.analysis.lines import COLUMNS
 from featflow.artifacts.provenance import Provenance
 from featflow.config.study import Flow

@@ -9,9 +9,9 @@ import pytest
 
 from featflow.analysis import edges
 from featflow.analysis.edge_tables import EDGE_COLUMNS, STRATA_COLUMNS, Beside, edge_table
-from featflow.analysis.edge_words import over
-from featflow.analysis.edge_words import table as text
+from featflow.analysis.edge_words import over_what
 from featflow.analysis.lines import joined
+from featflow.analysis.terminal import table as text
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
 from featflow.plan import paths
@@ -182,8 +182,8 @@ def test_what_an_interval_is_over_in_words():
         ("documents", None, "documents, for these very SAEs"),
         ("documents", np.nan, "documents, for these very SAEs"),
     ):
-        assert over({**row, "interval": interval, "interval_of": of}) == said
-    assert over({**row, "low": np.nan, "interval": np.nan, "interval_of": np.nan}) == ""
+        assert over_what({**row, "interval": interval, "interval_of": of}) == said
+    assert over_what({**row, "low": np.nan, "interval": np.nan, "interval_of": np.nan}) == ""
 
 
 def test_the_typed_table_is_the_same_with_its_provenance(study):

@@ -19,7 +19,7 @@ def test_the_parts_of_the_tiny_study(tiny):
     assert parts["activations"] == 5 * rows * n * 2
     assert parts["sae"] == 6 * 4 * (2 * n * m + n + m)
     # twice where one side has seen a corpus more: base-lua, more-merged, and the span base-merged
-    assert parts["correlation"] == (2 * 3 + 3) * 4 * m * m + 6 * 2 * m * 10 * 30
+    assert parts["correlation"] == (2 * 3 + 2) * 4 * m * m + 5 * 2 * m * 10 * 30
     english = round(150 * 970 * 0.2 / 3.2 * 24 / 64)  # rows that its validation split can give
     assert parts["features"] == 6 * (english + 2 * 5_000) * (
         16 + 8 * 30

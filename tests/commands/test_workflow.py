@@ -89,7 +89,7 @@ def test_check_of_the_paper(checkout):
     result = featflow(checkout, "check", "paper")
     assert result.returncode == 0, result.stderr
     jobs = dict(re.findall(r"^  (\w+) +(\d+) +0 +\2$", result.stdout, re.M))
-    assert (jobs["activations"], jobs["sae"], jobs["correlation"]) == ("21", "14", "7")
+    assert (jobs["activations"], jobs["sae"], jobs["correlation"]) == ("21", "14", "5")
     assert int(jobs["total"]) == sum(int(n) for stage, n in jobs.items() if stage != "total")
     assert "└─ tinystories" in result.stdout and "not counted" in result.stdout
     assert "\x1b" not in result.stdout and not (checkout / "results").exists()

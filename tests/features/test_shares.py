@@ -344,7 +344,8 @@ def test_it_is_what_numpy_says(activations, seed, counts, sizes, density, least,
             r = correlations(own, other) if len(own) > 1 else np.full((own.shape[1], 1), np.nan)
             r = np.where(counting & ~np.isnan(r), r, -np.inf)
             best = -np.sort(-r, axis=1)[:, :count]
-            ranked, facts = found[name][side], sides[side].on(shape.sides[name][side])
+            ranked = found[name][side].ranked
+            facts = sides[side].on(shape.sides[name][side])
             assert facts.rows == len(own)
             np.testing.assert_array_equal(facts.firings, (own > 0).sum(0))
             expected = [len({documents[t] for t in np.flatnonzero(x)}) for x in own.T]

@@ -6,9 +6,10 @@ import pytest
 from scipy.sparse import csr_array
 from tokenizers import Tokenizer, decoders, models
 
+from featflow.data.token_text import marked
 from featflow.data.tokens import Tokens
 from featflow.features.dump import Dump
-from featflow.features.summary import CONTEXTS, Encoded, marked, summarise
+from featflow.features.summary import CONTEXTS, Encoded, summarise
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 
 from featflow.figures import controls
 from featflow.plan.slices import FigureSlice
+from featflow.wording import page_percent
 
 THRESHOLDS = [0.5, 0.65, 0.8, 0.95]
 EDGES = {"babypython-lua": 0.3, "babypython-tinystories": 0.4, "lua-luastories": 0.5}
@@ -58,7 +59,8 @@ def edge_row(edge: str) -> dict:
         **{"floor": np.nan if lone else floor, "floor_of": None if lone else "unrelated one"},
         "corrected": np.nan if lone else (own - floor) / (top - floor),
         **{"floor_random": share(edge, "random", 0.8), "frozen": np.nan, "continued": 0.5},
-        "l0_differs": lone,
+        **{"ceiling_of": "babypython", "interval_of": None, "l0_differs": lone},
+        **{"floor_unrelated": np.nan if lone else floor, "corrected_unrelated": np.nan},
     }
 
 
@@ -121,10 +123,13 @@ def test_the_flow_threshold_is_marked_and_the_notes_say_the_numbers(figure):
     assert "flow.threshold, 0.8" in figure.layout.title.subtitle.text
     first, _, last = figure.layout.meta["notes"]
     own = share("babypython-lua", "edge", 0.8)
-    assert first.startswith(f"babypython → lua: {own:.0%}".replace("%", "\u202f%"))
-    assert "95 % over documents" in first and "(unrelated one)" in first
+    low, high = (page_percent(own * end) for end in (0.9, 1.1))
+    assert first.startswith(
+        f"babypython → lua: {page_percent(own)} (95 % interval {low} to {high}, over documents, "
+    )
+    assert "at r > 0.8; floor " in first and " (one), ceiling " in first
     assert "frozen" not in first and "trained on 50" in first
-    assert "floor" not in last and last.endswith("L0 of the two differ by more than 10 %.")
+    assert "no floor" in last and last.endswith("L0 of the two differ by more than 10 %.")
     headings = [a.text for a in figure.layout.annotations]
     assert "ceiling" in headings[0] and "floor" in headings[0] and "floor" not in headings[2]
     assert "nan" not in " ".join([*headings, *figure.layout.meta["notes"]])

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featflow.analysis.edge_words import share_in_words
 from featflow.figures.bands import Band, Size, place
-from featflow.figures.flow_words import label, standing_beside
+from featflow.figures.flow_words import label
 from featflow.plan import paths
 
 
@@ -193,22 +194,22 @@ def test_an_edge_in_words_with_all_that_it_stands_beside():
         "corrected_unrelated": 0.5,
     }
     p = "\u202f%"
-    assert standing_beside(row) == [
+    assert share_in_words(row) == [
         f"30.0{p} (95 % interval 25.0{p} to 36.0{p}, over the SAE seeds of both ends)",
         f"floor 10.0{p} (other), ceiling 50.0{p}, 60.0{p} of it, corrected 50.0{p}",
     ]
     assert label(row) == [f"30 persist (30{p})", f"floor 10{p}, ceiling 50{p}"]
     lent = {**row, "ceiling_of": "tales"}
-    assert "ceiling 50.0\u202f% (of tales)" in standing_beside(lent)[1]
+    assert "ceiling 50.0\u202f% (of tales)" in share_in_words(lent)[1]
     untrained = {**row, "floor_of": "random noise"}
-    assert standing_beside(untrained)[1].startswith(f"floor 10.0{p} (random weights), ")
+    assert share_in_words(untrained)[1].startswith(f"floor 10.0{p} (random weights), ")
     other = f"floor in an unrelated model 20.0{p}, corrected by it 40.0{p}"
     both = {**untrained, "floor_unrelated": 0.2, "corrected_unrelated": 0.4}
-    assert standing_beside(both)[2:] == [other]
+    assert share_in_words(both)[2:] == [other]
     assert label(lent)[1].endswith("%*")
     alone = {**row, "floor": np.nan, "ceiling": np.nan, "corrected": np.nan, "interval": np.nan}
     alone |= {"floor_unrelated": np.nan, "interval_of": np.nan}
-    assert standing_beside(alone)[1] == "no floor, no reseed to compare"
+    assert share_in_words(alone)[1] == "no floor, no reseed to compare"
     assert label(alone)[1] == "no floor, no ceiling"
 
 

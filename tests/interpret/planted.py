@@ -10,9 +10,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from featflow.artifacts.io import save_table, save_tensors
 from featflow.artifacts.provenance import Provenance
 from featflow.config.interpreting import Interpret
+from featflow.data.tokens import Tokens
 from featflow.features.dump import Dump, write
+from featflow.features.probe import Probe, firings, probe_at
 from featflow.features.scope import Source
-from featflow.interpret.probe import Probe, firings
 from featflow.interpret.providers import Record
 from featflow.plan.slices import InterpretSlice
 
@@ -74,11 +75,16 @@ def corpora() -> list[Corpus]:
 
 
 def probe_of(parts: list[Corpus]) -> Probe:
-    return Probe([part.source for part in parts], [part.positions for part in parts])
+    by_name = {str(number): part for number, part in enumerate(parts)}
+    return probe_at(
+        {name: part.positions for name, part in by_name.items()},
+        {name: part.source for name, part in by_name.items()},
+        [Tokens(part.ids, part.starts) for part in parts],
+    )
 
 
 def firings_of(parts: list[Corpus]):
-    return firings([part.dump for part in parts], range(FEATURES))
+    return firings([part.dump.activations for part in parts], range(FEATURES))
 
 
 def tokenizer() -> Tokenizer:

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from featflow.config.interpreting import Records
+from featflow.features.probe import Firings
 from featflow.interpret import records
-from featflow.interpret.probe import Firings
 from featflow.interpret.records import levels, sample, window
 
 from .planted import (

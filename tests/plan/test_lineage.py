@@ -44,6 +44,14 @@ def test_extra_pairs_are_added_once():
     assert [str(p) for p in graph.pairs() if p.role == "extra"] == ["lua.main-more.main"]
 
 
+def test_a_reseed_is_correlated_by_name_alone():
+    """Ceilings come from shares. What the config names is made, a pair of seeds included."""
+    every, by_itself = lineage().pairs(), lineage().pairs_of_all()
+    assert {str(p) for p in every} - {str(p) for p in by_itself} == {"root.main-root.reseed"}
+    named = lineage(pairs=[["root.main", "root.reseed"]])
+    assert [str(p) for p in named.pairs_of_all()] == [str(p) for p in named.pairs()]
+
+
 def test_an_sae_of_some_models_has_only_their_edges():
     study = load(set_at(config(), "saes/some", {"kind": "relu", "models": ["root", "lua"]}))
     graph = Lineage(study.studies["one"])

@@ -14,8 +14,9 @@ from featflow.report import flow, pages
 from featflow.report import report as stage
 from featflow.report.findings import finding
 from featflow.report.summary import summary
-from featflow.report.tables import curve, percent
+from featflow.report.tables import curve
 from featflow.saes.explained import over_corpora
+from featflow.wording import page_percent
 
 from .conftest import EVIL, NAME, SETTINGS, Page, plant
 
@@ -39,13 +40,12 @@ def test_the_head_says_what_came_out_beside_its_ceiling(page):
     assert "2 corpora (code and prose) with 2,468 training tokens in all, vocabulary 300." in text
     assert "5 sparse autoencoders of 100 features each on blocks.0.mlp.hook_post, 1 of them" in text
     assert (
-        f"base → tuned: 30 of 100 living features ({SHARE('30.0')}; 95 % interval over the SAE "
-        f"seeds of both ends (tuned’s taken to scatter as base’s): {SHARE('30.0')} "
-        f"to {SHARE('30.0')}) persist; another seed of the same SAE finds "
-        f"{SHARE('80.0')} again." in text
+        f"base → tuned: 30 of 100 living features persist: {SHARE('30.0')} (95 % interval "
+        f"{SHARE('30.0')} to {SHARE('30.0')}, over the SAE seeds of both ends (tuned’s taken to "
+        f"scatter as base’s)); no floor, ceiling {SHARE('80.0')}, {SHARE('37.5')} of it." in text
     )
-    assert f"again → both: 40 of 100 living features ({SHARE('40.0')}) persist" in text
-    assert f"finds {SHARE('80.0')} again, measured on base." in text
+    assert f"again → both: 40 of 100 living features persist: {SHARE('40.0')} (no interval" in text
+    assert f"ceiling {SHARE('80.0')} (of base), {SHARE('50.0')} of it." in text
     # 50 features are in tuned, of which 30 came from base; again has 40, all from base
     assert (
         "both: 50 of 100 living features are traced to a parent, 40 of these on to a base" in text
@@ -146,19 +146,19 @@ def test_an_edge_in_words_with_all_that_it_stands_beside():
         **{"low": 0.25, "high": 0.36, "interval": "documents", "floor": 0.1},
         **{"floor_of": "unrelated other", "ceiling": 0.5, "ceiling_of": "base", "corrected": 0.5},
         **{"l0_parent": 20.0, "l0_child": 25.0, "l0_differs": True, "interval_of": None},
-        **{"floor_unrelated": 0.1, "corrected_unrelated": 0.5},
+        **{"floor_unrelated": 0.1, "corrected_unrelated": 0.5, "share_of_ceiling": 0.6},
     }
     assert finding(row) == (
-        f"base → lua: 30 of 100 living features ({SHARE('30.0')}; 95 % interval over documents, "
-        f"for these very SAEs: {SHARE('25.0')} to {SHARE('36.0')}) persist; another seed "
-        f"of the same SAE finds {SHARE('50.0')} again, the unrelated model other has "
-        f"{SHARE('10.0')} of them: {SHARE('50.0')} of the way from the floor to the ceiling."
+        f"base → lua: 30 of 100 living features persist: {SHARE('30.0')} (95 % interval "
+        f"{SHARE('25.0')} to {SHARE('36.0')}, over documents, for these very SAEs); floor "
+        f"{SHARE('10.0')} (other), ceiling {SHARE('50.0')}, {SHARE('60.0')} of it, corrected "
+        f"{SHARE('50.0')}."
     )
     without = {**row, "ceiling": np.nan, "ceiling_of": np.nan, "corrected": np.nan}
     without["floor_of"] = "random noise"
     assert finding(without).endswith(
-        f"is not known; a model with random weights has {SHARE('10.0')} of them and an unrelated "
-        f"model has {SHARE('10.0')} of them."
+        f"floor {SHARE('10.0')} (random weights), no reseed to compare; floor in an unrelated "
+        f"model {SHARE('10.0')}, corrected by it {SHARE('50.0')}."
     )
     assert [flow.floor(row).text, flow.interval(row).text, flow.l0(row).text] == [
         *(f"{SHARE('10.0')} u", f"25.0 to {SHARE('36.0')} d", "20.0, 25.0 !"),
@@ -266,7 +266,7 @@ def test_a_figure_that_is_none_is_named(planted, tmp_path):
 
 
 def test_small_things():
-    assert percent(float("nan")) == "–" and percent(0.2656) == "26.6\u202f%"
+    assert page_percent(float("nan")) == "–" and page_percent(0.2656) == "26.6\u202f%"
     points = [tuple(map(float, p.split(","))) for p in curve(np.array([3.0, 2.0, 1.0])).split()]
     assert points == [(1.0, 1.0), (60.0, 13.0), (119.0, 25.0)]
     assert curve(np.array([1.0])) == "" and len(curve(np.arange(1e4)).split()) == 60

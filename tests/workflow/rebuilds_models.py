@@ -289,7 +289,7 @@ SAES = [
         {"saes.extra": {"extends": "main", "seed": 2, "control_of": "main", "models": ["base"]}},
         *(
             "sae base extra",
-            "that `sae`, its `features`, `correlation`; the `flow` that it controls",
+            "that `sae` with its `features`; the `shares` and `controls` that it is in",
         ),
     ),
     *change("an SAE less", {"saes.wide": gone}, "report, explorer", "`report`, `explorer`"),

@@ -34,7 +34,7 @@ def test_paper_has_the_jobs_of_its_graph(checkout, without_torch):
         **{"train": 1 + 1, "finetune": 2 + 2, "random": 1, "sweep": 1, "merge": 1, "evaluate": 8},
         "activations": 7 * 3,  # 15 M tokens in shards of 5 M; not of the unrelated base
         **dict.fromkeys(("sae", "metrics", "features"), SAES),
-        "correlation": 4 + 1 + 2,  # edges, base to merge, reseeds
+        "correlation": 4 + 1,  # edges, base to merge
         # edges, the base with itself, three parents with random weights, unrelated, continued
         **{"shares": 4 + 1 + 3 + 2, "transfer": 4 + 3 + 2},
         **{"flow": 1, "controls": 1, "domains": 1, "edges": 1, "case": 2},

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from featflow.config.interpreting import Lookup
-from featflow.interpret.probe import Firings, Probe
+from featflow.data.token_text import quoted
+from featflow.features.probe import Firings, Probe
 from featflow.interpret.providers import LEVELS, Marked, Outcome, Provider, Record
-from featflow.interpret.words import quoted
 
 NAME, PROBE_NAME = "lookup", "lookup_probe"
 

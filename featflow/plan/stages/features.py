@@ -167,7 +167,7 @@ STAGES = (
         revision=2,
         summary="Pearson's r between two dictionaries",
         wildcards=("a", "b"),
-        jobs=lambda s: [(str(pair.a), str(pair.b)) for pair in s.lineage.pairs()],
+        jobs=lambda s: [(str(pair.a), str(pair.b)) for pair in s.lineage.pairs_of_all()],
         inputs={
             "a": lambda s, n: _dumps_of(s, n, "a"),
             "b": lambda s, n: _dumps_of(s, n, "b"),

@@ -13,9 +13,9 @@ from numba import njit
 
 from featflow.config.exploring import Explorer
 from featflow.features.columns import Columns, by_blocks, within
+from featflow.features.probe import Probe
 from featflow.features.ranking import top_rows
 from featflow.report.dashboard.activity import bin_of
-from featflow.report.dashboard.probe import Probe
 
 TOP = -1
 """In the place of an interval: the largest activations."""
@@ -107,7 +107,7 @@ def contexts(probe: Probe, rows: np.ndarray, around: int) -> Contexts:
         rows: (n,) of the probe.
         around: tokens before the row's.
     """
-    corpus = np.searchsorted(probe.offsets, rows, side="right") - 1
+    corpus = probe.corpus_of(rows)
     position, document = probe.positions[rows], np.zeros(len(rows), np.int64)
     low, high = np.zeros((2, len(rows)), np.int64)
     for c, stream in enumerate(probe.streams):

@@ -6,12 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 from featflow.config.study import Flow
-from featflow.features.best import Judged, Question, best_on_sets
+from featflow.features import rule
+from featflow.features.best import Judged, Question, best_partners
 from featflow.features.columns import Columns, columns, documents
 from featflow.features.moments import standardised
+from featflow.features.probe import Activations, Probe
 from featflow.features.scope import rows_in_scope, stack
-from featflow.features.trimmed import trimmed_r
-from featflow.report.dashboard.probe import Activations, Probe, places, restricted
+from featflow.features.trimmed import trimmed_of
+from featflow.report.dashboard.columns import places, restricted
 
 
 class Partners(NamedTuple):
@@ -46,24 +48,21 @@ def partners(
     """
     rows = rows_in_scope(other.counts, scope, scope)
     place = places(rows, other.counts)
-    document = probe.source.documents[place >= 0]
+    document = probe.documents[place >= 0]
     here, b = restricted(own, place), stack(rows, other.corpora)
     there = columns(b)
     question = Question(
         len(rows.a), [0], _judged(here, document, flow), _judged(there, document, flow), 1, 1
     )
-    ((mine, theirs),) = best_on_sets([here], b, [question])
+    ((mine, theirs),) = best_partners([here], b, [question])
     feature, r = mine.partners[:, 0].astype(np.int64), mine.r[:, 0].astype(np.float64)
-    found = np.flatnonzero(feature >= 0)
-    (back, trimmed), mutual = np.full((2, len(feature)), np.nan), np.zeros(len(feature), bool)
-    back[found] = theirs.r[feature[found], 0]
-    mutual[found] = theirs.partners[feature[found], 0] == found
-    trimmed[found] = trimmed_r(here, there, len(rows.a), found, feature[found])
-    return Partners(feature, r, back, mutual, trimmed)
+    back = np.append(theirs.r[:, 0], np.float32(np.nan))[feature].astype(np.float64)
+    trimmed = trimmed_of(mine, here, there, len(rows.a)).astype(np.float64)
+    return Partners(feature, r, back, mine.mutual(theirs), trimmed)
 
 
 def _judged(found: Columns, document: np.ndarray, flow: Flow) -> Judged:
     """The features of one side on the rows of a scope: document (T,) is each row's."""
-    often = found.firings >= flow.min_firings
-    widely = documents(found, document) >= flow.min_documents
-    return Judged(*standardised(found, len(document)), often & widely)
+    found_in = documents(found, document)
+    counting = rule.alive(found.firings, found_in, flow.min_firings, flow.min_documents)
+    return Judged(*standardised(found, len(document)), counting)

@@ -12,6 +12,7 @@ from featflow.artifacts.io import ArtifactError, load_table
 from featflow.artifacts.reading import named, rebuild
 from featflow.features.columns import Columns
 from featflow.features.lookup import lookup_r
+from featflow.features.probe import Probe
 from featflow.features.strata import LOOKUPS, UNKNOWN, lookup
 from featflow.plan.slices import DashboardsSlice
 from featflow.report.dashboard import tables
@@ -19,7 +20,6 @@ from featflow.report.dashboard.activity import Typical, histogram, typical
 from featflow.report.dashboard.contexts import TOP, Chosen, Contexts, chosen, contexts, values
 from featflow.report.dashboard.logits import Promoted
 from featflow.report.dashboard.partners import Partners
-from featflow.report.dashboard.probe import Probe
 from featflow.report.scripts import PER_SHARD, rounded
 
 STRATA = (*LOOKUPS, UNKNOWN)
@@ -77,15 +77,15 @@ class Dictionary:
         """Args: the slice, the activations on the probe, what lies at its rows."""
         self.cfg, self.columns, self.probe = cfg, columns, probe
         self.features = len(columns.starts)
-        source, everything = probe.source, range(len(probe.positions))
-        self.lookup_r = lookup_r(columns, everything, source.tokens, source.folds)
-        self.typical: Typical = typical(columns, source.tokens)
+        everything = range(len(probe))
+        self.lookup_r = lookup_r(columns, everything, probe.tokens, probe.folds)
+        self.typical: Typical = typical(columns, probe.tokens)
         self.highest, self.bins = histogram(columns)
         ends = pairwise(probe.offsets.tolist())
         rows = {corpus: range(*end) for corpus, end in zip(probe.corpora, ends, strict=True)}
         inside = [part for corpus, part in rows.items() if corpus in cfg.scope]
         outside = [part for corpus, part in rows.items() if corpus not in cfg.scope]
-        self.chosen: Chosen = chosen(columns, source.documents, cfg.settings, inside, outside)
+        self.chosen: Chosen = chosen(columns, probe.documents, cfg.settings, inside, outside)
         self.contexts: Contexts = contexts(probe, self.chosen.row, cfg.settings.around)
         self.values = values(columns, self.chosen.feature, self.contexts)
 
@@ -108,7 +108,7 @@ class Dictionary:
             "features": self.features,
             "per_shard": PER_SHARD,
             "hook": cfg.hook,
-            "tokens": len(self.probe.positions),
+            "tokens": len(self.probe),
             "corpora": cfg.corpora,
             "scopes": cfg.scopes,
             "scope": cfg.scope,

@@ -1,9 +1,9 @@
-"""Co-firings against counting by hand."""
+"""What matches.parquet counts, against counting by hand."""
 
 import numpy as np
 
 from featflow.features.columns import columns, within
-from featflow.features.overlap import cofirings, jaccard
+from featflow.features.matches import cofirings, jaccard
 
 
 def test_cofirings_are_counted_in_scope(activations):

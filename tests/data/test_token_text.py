@@ -1,12 +1,11 @@
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from featflow.interpret.words import quoted, texts
-
-from .planted import TEXTS, tokenizer
+from featflow.data.token_text import quoted, texts, texts_with_bytes
+from tests.interpret.planted import TEXTS, tokenizer
 
 
 def test_a_vocabulary_of_words():
-    assert texts(tokenizer()) == TEXTS
+    assert texts(tokenizer()) == texts_with_bytes(tokenizer()) == TEXTS
 
 
 def test_tokens_of_bytes_stand_as_they_do_inside_a_text():
@@ -19,7 +18,7 @@ def test_tokens_of_bytes_stand_as_they_do_inside_a_text():
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     made.decoder = decoders.ByteLevel()
     made.add_special_tokens(["<s>"])
-    found = texts(made)
+    found = texts_with_bytes(made)
     assert len(found) == made.get_vocab_size()
     text = "x ==é\n\t中<s>"
     ids = made.encode(text).ids
@@ -42,8 +41,9 @@ def test_tokens_of_sentencepiece_keep_their_space():
         ]
     )
     made.add_special_tokens(["<s>"])
-    found = dict(zip((piece for piece, _ in pieces), texts(made), strict=False))
+    found = dict(zip((piece for piece, _ in pieces), texts_with_bytes(made), strict=False))
     assert (found["▁the"], found["t"], found["<s>"]) == (" the", "t", "<s>")
+    assert found["▁"] == " "  # decoded alone it would be nothing
     assert (found["<0x0A>"], found["<0xE4>"]) == ("\n", "\\xe4")
 
 

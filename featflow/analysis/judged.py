@@ -1,8 +1,7 @@
 """What stage `shares` found: the best partner of every feature, and shares made from it.
 
-The rule is that of `fates.py`: of the living features (not silent, not rare on the domain), those
-whose best partner that counts has r > τ, strictly. Comparisons are made in float32, as r is stored:
-in float64 a stored 0.8 would be above 0.8.
+As in `fates.py`, of the features that are alive (not silent, not rare) those are
+matched whose best partner that counts has r > τ (features/rule.py).
 """
 
 from collections.abc import Sequence
@@ -14,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from featflow.analysis.fragile import hanging
+from featflow.analysis.ratios import ratios
 from featflow.artifacts.io import ArtifactError, load_table
 from featflow.artifacts.reading import named, rebuild
 from featflow.config.study import Flow
+from featflow.features import rule
 from featflow.features.strata import ALL, Stratum, members
 from featflow.plan.slices import Compared
 
@@ -31,7 +32,7 @@ Key = tuple[str, str, str, str]
 class Judged:
     """The m features of one dictionary on one domain, judged against another. Shapes (m,)."""
 
-    living: np.ndarray
+    alive: np.ndarray
     """Neither silent nor rare on this domain."""
     r: np.ndarray
     """float32, with the best partner that counts; NaN: there is none."""
@@ -43,8 +44,7 @@ class Judged:
 
     def matched(self, thresholds: np.ndarray) -> np.ndarray:
         """Living, with a partner above each threshold: (m, thresholds) bool."""
-        above = self.r[:, None] > thresholds.astype(np.float32)
-        found: np.ndarray = above & self.living[:, None]
+        found: np.ndarray = rule.above(self.r[:, None], thresholds) & self.alive[:, None]
         return found
 
     def fragile(self, thresholds: np.ndarray) -> np.ndarray | None:
@@ -67,23 +67,18 @@ class Tally(NamedTuple):
     @property
     def share(self) -> np.ndarray:
         """found / features; NaN where there are none."""
-        return parts(self.found, self.features)
+        return ratios(self.found, self.features)
 
     @property
     def fragile_share(self) -> np.ndarray | None:
         """fragile / found; NaN where none is found, None: unknown."""
-        return None if self.fragile is None else parts(self.fragile, self.found)
+        return None if self.fragile is None else ratios(self.fragile, self.found)
 
 
 def pooled(tallies: Sequence[Tally]) -> tuple[np.ndarray, np.ndarray]:
     """What is found over several tallies, and what of it is fragile: (thresholds,) each."""
     known = [each.fragile for each in tallies if each.fragile is not None]
     return np.sum([each.found for each in tallies], axis=0), np.sum(known, axis=0)
-
-
-def parts(some: np.ndarray, of: np.ndarray) -> np.ndarray:
-    """some / of; NaN where there are none."""
-    return np.divide(some, of, out=np.full(len(of), np.nan), where=of > 0)
 
 
 def tally(
@@ -97,7 +92,7 @@ def tally(
         given: (m, T) bool, only these are counted (None: all living ones).
     """
     matched, fragile = side.matched(thresholds), side.fragile(thresholds)
-    counted = np.broadcast_to(side.living[:, None], matched.shape)
+    counted = np.broadcast_to(side.alive[:, None], matched.shape)
     if given is not None:
         counted, matched = counted & given, matched & given
         fragile = None if fragile is None else fragile & given
@@ -108,7 +103,7 @@ def tally(
             None if fragile is None else fragile[inside].sum(axis=0),
         )
         for stratum, inside in members(side.lookup_r, side.density)
-        if stratum == ALL or (side.living & inside).any()
+        if stratum == ALL or (side.alive & inside).any()
     }
 
 
@@ -161,7 +156,7 @@ def _judged(file: Path, flow: Flow) -> dict[Key, Judged]:
                 f"from 0 on, once each; {rebuild(named(file))}"
             )
         found[a, b, domain, side] = Judged(
-            living=living(rows, flow),
+            alive=alive(rows, flow),
             r=rows["r"].to_numpy(np.float32, na_value=np.nan),
             lookup_r=rows["lookup_r"].to_numpy(np.float64, na_value=np.nan),
             density=density_of(rows),
@@ -170,10 +165,11 @@ def _judged(file: Path, flow: Flow) -> dict[Key, Judged]:
     return found
 
 
-def living(rows: pd.DataFrame, flow: Flow, prefix: str = "") -> np.ndarray:
-    """Which features are neither silent nor rare, by their counts: (m,) bool."""
+def alive(rows: pd.DataFrame, flow: Flow, prefix: str = "") -> np.ndarray:
+    """Which features are neither silent nor rare, by a table's counts: (m,) bool."""
     firings, documents = (rows[f"{prefix}{what}"].to_numpy() for what in ("firings", "documents"))
-    return (firings >= flow.min_firings) & (documents >= flow.min_documents)
+    found: np.ndarray = rule.alive(firings, documents, flow.min_firings, flow.min_documents)
+    return found
 
 
 def density_of(rows: pd.DataFrame) -> np.ndarray:

@@ -5,8 +5,9 @@ import pytest
 from numba import config
 from scipy.sparse import csr_array
 
-from featflow.features.best import Judged, Question, best_on_sets
+from featflow.features.best import Judged, Question, best_partners
 from featflow.features.columns import columns
+from featflow.features.matrix import Full
 from featflow.features.moments import in_stretches, pearson
 from featflow.features.ranking import top_rows
 
@@ -31,11 +32,16 @@ def test_partners_are_those_of_a_sort(activations, monkeypatch, m_a, m_b, count,
     parts, (scope,) = in_stretches(columns(a), columns(b), [range(60)])
     judged = [Judged(*side, own) for side, own in zip(scope[2:], counting, strict=True)]
     question = Question(60, scope.stretches, *judged, count, count)
-    ((of_a, of_b),) = best_on_sets(parts, b, [question])
+    ((of_a, of_b),) = best_partners(parts, b, [question])
     for found, own, there in ((of_a, r, counting[1]), (of_b, r.T, counting[0])):
         expected = [sorted_partners(np.where(there, row, np.nan), count) for row in own]
         np.testing.assert_array_equal(found.partners, [e[0] for e in expected])
         np.testing.assert_array_equal(found.r, np.array([e[1] for e in expected], np.float32))
+        best = Full(own).partners(np.ones(len(own), bool), there, 0.8)  # as the flow asks a matrix
+        np.testing.assert_array_equal(best.best, found.partners[:, 0])
+        np.testing.assert_array_equal(best.r, found.r[:, 0])
+    mutual = [j >= 0 and of_b.partners[j, 0] == i for i, j in enumerate(of_a.partners[:, 0])]
+    np.testing.assert_array_equal(of_a.mutual(of_b), mutual)
 
 
 def test_top_rows_take_the_first_of_equals():
