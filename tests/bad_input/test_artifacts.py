@@ -114,8 +114,8 @@ def test_an_sae_whose_files_do_not_belong_together(miniature, refused):
     check(refused, miniature, "features", WEIGHTS, "its b_enc is (95,), but cfg.json says (96,)")
     resaved(miniature / WEIGHTS, W_enc=None)
     check(refused, miniature, "features", WEIGHTS, "it has no tensor W_enc")
-    rewrite_json(miniature / CFG, architecture="topk")
-    check(refused, miniature, "features", CFG, "architecture is 'topk'")
+    rewrite_json(miniature / CFG, architecture="lattice")
+    check(refused, miniature, "features", CFG, "architecture is 'lattice'")
 
 
 def test_an_sae_of_another_width_than_the_hook(miniature, refused):
