@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.workflow import forked
+
 ROOT = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 
@@ -79,7 +81,8 @@ def built(tmp_path_factory) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             copy_checkout(folder, ROOT / "tests/workflow/tiny.yaml")
-            result = snakemake(folder, "--profile", "local")
+            with forked.server(root / "forked") as environment:
+                result = snakemake(folder, "--profile", "local", **environment)
             assert result.returncode == 0, result.stdout + result.stderr
             done.touch()
     return folder
