@@ -17,24 +17,23 @@ from featflow.runtime import runs, torchrun
 from featflow.config import FeatflowError
 from featflow.plan.hints import MissingRule
 from featflow.plan.paths import folder, folders
-from featflow.plan.places import (
-    DATA_FILES,
-    MODEL_FILES,
-    TOKENIZER_FILES,
-    from_the_hub,
-    hub_corpora,
-    hub_tokenizer,
-    local_files,
-    state,
-    words_on_fetching,
-)
 from featflow.plan.snapshot import code, plan, use_this_checkout
 from featflow.plan.stages import STAGES, leaves
 from featflow.plan.stages.models import choice_of_t
 from featflow.plan.stages.report import dumps
 from featflow.plan.stages.saes import training_data
-from featflow.data.corpora import files
-from featflow.data.sources import expand, keyed
+from featflow.data.corpora import kind_of
+from featflow.data.places import (
+    MODEL_FILES,
+    TOKENIZER_FILES,
+    from_the_hub,
+    hub_corpora,
+    hub_tokenizer,
+    keyed,
+    local_files,
+    state,
+    words_on_fetching,
+)
 from featflow.figures.chromium import drawable
 
 ENVIRONMENT = "../envs/featflow.yaml"
@@ -151,18 +150,12 @@ def source_state(wildcards):
     deleted one rebuilds it. (As inputs, thousands of them would fill every message.)"""
     source = of(wildcards).study.corpora[wildcards.corpus]
     where = f"studies.{wildcards.study}.corpora.{wildcards.corpus}"
-    found = []
-    if source.kind == "files":
-        found = explained(keyed(where)(files.paths))(source)
-    elif source.kind == "hub":
-        return state_of(where, "dataset", source.dataset, DATA_FILES)
-    return state(found)
+    return state(explained(keyed(where)(kind_of(source).local_files))(source))
 
 
-def state_of(where, key, name, wanted):
+def state_of(where, name, wanted):
     """The state of a folder or file of this machine, by the files that are wanted of it."""
-    name = explained(keyed(where)(expand))(name, key)
-    return state(explained(local_files)(name, wanted, f"{where}.{key}"))
+    return state(explained(keyed(where)(local_files))(name, wanted, "name"))
 
 
 def tokenizer_state(wildcards):
@@ -171,14 +164,14 @@ def tokenizer_state(wildcards):
     if tokenizer.kind != "pretrained":
         return None
     where = f"studies.{wildcards.study}.tokenizer"
-    return state_of(where, "name", tokenizer.name, TOKENIZER_FILES)
+    return state_of(where, tokenizer.name, TOKENIZER_FILES)
 
 
 def model_state(wildcards):
     """The same of a model that exists."""
     name = of(wildcards).study.models[wildcards.model].name
     where = f"studies.{wildcards.study}.models.{wildcards.model}"
-    return state_of(where, "name", name, MODEL_FILES)
+    return state_of(where, name, MODEL_FILES)
 
 
 @explained

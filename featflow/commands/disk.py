@@ -2,9 +2,8 @@
 
 What goes into it, in bytes, per file unless it says otherwise:
 
-- corpus: the text's UTF-8 bytes × `STORED` (zstd). Text of `files` is what the files hold (×
-  `UNPACKED` where they are packed), of `generated` the documents × the mean of their grammar; no
-  more than `bytes` and `documents` allow.
+- corpus: the text's UTF-8 bytes × `STORED` (zstd), as its kind knows them (data/corpora); no more
+  than `bytes` and `documents` allow.
 - tokens: text / `TOKEN_BYTES` (at most the corpus's `tokens`) × 4, int32.
 - models: parameters × 4, float32; a Mistral has vocabulary × hidden × 2 (× 1 if tied), and a layer
   2 hidden² + 2 hidden² × kv_heads / heads + 3 hidden × intermediate + 2 hidden, and hidden at its
@@ -24,18 +23,17 @@ What cannot be known before it is there is named as not counted. Checkpoints, lo
 cache are not in it either. On the shipped studies the estimate is within 15 % of what `du` finds.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from featflow.commands.local import local_path
 from featflow.commands.widths import Shape, shape_of
 from featflow.config import FeatflowError
-from featflow.config.checks import root_of
-from featflow.config.corpora import Corpus, Files, Generated
+from featflow.config.corpora import Corpus
+from featflow.config.graph import root_of
 from featflow.config.tokenizers import Bpe
-from featflow.data.corpora import files
-from featflow.data.readers import ENDINGS, ending
+from featflow.data.corpora import kind_of
+from featflow.data.places import local_path
 from featflow.data.windows import layout
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
@@ -43,12 +41,8 @@ from featflow.plan.slices import SharesSlice
 
 STORED = 0.3
 """A parquet's bytes for a byte of text: 0.25 to 0.42 on the shipped studies."""
-UNPACKED = {".gz": 3.0, ".zst": 3.5, ".parquet": 2.0}
-"""Bytes of text for a byte of a packed file."""
 TOKEN_BYTES = 3.2
 """UTF-8 bytes of a token: 3.1 to 3.7 with 4,096 entries on code and prose."""
-DOCUMENT = {"english": 970, "python": 1970, "lua": 1880, "stories": 1030}
-"""Bytes of a generated document."""
 TYPICAL_L0 = 30
 """The paper's SAEs end between 25 and 35."""
 PARTNER_ROW = 30
@@ -245,35 +239,10 @@ def text_bytes(name: str, corpus: Corpus) -> float:
     Raises:
         Unknown: for a data set of the hub without a limit in bytes.
     """
-    if isinstance(corpus, Generated):
-        found: float = corpus.documents * DOCUMENT[corpus.language]
-    elif isinstance(corpus, Files):
-        found = _read_from(files.paths(corpus), corpus.documents, corpus.max_bytes)
-    else:
-        folder = local_path(corpus.dataset, "dataset")
-        if folder is not None:
-            found = _read_from([p for p in folder.rglob("*") if p.is_file()], None, None)
-        elif corpus.bytes is None:
-            raise Unknown(f"the text of {corpus.dataset} (corpus {name})")
-        else:
-            found = corpus.bytes
+    found = kind_of(corpus).text_bytes(corpus)
+    if found is None:
+        raise Unknown(f"the text of {corpus.repository} (corpus {name})")
     return min(found, corpus.bytes or found)
-
-
-def _read_from(found: list[Path], documents: int | None, largest: int | None) -> float:
-    """The text in these files; a text file is one document, larger than `largest` it is none."""
-    sizes = list(_texts(found, largest))
-    if documents is not None and documents < len(sizes) == len(found):
-        return sum(sizes) * documents / len(sizes)
-    return sum(sizes)
-
-
-def _texts(found: list[Path], largest: int | None) -> Iterator[float]:
-    for path in found:
-        held = path.stat().st_size * UNPACKED.get(path.suffix.lower(), 1)
-        many = ending(path) in {*ENDINGS, ".json"}
-        if largest is None or held <= largest or many:
-            yield held
 
 
 def _entries(path: Path) -> int | None:

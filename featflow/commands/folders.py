@@ -18,8 +18,8 @@ from featflow.config.checks import DOMAINS
 from featflow.config.corpora import Files
 from featflow.data.corpora import files
 from featflow.data.corpus import shuffled
+from featflow.data.places import keyed
 from featflow.data.readers import COMPRESSIONS, FIELD, Unsuitable, ending, sample, texts
-from featflow.data.sources import keyed
 from featflow.plan.slices import CorpusSlice
 
 LIMIT = 6_000_000

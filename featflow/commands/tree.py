@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from featflow.commands.local import expanded
 from featflow.commands.terminal import columns
 from featflow.config.controlling import model_arm
-from featflow.config.corpora import Corpus, Files, Generated, Hub
+from featflow.config.corpora import Corpus
 from featflow.config.models import Base, Finetune, Merge, Pretrained, Random
 from featflow.config.study import Study
 from featflow.config.tokenizers import Bpe
+from featflow.data.places import repositories
 from featflow.plan.lineage import Lineage
 from featflow.plan.programs import fetch
 
@@ -46,8 +46,7 @@ def tree(study: Study) -> list[str]:
 def corpora(study: Study) -> list[str]:
     """The corpora and the tokenizer, a line each."""
     rows: list[tuple[str, ...]] = [
-        (name, corpus.kind, _source(corpus), _limits(corpus))
-        for name, corpus in study.corpora.items()
+        (name, corpus.kind, corpus.what, _limits(corpus)) for name, corpus in study.corpora.items()
     ]
     tokenizer = study.tokenizer
     if isinstance(tokenizer, Bpe):
@@ -59,9 +58,7 @@ def corpora(study: Study) -> list[str]:
 
 def network(name: str, study: Study) -> list[str]:
     """What comes from the hub, and how to fetch it; nothing where nothing does."""
-    things = [*study.corpora.values(), study.tokenizer, *study.models.values()]
-    named = {getattr(thing, "dataset", getattr(thing, "name", None)): None for thing in things}
-    hub = [n for n in named if n is not None and not expanded(n).exists()]
+    hub = repositories(study)
     if not hub:
         return []
     return [
@@ -109,21 +106,9 @@ def _saes(lineage: Lineage, name: str) -> str:
     return f"SAE{'s' if len(saes) > 1 else ''} {', '.join(saes)}"
 
 
-def _source(corpus: Corpus) -> str:
-    if isinstance(corpus, Files):
-        more = f" and {len(corpus.paths) - 1} more" if len(corpus.paths) > 1 else ""
-        return corpus.paths[0] + more
-    if isinstance(corpus, Generated):
-        return f"{corpus.language}, {corpus.documents:,} documents"
-    assert isinstance(corpus, Hub)
-    sample = f", {corpus.sample:.0%} of the rows" if corpus.sample else ""
-    return f"{corpus.dataset} ({corpus.split}){sample}"
-
-
 def _limits(corpus: Corpus) -> str:
     """What a corpus is limited to, and what it holds out."""
-    documents = None if isinstance(corpus, Generated) else corpus.documents
-    limits = {"tokens": corpus.tokens, "documents": documents, "bytes": corpus.bytes}
+    limits = {"tokens": corpus.tokens, "documents": corpus.documents, "bytes": corpus.bytes}
     found = [f"{value:,} {key}" for key, value in limits.items() if value is not None]
     held_out = f"{corpus.validation:.0%} held out, {corpus.selection:.0%} for t"
     return f"{'at most ' + ', '.join(found) if found else 'no limit'}; {held_out}"

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from featflow.artifacts.reading import parsed
-from featflow.commands.local import local_path
 from featflow.config import FeatflowError
-from featflow.config.checks import root_of
+from featflow.config.graph import root_of
 from featflow.config.models import Architecture, Base
+from featflow.data.places import local_path
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
 

@@ -4,29 +4,19 @@ Each problem begins with the path of the key, as the user wrote it.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from featflow.config.base import Name
-from featflow.config.controlling import control_problems, is_control
-from featflow.config.errors import did_you_mean
-from featflow.config.figures import (
-    CaseFigure,
-    ControlsFigure,
-    DensityFigure,
-    Figures,
-    FlowFigure,
-    ScoresFigure,
-    SweepFigure,
-    TrainingFigure,
-)
+from featflow.config.controlling import control_problems
+from featflow.config.errors import unknown
+from featflow.config.figures import Figures
+from featflow.config.graph import ancestors, context_of, has, parents_of, root_of
 from featflow.config.merging import TaskVectors
 from featflow.config.models import (
     Architecture,
     Base,
     Finetune,
     Merge,
-    Model,
     Pretrained,
     Random,
 )
@@ -101,58 +91,48 @@ def _named_by(entry: Any) -> set[str]:
     return {name for name in (*single, *getattr(entry, "parents", ())) if name is not None}
 
 
-def parents_of(model: Model) -> list[Name]:
-    """The models that this one is made from, in order."""
-    if isinstance(model, (Base, Pretrained, Random)):
-        return []
-    return [model.parent] if isinstance(model, Finetune) else list(model.parents)
-
-
 def _unknown_names(study: "Study") -> Iterator[str]:
-    def check(key: str, name: str, known, what: str):
-        if name not in known:
-            yield f"{key}: no {what} named {name!r}; {did_you_mean(name, known)}"
-
     for name in study.corpora:
         if name in DOMAINS:
             what = "domain" if name == "shift" else "scope"
             yield f"corpora.{name}: a {what} is called that; choose another name"
     if isinstance(study.tokenizer, Bpe):
         for name in study.tokenizer.corpora:
-            yield from check("tokenizer.corpora", name, study.corpora, "corpus")
+            yield from unknown("tokenizer.corpora", name, study.corpora, "corpus")
     for key, model in study.models.items():
         named = getattr(model, "corpora", [])
         if len(set(named)) < len(named):
             yield f"models.{key}.corpora: a corpus is named twice"
         for name in named:
-            yield from check(f"models.{key}.corpora", name, study.corpora, "corpus")
+            yield from unknown(f"models.{key}.corpora", name, study.corpora, "corpus")
         if isinstance(model, Random):
             roots = [n for n, m in study.models.items() if isinstance(m, (Base, Pretrained))]
-            yield from check(f"models.{key}.like", model.like, roots, "base or pretrained model")
+            yield from unknown(f"models.{key}.like", model.like, roots, "base or pretrained model")
         elif of := getattr(model, "control_of", None):
-            yield from check(f"models.{key}.control_of", of, study.models, "model")
+            yield from unknown(f"models.{key}.control_of", of, study.models, "model")
         base = getattr(getattr(model, "method", None), "base", None)
         if base is not None:
-            yield from check(f"models.{key}.method.base", base, study.models, "model")
+            yield from unknown(f"models.{key}.method.base", base, study.models, "model")
         for name in parents_of(model):
             field = "parent" if isinstance(model, Finetune) else "parents"
-            yield from check(f"models.{key}.{field}", name, study.models, "model")
+            yield from unknown(f"models.{key}.{field}", name, study.models, "model")
     for key, sae in study.saes.items():
         for name in sae.models or []:
-            yield from check(f"saes.{key}.models", name, study.models, "model")
+            yield from unknown(f"saes.{key}.models", name, study.models, "model")
         for name in sae.corpora or []:
-            yield from check(f"saes.{key}.corpora", name, study.corpora, "corpus")
+            yield from unknown(f"saes.{key}.corpora", name, study.corpora, "corpus")
         if sae.control_of:
-            yield from check(f"saes.{key}.control_of", sae.control_of, study.saes, "SAE")
+            yield from unknown(f"saes.{key}.control_of", sae.control_of, study.saes, "SAE")
     if study.probe.corpora != "all":
         for name in study.probe.corpora:
-            yield from check("probe.corpora", name, study.corpora, "corpus")
+            yield from unknown("probe.corpora", name, study.corpora, "corpus")
     dictionaries = [f"{m}.{s}" for m in study.models for s in study.saes if has(study, m, s)]
     for pair in study.pairs:
         for name in pair:
-            yield from check("pairs", name, dictionaries, "dictionary (model.sae)")
-    yield from _figure_problems(study, check)
-    yield from _reader_problems(study, check)
+            yield from unknown("pairs", name, dictionaries, "dictionary (model.sae)")
+    for key, figure in (study.figures.draw or {}).items():
+        yield from (f"figures.draw.{key}{problem}" for problem in figure.unknown(study))
+    yield from _reader_problems(study)
 
 
 def _flow_problems(study: "Study") -> Iterator[str]:
@@ -164,25 +144,7 @@ def _flow_problems(study: "Study") -> Iterator[str]:
         )
 
 
-def _figure_problems(study: "Study", check: Callable[..., Iterator[str]]) -> Iterator[str]:
-    for key, figure in (study.figures.draw or {}).items():
-        if isinstance(figure, CaseFigure):
-            yield from check(f"figures.draw.{key}.case", figure.case, study.cases, "case")
-        if isinstance(figure, ScoresFigure) and study.interpret is None:
-            yield f"figures.draw.{key}: it draws scores; the study has no `interpret`"
-        if isinstance(figure, (FlowFigure, ControlsFigure)) and figure.sae:
-            yield from check(
-                f"figures.draw.{key}.sae", figure.sae, study.flow_saes, "SAE with a flow"
-            )
-        if isinstance(figure, (TrainingFigure, DensityFigure)) and figure.sae:
-            yield from check(f"figures.draw.{key}.sae", figure.sae, study.saes, "SAE")
-        if isinstance(figure, SweepFigure) and figure.model:
-            yield from check(
-                f"figures.draw.{key}.model", figure.model, study.swept, "merge with a t"
-            )
-
-
-def _reader_problems(study: "Study", check: Callable[..., Iterator[str]]) -> Iterator[str]:
+def _reader_problems(study: "Study") -> Iterator[str]:
     """What cases, interpretation and the explorer name."""
     known = study.flow_saes
     if not known and (study.cases or study.interpret):
@@ -192,20 +154,20 @@ def _reader_problems(study: "Study", check: Callable[..., Iterator[str]]) -> Ite
         model = case.feature.split("/")[0] if case.feature else case.model
         field = "feature" if case.feature else "model"
         if case.sae:
-            yield from check(f"cases.{key}.sae", case.sae, known, "SAE with a flow")
+            yield from unknown(f"cases.{key}.sae", case.sae, known, "SAE with a flow")
         if model:
-            yield from check(f"cases.{key}.{field}", model, study.models, "model")
+            yield from unknown(f"cases.{key}.{field}", model, study.models, "model")
         sae = case.sae or known[0]
         if sae in study.saes and model in study.models and not has(study, model, sae):
             yield f"cases.{key}.{field}: {model} has no SAE {sae!r}"
     if (interpret := study.interpret) is not None:
         if interpret.sae:
-            yield from check("interpret.sae", interpret.sae, known, "SAE with a flow")
+            yield from unknown("interpret.sae", interpret.sae, known, "SAE with a flow")
         for key, names in (("models", interpret.models or []), ("features", interpret.features)):
             for name in names:
-                yield from check(f"interpret.{key}", name, study.models, "model")
+                yield from unknown(f"interpret.{key}", name, study.models, "model")
     for name in (study.explorer.saes if study.explorer else None) or []:
-        yield from check("explorer.saes", name, known, "SAE with a flow")
+        yield from unknown("explorer.saes", name, known, "SAE with a flow")
 
 
 def _cycles(study: "Study") -> tuple[list[str], set[str]]:
@@ -235,12 +197,8 @@ def _graph_problems(study: "Study") -> Iterator[str]:
     for key, model in study.models.items():
         if isinstance(model, Merge):
             yield from _merge_problems(study, key, model, architectures)
-    of_saes = (FlowFigure, TrainingFigure, DensityFigure, ControlsFigure)
     for key, figure in (study.figures.draw or {}).items():
-        if isinstance(figure, SweepFigure) and not study.swept:
-            yield f"figures.draw.{key}: it draws a merge whose method has a t; the study has none"
-        if isinstance(figure, of_saes) and not study.flow_saes:
-            yield f"figures.draw.{key}: it draws an SAE; the study has none"
+        yield from (f"figures.draw.{key}{problem}" for problem in figure.impossible(study))
     yield from _hook_problems(study, architectures)
 
 
@@ -282,7 +240,7 @@ def _merge_problems(
     if len({a.model_dump_json() for a in known.values()}) > 1:
         yield f"models.{key}.parents: {', '.join(known)} have different architectures"
     parents = " and ".join(model.parents)
-    shared = set.intersection(*({p, *_ancestors(study, p)} for p in model.parents))
+    shared = set.intersection(*({p, *ancestors(study, p)} for p in model.parents))
     if getattr(model.method, "t", None) == "balanced" and not shared:
         yield (
             f"models.{key}.method.t: balanced needs a common ancestor of {parents}; "
@@ -314,49 +272,6 @@ def _hook_problems(study: "Study", architectures: dict[str, Architecture | None]
                 last = architecture.layers - 1
                 yield f"saes.{key}.hook: {sae.hook}, but the last block of {model} is {last}"
                 break
-
-
-def has(study: "Study", model: str, sae: str) -> bool:
-    """Whether this SAE is trained on this model."""
-    settings, node = study.saes[sae], study.models[model]
-    if settings.models is not None:
-        return model in settings.models
-    if not is_control(node):
-        return True
-    # A control needs the SAE by which it is compared: no reseed of it, and none for a base that is
-    # retrained only for what is fine-tuned from it.
-    compared = isinstance(node, Random) or bool(parents_of(node))
-    return settings.control_of is None and compared
-
-
-def edges(study: "Study", sae: str) -> list[tuple[str, str]]:
-    """(parent, child) of the lineage where both have this SAE; controls are in none."""
-    models = {name: model for name, model in study.models.items() if not is_control(model)}
-    pairs = [(p, child) for child, model in models.items() for p in parents_of(model)]
-    pairs = [pair for pair in pairs if pair[0] in models]
-    return [pair for pair in pairs if all(has(study, model, sae) for model in pair)]
-
-
-def _ancestors(study: "Study", name: str) -> set[str]:
-    parents = parents_of(study.models[name])
-    return {found for parent in parents for found in (parent, *_ancestors(study, parent))}
-
-
-def root_of(study: "Study", name: str) -> Base | Pretrained:
-    """The model without a parent at the end of the line of first parents; of a random one, the
-    model that it is like."""
-    model = study.models[name]
-    if isinstance(model, Random):
-        return root_of(study, model.like)
-    if isinstance(model, (Base, Pretrained)):
-        return model
-    return root_of(study, parents_of(model)[0])
-
-
-def context_of(study: "Study") -> int:
-    """Tokens of a block that every model of the study can read."""
-    roots = [model for model in study.models.values() if isinstance(model, (Base, Pretrained))]
-    return min(m.architecture.context if isinstance(m, Base) else m.context for m in roots)
 
 
 def _architecture(study: "Study", name: str) -> Architecture | None:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from featflow.config.models import Base, Finetune, Merge, Model, Pretrained, Random
+from featflow.config.graph import is_control, roots_of, trained_on
+from featflow.config.models import Base, Finetune, Pretrained, Random
 
 if TYPE_CHECKING:
     from featflow.config.study import Study
@@ -18,31 +19,6 @@ VARIED: dict[str, SaeArm] = {
     "context": "context",
 }
 """The one key in which a control differs from its SAE, and what it then is."""
-
-
-def is_control(model: Model) -> bool:
-    """Whether a model is there for comparison alone."""
-    return isinstance(model, Random) or getattr(model, "control_of", None) is not None
-
-
-def roots_of(study: "Study", name: str) -> set[str]:
-    """The models without a parent from which this one descends; itself, if it has none."""
-    model = study.models[name]
-    if isinstance(model, Finetune):
-        return roots_of(study, model.parent)
-    if isinstance(model, Merge):
-        return set.union(*(roots_of(study, parent) for parent in model.parents))
-    return {name}
-
-
-def trained_on(study: "Study", name: str) -> set[str]:
-    """The corpora that a model and its ancestors were trained on; all, for random weights."""
-    model = study.models[name]
-    if isinstance(model, Random):
-        return set(study.corpora)
-    parents = [getattr(model, "parent", None), *getattr(model, "parents", [])]
-    own = set(getattr(model, "corpora", []))
-    return own.union(*(trained_on(study, parent) for parent in parents if parent is not None))
 
 
 def model_arm(study: "Study", name: str) -> ModelArm | None:

@@ -26,6 +26,16 @@ class Source(Config):
     """Share of documents held out to choose a merge's t, apart from the probe; as for
     `validation`."""
 
+    @property
+    def repository(self) -> str | None:
+        """What the hub, or a folder in its layout, has of it; None where the hub has no part."""
+        return None
+
+    @property
+    def what(self) -> str:
+        """Where the documents come from, in words, for `featflow check`."""
+        raise NotImplementedError
+
     @model_validator(mode="after")
     def _something_left_to_train_on(self) -> "Source":
         if self.validation + self.selection >= 1:
@@ -55,6 +65,12 @@ class Files(Source):
     max_bytes: PositiveInt = 1_000_000
     """Leave out documents larger than this."""
 
+    @property
+    def what(self) -> str:
+        """The first of its paths."""
+        more = f" and {len(self.paths) - 1} more" if len(self.paths) > 1 else ""
+        return self.paths[0] + more
+
 
 class Generated(Source):
     """Text from one of featflow's grammars: the same for the same seed, on every machine."""
@@ -63,6 +79,11 @@ class Generated(Source):
     language: Literal["english", "python", "lua", "stories"]
     documents: PositiveInt = 2000
     """How many documents to write."""
+
+    @property
+    def what(self) -> str:
+        """Its language."""
+        return self.language
 
 
 class Hub(Source):
@@ -89,6 +110,17 @@ class Hub(Source):
     streaming: bool = True
     """true: read it over the network, and keep nothing but the documents that are drawn.
     false: download the files first, which a second study then finds in the hub's cache."""
+
+    @property
+    def repository(self) -> str:
+        """The data set."""
+        return self.dataset
+
+    @property
+    def what(self) -> str:
+        """The data set, its split, and the share of rows."""
+        sample = f", {self.sample:.0%} of the rows" if self.sample else ""
+        return f"{self.dataset} ({self.split}){sample}"
 
 
 Corpus = Annotated[Files | Generated | Hub, Field(discriminator="kind")]

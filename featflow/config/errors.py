@@ -1,7 +1,7 @@
 """One message for everything wrong with a config: where, what was found, what is allowed."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -26,6 +26,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"there are: {', '.join(known)}" if known else "there are none"
+
+
+def unknown(key: str, name: str, known: Iterable[str], what: str) -> Iterator[str]:
+    """The problem that a key of the config names something that is not there, if it is not."""
+    known = list(known)
+    if name not in known:
+        yield f"{key}: no {what} named {name!r}; {did_you_mean(name, known)}"
 
 
 class Problem(NamedTuple):

@@ -6,22 +6,11 @@ from pydantic import Field, PositiveInt, ValidationInfo, model_validator
 
 from featflow.config.base import Config, Name
 from featflow.config.cases import Case
-from featflow.config.checks import edges, problems_of
+from featflow.config.checks import problems_of
 from featflow.config.controls import Controls
 from featflow.config.corpora import Corpus
 from featflow.config.exploring import Explorer
-from featflow.config.figures import (
-    CaseFigure,
-    ControlsFigure,
-    DensityFigure,
-    Figure,
-    Figures,
-    FlowFigure,
-    LineageFigure,
-    ScoresFigure,
-    SweepFigure,
-    TrainingFigure,
-)
+from featflow.config.figures import KINDS, Figure, Figures
 from featflow.config.interpreting import Interpret
 from featflow.config.models import Merge, Model
 from featflow.config.saes import Activations, Sae
@@ -106,22 +95,7 @@ class Study(Config):
         """The figures by name: those of the config, or one of each kind that applies."""
         if self.figures.draw is not None:
             return dict(self.figures.draw)
-        figures: dict[Name, Figure] = {"lineage": LineageFigure(kind="lineage")}
-        if with_edges := [sae for sae in self.flow_saes if edges(self, sae)]:
-            first = with_edges[0] == self.flow_saes[0]
-            sae = None if first else with_edges[0]
-            figures["flow"] = FlowFigure(kind="flow", sae=sae)
-            figures["controls"] = ControlsFigure(kind="controls", sae=sae)
-        if self.swept:
-            figures["sweep"] = SweepFigure(kind="sweep")
-        if self.flow_saes:
-            figures["training"] = TrainingFigure(kind="training")
-            figures["density"] = DensityFigure(kind="density")
-        for case in self.cases:
-            figures[f"case{case}"] = CaseFigure(kind="case", case=case)
-        if self.interpret is not None:
-            figures["scores"] = ScoresFigure(kind="scores")
-        return figures
+        return {name: figure for kind in KINDS for name, figure in kind.of(self).items()}
 
     @property
     def flow_saes(self) -> list[Name]:

@@ -12,7 +12,7 @@ from typing import Any
 from tokenizers import Tokenizer, processors
 
 from featflow.config.errors import did_you_mean
-from featflow.data.sources import SourceError
+from featflow.data.places import SourceError
 from featflow.runtime.log import log
 
 AUTO = "auto"

@@ -5,15 +5,16 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
 from featflow.artifacts.provenance import Provenance
 from featflow.config.corpora import Corpus
+from featflow.data.corpora import kind_of
 from featflow.data.documents import Writer, writer
+from featflow.data.places import SourceError, keyed
 from featflow.data.shuffle import Hashed, Shuffle
-from featflow.data.sources import Document, SourceError, counted, keyed
+from featflow.data.sources import Document, counted
 from featflow.plan.slices import CorpusSlice
 from featflow.runtime.log import log, progress
 
@@ -36,12 +37,11 @@ def run(cfg: CorpusSlice, *, train: Path, validation: Path, selection: Path) -> 
     """
     provenance = Provenance("corpus", cfg)
     outputs = {"train": train, "validation": validation, "selection": selection}
-    kind = import_module(f"featflow.data.corpora.{cfg.source.kind}")
     dropped: Counter[str] = Counter()
     with ExitStack() as stack:
         stack.enter_context(keyed(f"studies.{cfg.study}.corpora.{cfg.corpus}"))
         files = {s: stack.enter_context(writer(path, provenance)) for s, path in outputs.items()}
-        documents = progress(kind.documents(cfg.source, cfg.seed), "documents")
+        documents = progress(kind_of(cfg.source).documents(cfg.source, cfg.seed), "documents")
         for document, digest, size in shuffled(documents, cfg, dropped):
             if found := split(digest, cfg):
                 files[found].add(document, size, place(digest))

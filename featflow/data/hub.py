@@ -25,7 +25,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import disable_progress_bars
 
-from featflow.data.sources import SourceError
+from featflow.data.places import SourceError
 from featflow.plan.programs import fetch
 
 Kind = Literal["dataset", "model"]

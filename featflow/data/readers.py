@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,8 @@ from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 from featflow.artifacts.reading import parsed, told
 from featflow.config.errors import FeatflowError
-from featflow.data.sources import SourceError, text_of
+from featflow.data.places import SourceError
+from featflow.data.sources import text_of
 from featflow.files import writable
 
 Form = Literal["text", "strings", "lines", "values", "table", "parquet"]
@@ -37,6 +38,8 @@ ENDINGS: dict[str, Form] = {
     ".csv": "table",
     ".tsv": "table",
 }
+UNPACKED = {".gz": 3.0, ".zst": 3.5, ".parquet": 2.0}
+"""Bytes of text for a byte of a packed file."""
 FIELD = "text"
 """The field of records where the user names none."""
 BATCH = 256
@@ -141,6 +144,22 @@ def ending(path: Path) -> str:
     """What follows the last dot, in lower case, of a name without that of its packing."""
     packed = path.suffix.lower() in COMPRESSIONS
     return (Path(path.stem) if packed else path).suffix.lower()
+
+
+def text_sizes(paths: Iterable[Path], largest: int | None = None) -> list[float]:
+    """About how many bytes of text each file holds, by its size on the disk.
+
+    Args:
+        paths: the files.
+        largest: text files (one document each) above this hold none.
+    """
+    sizes = []
+    for path in paths:
+        held = path.stat().st_size * UNPACKED.get(path.suffix.lower(), 1)
+        many = ending(path) in {*ENDINGS, ".json"}
+        if largest is None or held <= largest or many:
+            sizes.append(held)
+    return sizes
 
 
 def _form(path: Path, field: str) -> Form:

@@ -1,16 +1,9 @@
-"""What the kinds of corpora share: a document, the environment's variables, errors with a key.
+"""A document, and what the kinds of corpora share on the way to it."""
 
-Nothing heavy is imported here: the Snakefile lists the files of a corpus through this module.
-"""
-
-import os
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
-from featflow.config.errors import ConfigError, FeatflowError
+from featflow.data.places import SourceError
 
 
 class Document(NamedTuple):
@@ -22,51 +15,6 @@ class Document(NamedTuple):
     of the user's gives."""
     origin: str
     """Where exactly it stands: a file, and the line or row in it."""
-
-
-class SourceError(FeatflowError):
-    """A key of a source is wrong; the message begins with the key, as the source knows it."""
-
-
-@contextmanager
-def keyed(where: str) -> Iterator[None]:
-    """Complete the key in a SourceError.
-
-    Args:
-        where: the path of the source's mapping, such as `studies.desk.corpora.python`.
-
-    Raises:
-        ConfigError: in place of a SourceError.
-    """
-    try:
-        yield
-    except SourceError as error:
-        raise ConfigError(f"{where}.{error}") from error.__cause__
-
-
-def expand(text: str, key: str, quote: Callable[[str], str] = str) -> str:
-    """Replace each `${VAR}` by the environment's value.
-
-    Args:
-        text: as the user wrote it.
-        key: where the text stands, for the error.
-        quote: applied to each value.
-
-    Raises:
-        SourceError: for a variable that is not set.
-    """
-
-    def value(match: re.Match[str]) -> str:
-        if match[1] not in os.environ:
-            raise SourceError(f"{key}: the environment variable {match[1]} is not set, in {text!r}")
-        return quote(os.environ[match[1]])
-
-    return re.sub(r"\$\{(\w+)\}", value, text)
-
-
-def expand_path(name: str, key: str) -> str:
-    """The same of what may be a path (or a name of the hub): `~` is put in, too."""
-    return os.path.expanduser(expand(name, key))
 
 
 def counted(reasons: Counter[str]) -> str:

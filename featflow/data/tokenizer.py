@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from featflow.artifacts.io import readable, save_json, written
 from featflow.artifacts.provenance import Provenance
 from featflow.data.bos import document_token, special_tokens
-from featflow.data.sources import keyed
+from featflow.data.places import keyed
 from featflow.plan.slices import TokenizerSlice
 from featflow.runtime.log import log
 

@@ -4,15 +4,15 @@ A strip of tokens a model, shaded by the activation of its feature; where the fe
 nearest miss, in another colour, and passages on which the miss fires alone (its Figure 4).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from featflow.config.figures import CaseFigure
-from featflow.config.study import Study
 from featflow.figures.case_words import MISSED, SHADE, heading, label, texts
 from featflow.figures.strips import Box, boxes, escaped, shown
 from featflow.plan import paths
+from featflow.plan.slicer import Slices
 from featflow.plan.slices import FigureSlice
 
 if TYPE_CHECKING:
@@ -42,9 +42,14 @@ class Strip(NamedTuple):
     marked: list[bool | None]
 
 
-def inputs(study_name: str, study: Study, figure: CaseFigure) -> list[str]:
+def inputs(slices: Slices, figure: CaseFigure) -> list[str]:
     """The case."""
-    return [paths.CASE.at(study=study_name, case=figure.case)]
+    return [paths.CASE.at(study=slices.name, case=figure.case)]
+
+
+def models(slices: Slices, figure: CaseFigure) -> Iterable[str]:
+    """Those in which the feature is followed."""
+    return slices.case(figure.case).models
 
 
 def draw(cfg: FigureSlice, files: list[str]) -> "Figure":

@@ -1,14 +1,15 @@
 """Figure `controls`: every edge's share against the threshold, between its floors and ceiling."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from featflow.analysis.edge_words import share_in_words
 from featflow.config.figures import ControlsFigure
-from featflow.config.study import Study
+from featflow.config.graph import edges
 from featflow.figures.panels import stacked
 from featflow.plan import paths
+from featflow.plan.slicer import Slices
 from featflow.plan.slices import FigureSlice
 
 if TYPE_CHECKING:
@@ -33,10 +34,16 @@ class Look(NamedTuple):
     name: str
 
 
-def inputs(study_name: str, study: Study, figure: ControlsFigure) -> list[str]:
+def inputs(slices: Slices, figure: ControlsFigure) -> list[str]:
     """Every control of every edge, and the edges' own rows."""
-    sae = figure.sae or study.flow_saes[0]
-    return [t.at(study=study_name, sae=sae) for t in (paths.FLOW_CONTROLS, paths.FLOW_EDGES)]
+    sae = figure.sae or slices.study.flow_saes[0]
+    return [t.at(study=slices.name, sae=sae) for t in (paths.FLOW_CONTROLS, paths.FLOW_EDGES)]
+
+
+def models(slices: Slices, figure: ControlsFigure) -> Iterable[str]:
+    """Those of its edges."""
+    sae = figure.sae or slices.study.flow_saes[0]
+    return [name for edge in edges(slices.study, sae) for name in edge]
 
 
 def looks() -> dict[str, Look]:

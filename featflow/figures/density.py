@@ -1,14 +1,13 @@
 """Figure `density`: how often features fire, a histogram of log10 density a model."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from featflow.config.figures import DensityFigure
-from featflow.config.study import Study
 from featflow.figures.files import matching
 from featflow.figures.panels import log_ticks, power, stacked
 from featflow.plan import paths
-from featflow.plan.lineage import Lineage
+from featflow.plan.slicer import Slices
 from featflow.plan.slices import FigureSlice
 
 if TYPE_CHECKING:
@@ -36,11 +35,16 @@ class Counted(NamedTuple):
     """Living features a bin."""
 
 
-def inputs(study_name: str, study: Study, figure: DensityFigure) -> list[str]:
+def inputs(slices: Slices, figure: DensityFigure) -> list[str]:
     """The summary table of one SAE on every model that has it."""
-    sae = figure.sae or study.flow_saes[0]
-    models = Lineage(study).sae_models(sae)
-    return [paths.SUMMARY.at(study=study_name, model=m, sae=sae) for m in models]
+    sae = figure.sae or slices.study.flow_saes[0]
+    models = slices.lineage.sae_models(sae)
+    return [paths.SUMMARY.at(study=slices.name, model=m, sae=sae) for m in models]
+
+
+def models(slices: Slices, figure: DensityFigure) -> Iterable[str]:
+    """None."""
+    return []
 
 
 def draw(cfg: FigureSlice, files: list[str]) -> "Figure":

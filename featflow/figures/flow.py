@@ -7,15 +7,17 @@ parent, what a child has and no parent had enters as a stub beside the child. A 
 persists into several children is in several bands, which overlap at the node.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from featflow.config.figures import FlowFigure
-from featflow.config.study import Study
+from featflow.config.graph import edges
 from featflow.figures.bands import NODE, Band, Box, Places, Size, outline, place
 from featflow.figures.files import matching
 from featflow.figures.flow_words import Row, label, said, standing, subtitle, texts
 from featflow.figures.graph import ordered
 from featflow.plan import paths
+from featflow.plan.slicer import Slices
 from featflow.plan.slices import FigureSlice
 
 if TYPE_CHECKING:
@@ -31,11 +33,17 @@ LINE = 14
 """Pixels of a band that a line of its label needs; thinner bands speak when pointed at."""
 
 
-def inputs(study_name: str, study: Study, figure: FlowFigure) -> list[str]:
+def inputs(slices: Slices, figure: FlowFigure) -> list[str]:
     """The edges, the features and the chains of one SAE's flow."""
-    sae = figure.sae or study.flow_saes[0]
+    sae = figure.sae or slices.study.flow_saes[0]
     templates = (paths.FLOW_EDGES, paths.FLOW_FEATURES, paths.FLOW_CHAINS)
-    return [template.at(study=study_name, sae=sae) for template in templates]
+    return [template.at(study=slices.name, sae=sae) for template in templates]
+
+
+def models(slices: Slices, figure: FlowFigure) -> Iterable[str]:
+    """Those of its edges."""
+    sae = figure.sae or slices.study.flow_saes[0]
+    return [name for edge in edges(slices.study, sae) for name in edge]
 
 
 def draw(cfg: FigureSlice, files: list[str]) -> "Figure":

@@ -1,15 +1,15 @@
 """Figure `lineage`: the study's own graph, from corpora to models."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from featflow.config.figures import LineageFigure
 from featflow.config.models import Merge
-from featflow.config.study import Study
 from featflow.figures.files import matching
 from featflow.figures.graph import depths, own_corpora
 from featflow.plan import paths
+from featflow.plan.slicer import Slices
 from featflow.plan.slices import FigureSlice, Node
 
 if TYPE_CHECKING:
@@ -36,13 +36,18 @@ class Place(NamedTuple):
     y: int
 
 
-def inputs(study_name: str, study: Study, figure: LineageFigure) -> list[str]:
+def inputs(slices: Slices, figure: LineageFigure) -> list[str]:
     """What each model scores, and the t of each merge."""
-    merges = [name for name, model in study.models.items() if isinstance(model, Merge)]
+    merges = [name for name, model in slices.study.models.items() if isinstance(model, Merge)]
     return [
-        *(paths.EVALUATE.at(study=study_name, model=name) for name in study.models),
-        *(paths.MERGE.at(study=study_name, model=name) for name in merges),
+        *(paths.EVALUATE.at(study=slices.name, model=name) for name in slices.study.models),
+        *(paths.MERGE.at(study=slices.name, model=name) for name in merges),
     ]
+
+
+def models(slices: Slices, figure: LineageFigure) -> Iterable[str]:
+    """All."""
+    return slices.study.models
 
 
 def draw(cfg: FigureSlice, files: list[str]) -> "Figure":

@@ -1,10 +1,9 @@
 """Figure `scores`: how well explanations predict, of features that persist and of the others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from featflow.config.figures import ScoresFigure
-from featflow.config.study import Study
 from featflow.figures.files import matching
 from featflow.figures.panels import stacked
 from featflow.figures.scores_words import (
@@ -34,10 +33,15 @@ ROW = 150
 """Pixels of a model."""
 
 
-def inputs(study_name: str, study: Study, figure: ScoresFigure) -> list[str]:
+def inputs(slices: Slices, figure: ScoresFigure) -> list[str]:
     """The scores of every model whose features are explained."""
-    sae, models = Slices(study_name, study).interpreted()
-    return [paths.INTERPRET.at(study=study_name, model=m, sae=sae) for m in models]
+    sae, models = slices.interpreted()
+    return [paths.INTERPRET.at(study=slices.name, model=m, sae=sae) for m in models]
+
+
+def models(slices: Slices, figure: ScoresFigure) -> Iterable[str]:
+    """Those whose features are explained."""
+    return slices.interpreted()[1]
 
 
 def draw(cfg: FigureSlice, files: list[str]) -> "Figure":

@@ -1,13 +1,13 @@
 """Figure `sweep`: a merge's accuracy on its parents' data against t, and the t that was chosen."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from featflow.config.figures import SweepFigure
-from featflow.config.study import Study
 from featflow.figures.files import matching
 from featflow.figures.graph import own_corpora
 from featflow.plan import paths
-from featflow.plan.lineage import Lineage
+from featflow.plan.slicer import Slices
 from featflow.plan.slices import FigureSlice
 
 if TYPE_CHECKING:
@@ -23,15 +23,20 @@ ORIGIN = {
 """How a merge's t was chosen, by merge.json's `t_from`."""
 
 
-def inputs(study_name: str, study: Study, figure: SweepFigure) -> list[str]:
+def inputs(slices: Slices, figure: SweepFigure) -> list[str]:
     """The merge's sweep, its merge.json, and how the parents' common ancestor does."""
-    merge = figure.model or study.swept[0]
-    base = Lineage(study).common_ancestor(merge)
+    merge = figure.model or slices.study.swept[0]
+    base = slices.lineage.common_ancestor(merge)
     return [
-        paths.SWEEP.at(study=study_name, model=merge),
-        paths.MERGE.at(study=study_name, model=merge),
-        *([paths.EVALUATE.at(study=study_name, model=base)] if base else []),
+        paths.SWEEP.at(study=slices.name, model=merge),
+        paths.MERGE.at(study=slices.name, model=merge),
+        *([paths.EVALUATE.at(study=slices.name, model=base)] if base else []),
     ]
+
+
+def models(slices: Slices, figure: SweepFigure) -> Iterable[str]:
+    """The merge."""
+    return [figure.model or slices.study.swept[0]]
 
 
 def draw(cfg: FigureSlice, files: list[str]) -> "Figure":

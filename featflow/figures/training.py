@@ -1,6 +1,6 @@
 """Figure `training`: how an SAE was trained on each model, over the tokens visited."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -8,11 +8,10 @@ from pydantic import TypeAdapter
 
 from featflow.config.figures import TrainingFigure
 from featflow.config.saes import STEERED, Relu, Sae, TopK
-from featflow.config.study import Study
 from featflow.figures.files import matching
 from featflow.figures.panels import log_ticks, stacked
 from featflow.plan import paths
-from featflow.plan.lineage import Lineage
+from featflow.plan.slicer import Slices
 from featflow.plan.slices import FigureSlice
 
 if TYPE_CHECKING:
@@ -53,11 +52,16 @@ PANELS = (
 """Those whose column a training table has."""
 
 
-def inputs(study_name: str, study: Study, figure: TrainingFigure) -> list[str]:
+def inputs(slices: Slices, figure: TrainingFigure) -> list[str]:
     """The training table of one SAE on every model that has it."""
-    sae = figure.sae or study.flow_saes[0]
-    models = Lineage(study).sae_models(sae)
-    return [paths.SAE_TRAINING.at(study=study_name, model=m, sae=sae) for m in models]
+    sae = figure.sae or slices.study.flow_saes[0]
+    models = slices.lineage.sae_models(sae)
+    return [paths.SAE_TRAINING.at(study=slices.name, model=m, sae=sae) for m in models]
+
+
+def models(slices: Slices, figure: TrainingFigure) -> Iterable[str]:
+    """None."""
+    return []
 
 
 def draw(cfg: FigureSlice, files: list[str]) -> "Figure":

@@ -13,7 +13,7 @@ from transformers.models.auto.modeling_auto import (
 
 from featflow.artifacts.provenance import Provenance
 from featflow.artifacts.reading import parsed
-from featflow.data.sources import SourceError, keyed
+from featflow.data.places import SourceError, keyed
 from featflow.data.tokenizer import document_token, load
 from featflow.models.folder import (
     HANDLE,

@@ -14,11 +14,10 @@ from featflow.artifacts.reading import parsed
 from featflow.config.tokenizers import Pretrained as PretrainedTokenizer
 from featflow.data.hub import Repository
 from featflow.data.hub import folder as from_hub
-from featflow.data.sources import SourceError, expand_path
+from featflow.data.places import MODEL_FILES, TOKENIZER_FILES, SourceError, expand_path
 from featflow.data.tokenizers import pretrained as tokenizers
 from featflow.models.folder import HANDLE
 from featflow.models.weights import WEIGHTS
-from featflow.plan.places import MODEL_FILES, TOKENIZER_FILES
 from featflow.plan.slices import PretrainedSlice
 
 INDEX = f"{WEIGHTS}.index.json"

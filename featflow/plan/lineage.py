@@ -5,8 +5,16 @@ from functools import cache
 from graphlib import TopologicalSorter
 from typing import Literal, NamedTuple
 
-from featflow.config.checks import context_of, edges, has, parents_of
-from featflow.config.controlling import is_control, model_arm, roots_of, sae_arm, trained_on
+from featflow.config.controlling import model_arm, sae_arm
+from featflow.config.graph import (
+    context_of,
+    edges,
+    has,
+    is_control,
+    parents_of,
+    roots_of,
+    trained_on,
+)
 from featflow.config.models import Merge, Random
 from featflow.config.study import Study
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import Self
 
-from featflow.config.checks import root_of
 from featflow.config.errors import ConfigError, did_you_mean
+from featflow.config.graph import root_of
 from featflow.config.load import Workflow
 from featflow.config.merging import TaskVectors
 from featflow.config.models import Base, Finetune, Merge, Pretrained, Random

@@ -1,21 +1,11 @@
 """The slices of what people look at: cases, interpretation, figures, pages."""
 
 from functools import cached_property
+from importlib import import_module
 
-from featflow.config.checks import edges
-from featflow.config.controlling import is_control
 from featflow.config.errors import ConfigError
-from featflow.config.figures import (
-    CaseFigure,
-    ControlsFigure,
-    DensityFigure,
-    Figure,
-    FlowFigure,
-    LineageFigure,
-    ScoresFigure,
-    SweepFigure,
-    TrainingFigure,
-)
+from featflow.config.figures import Figure
+from featflow.config.graph import is_control
 from featflow.config.models import Merge
 from featflow.plan.differences import differences
 from featflow.plan.slicer_analysis import AnalysisSlices
@@ -153,26 +143,13 @@ class PageSlices(AnalysisSlices):
             figure=figure,
             settings=settings,
             models={name: node for name, node in self._nodes.items() if name in shown},
-            corpora=self._kinds() if isinstance(settings, LineageFigure) else {},
+            corpora=self._kinds() if settings.shows_corpora else {},
         )
 
     def _shown(self, settings: Figure) -> set[str]:
         """The models whose place in the graph a figure shows: they and their ancestors, or none."""
-        study, lineage = self.study, self.lineage
-        if isinstance(settings, (TrainingFigure, DensityFigure)):
-            return set()
-        if isinstance(settings, SweepFigure):
-            drawn = [settings.model or study.swept[0]]
-        elif isinstance(settings, ScoresFigure):
-            drawn = self.interpreted()[1]
-        elif isinstance(settings, CaseFigure):
-            drawn = list(self.case(settings.case).models)
-        elif isinstance(settings, (FlowFigure, ControlsFigure)):
-            sae = settings.sae or study.flow_saes[0]
-            drawn = [name for edge in edges(study, sae) for name in edge]
-        else:
-            drawn = list(study.models)
-        return {name for model in drawn for name in (model, *lineage.ancestors(model))}
+        drawn = import_module(f"featflow.figures.{settings.kind}").models(self, settings)
+        return {name for model in drawn for name in (model, *self.lineage.ancestors(model))}
 
     def report(self) -> ReportSlice:
         study, paper = self.study, self._paper

@@ -2,9 +2,10 @@
 
 import pytest
 
-from featflow.commands.disk import DOCUMENT, TOKEN_BYTES, estimate, text_bytes
+from featflow.commands.disk import TOKEN_BYTES, estimate, text_bytes
 from featflow.commands.widths import shape_in, shape_of
 from featflow.config import Study
+from featflow.data.corpora.generated import DOCUMENT
 from featflow.plan.slicer import Slices
 
 

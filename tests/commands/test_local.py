@@ -2,9 +2,9 @@
 
 import pytest
 
-from featflow.commands.local import local_path, problems
+from featflow.commands.local import problems
 from featflow.config import Study
-from featflow.data.sources import SourceError
+from featflow.data.places import SourceError, local_path
 
 BASE = {"architecture": {"hidden": 32, "heads": 4, "kv_heads": 2}}
 

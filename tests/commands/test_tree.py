@@ -48,8 +48,9 @@ def test_two_roots_a_merge_of_merges_and_a_model_without_an_sae():
 
 def test_corpora_and_the_tokenizer(demo, shipped):
     assert corpora(demo)[0].split(maxsplit=2) == [
-        *("babylm", "generated"),
-        "english, 2,600 documents  no limit; 12% held out, 2% for t",
+        "babylm",
+        "generated",
+        "english  at most 2,600 documents; 12% held out, 2% for t",
     ]
     assert corpora(demo)[-1].startswith("  tokenizer  bpe of 2,048 entries, trained on babylm,")
     paper = corpora(shipped.studies["paper"])

@@ -5,8 +5,8 @@ import copy
 import pytest
 
 from featflow.config import ConfigError, load
-from featflow.config.checks import has
-from featflow.config.controlling import is_control, model_arm, sae_arm
+from featflow.config.controlling import model_arm, sae_arm
+from featflow.config.graph import has, is_control
 from featflow.config.study import Study
 
 LUA = {"kind": "generated", "language": "lua"}

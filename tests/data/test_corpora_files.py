@@ -11,7 +11,7 @@ import pytest
 
 from featflow.config.corpora import Files
 from featflow.data.corpora import files
-from featflow.data.sources import SourceError
+from featflow.data.places import SourceError
 from featflow.runtime.log import log
 
 
@@ -49,13 +49,13 @@ def names(found, root) -> list[str]:
 
 
 def test_a_glob_of_any_depth_is_sorted_and_leaves_hidden_files_out(tree):
-    found = names(files.paths(source(tree / "**/*.py")), tree)
+    found = names(files.local_files(source(tree / "**/*.py")), tree)
     assert found == ["B.py", "b/a.py", "b/deep/z.py", "b/test_a.py", "top.py"]
-    assert names(files.paths(source(tree / "*.py")), tree) == ["B.py", "top.py"]
+    assert names(files.local_files(source(tree / "*.py")), tree) == ["B.py", "top.py"]
 
 
 def test_globs_keep_their_order_and_a_file_counts_once(tree):
-    found = files.paths(source(tree / "b/*.py", tree / "**/*.py"))
+    found = files.local_files(source(tree / "b/*.py", tree / "**/*.py"))
     assert names(found, tree) == ["b/a.py", "b/test_a.py", "B.py", "b/deep/z.py", "top.py"]
 
 
@@ -78,7 +78,7 @@ def test_globs_keep_their_order_and_a_file_counts_once(tree):
     ],
 )
 def test_include_and_exclude(tree, settings, expected):
-    assert names(files.paths(source(tree / "**/*.py", **settings)), tree) == expected
+    assert names(files.local_files(source(tree / "**/*.py", **settings)), tree) == expected
 
 
 def test_names_are_below_the_fixed_root(tree, monkeypatch):
@@ -123,28 +123,30 @@ def test_a_variables_value_is_literal(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.txt").write_text(name)
     monkeypatch.setenv("FEATFLOW_TEST_ROOT", str(tmp_path / "[ab]*"))
-    assert files.paths(source("${FEATFLOW_TEST_ROOT}/*.txt")) == [tmp_path / "[ab]*" / "x.txt"]
+    assert files.local_files(source("${FEATFLOW_TEST_ROOT}/*.txt")) == [
+        tmp_path / "[ab]*" / "x.txt"
+    ]
 
 
 def test_an_unset_variable_is_named_with_its_key(tree, monkeypatch):
     monkeypatch.delenv("FEATFLOW_TEST_UNSET", raising=False)
     with pytest.raises(SourceError, match=r"^paths\.1: .* FEATFLOW_TEST_UNSET is not set"):
-        files.paths(source(tree / "*.py", "${FEATFLOW_TEST_UNSET}/*.py"))
+        files.local_files(source(tree / "*.py", "${FEATFLOW_TEST_UNSET}/*.py"))
 
 
 def test_an_empty_glob_is_named_with_its_key(tree):
     with pytest.raises(SourceError, match=r"^paths\.1: .*\*\.lua' matches no file.*check the path"):
-        files.paths(source(tree / "*.py", tree / "*.lua"))
+        files.local_files(source(tree / "*.py", tree / "*.lua"))
     with pytest.raises(SourceError, match=r"folders only, write /\*\* after it"):
-        files.paths(source(tree / "b"))
+        files.local_files(source(tree / "b"))
     with pytest.raises(SourceError, match=r"^exclude: nothing is left of the 2 files"):
-        files.paths(source(tree / "*.py", exclude=["*"]))
+        files.local_files(source(tree / "*.py", exclude=["*"]))
     with pytest.raises(SourceError, match=r"^include: nothing is left of the 2 files"):
-        files.paths(source(tree / "*.py", include=["*.lua"]))
+        files.local_files(source(tree / "*.py", include=["*.lua"]))
 
 
 def test_the_standard_library_is_python_without_what_is_installed():
-    found = files.paths(source("{stdlib}/**/*.py"))
+    found = files.local_files(source("{stdlib}/**/*.py"))
     library = Path(sysconfig.get_path("stdlib"))
     assert library / "json/decoder.py" in found
     assert len(found) > 500
@@ -190,7 +192,7 @@ def test_listing_files_imports_nothing_heavy(tree):
     code = (
         "import sys; from featflow.config.corpora import Files; "
         "from featflow.data.corpora import files; "
-        f"print(len(files.paths(Files(kind='files', paths=[{str(tree / '*.py')!r}])))); "
+        f"print(len(files.local_files(Files(kind='files', paths=[{str(tree / '*.py')!r}])))); "
         "heavy = {'torch', 'pyarrow', 'pandas', 'numpy', 'datasets', 'tokenizers'}; "
         "print(*heavy & set(sys.modules))"
     )
@@ -206,14 +208,14 @@ def test_a_field_that_a_file_cannot_have_is_an_error(tmp_path, name):
     for key in ("body", "text"):
         given = source(tmp_path / "*", text=key)
         with pytest.raises(SourceError, match=rf"^text: .*{name} has no fields, such as '{key}'"):
-            files.paths(given)
+            files.local_files(given)
         with pytest.raises(SourceError, match=rf"^text: .*{name} has no fields"):
             list(files.documents(given, seed=0))
     # A copy in full, as a snapshot of the config is, names no field either.
-    assert len(files.paths(Files(**source(tmp_path / "*").model_dump()))) == 3
+    assert len(files.local_files(Files(**source(tmp_path / "*").model_dump()))) == 3
     without = source(tmp_path / "*", text="body", exclude=[name])
     assert [d.text for d in files.documents(without, seed=0)] == ["x"]
-    assert len(files.paths(without)) == 2
+    assert len(files.local_files(without)) == 2
 
 
 def test_a_link_that_leads_nowhere_is_an_error_unless_it_is_left_out(tmp_path):
@@ -222,8 +224,8 @@ def test_a_link_that_leads_nowhere_is_an_error_unless_it_is_left_out(tmp_path):
     (tmp_path / "loop.txt").symlink_to("loop.txt")
     (tmp_path / "c.md").symlink_to("/gone/c.md")
     with pytest.raises(SourceError, match=r"^paths: .*b\.txt is a link to /gone/b\.txt, which is"):
-        files.paths(source(tmp_path / "*.txt"))
+        files.local_files(source(tmp_path / "*.txt"))
     with pytest.raises(SourceError, match=r"loop\.txt is a link to loop\.txt"):
-        files.paths(source(tmp_path / "*", exclude=["b.*", "c.*"]))
+        files.local_files(source(tmp_path / "*", exclude=["b.*", "c.*"]))
     left = source(tmp_path / "*", exclude=["[!a]*"])
-    assert files.paths(left) == [tmp_path / "a.txt"]
+    assert files.local_files(left) == [tmp_path / "a.txt"]

@@ -17,7 +17,7 @@ import pytest
 from featflow.artifacts.io import load_table
 from featflow.config.corpora import Hub
 from featflow.data.corpora import hub
-from featflow.data.sources import SourceError
+from featflow.data.places import SourceError
 from featflow.plan.slices import CorpusSlice
 from tests.data.hub_server import INVALID, serving
 

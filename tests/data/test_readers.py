@@ -11,8 +11,8 @@ import zstandard
 
 from featflow.config.errors import FeatflowError
 from featflow.data import readers
+from featflow.data.places import SourceError
 from featflow.data.readers import Unsuitable, has_fields, texts
-from featflow.data.sources import SourceError
 
 DOCUMENTS = ["plain", "two\nlines", "naïve 日本 😀", "", "  "]
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {

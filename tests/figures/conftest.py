@@ -82,7 +82,7 @@ class Planted(NamedTuple):
 
         settings = self.study.drawn[figure]
         module = importlib.import_module(f"featflow.figures.{settings.kind}")
-        return [str(self.root / f) for f in module.inputs(NAME, self.study, settings)]
+        return [str(self.root / f) for f in module.inputs(self.slices, settings)]
 
     def draw(self, figure: str):
         import importlib

@@ -17,6 +17,7 @@ from featflow.figures import figure as stage
 from featflow.figures.style import page
 from featflow.plan import paths
 from featflow.plan.paths import Template
+from featflow.plan.slicer import Slices
 
 from .conftest import NAME, SETTINGS
 
@@ -70,7 +71,7 @@ def matches(file: str, template: str) -> bool:
 def test_inputs_are_what_rules_write(kind):
     study = Study.model_validate(SETTINGS)
     module = importlib.import_module(f"featflow.figures.{kind}")
-    files = module.inputs(NAME, study, study.drawn[kind])
+    files = module.inputs(Slices(NAME, study), study.drawn[kind])
     assert files and all(file.startswith(f"results/{NAME}/") for file in files)
     outputs = rule_outputs()
     assert len(outputs) > 5
@@ -87,7 +88,7 @@ def test_a_figure_names_the_sae_and_the_merge_it_is_told():
     study = Study.model_validate(more)
     from featflow.figures import flow
 
-    names = flow.inputs("s", study, study.drawn["mine"])
+    names = flow.inputs(Slices("s", study), study.drawn["mine"])
     assert names[0] == paths.FLOW_EDGES.at(study="s", sae="other")
 
 

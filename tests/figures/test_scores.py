@@ -38,7 +38,7 @@ class Planted:
     def __init__(self, folder, explainers=("voice", "lookup", "lookup_probe"), groups=None):
         self.study = Study.model_validate({**SETTINGS, "interpret": {}})
         self.cfg = Slices("planted", self.study).figure("scores")
-        names = inputs("planted", self.study, self.study.drawn["scores"])
+        names = inputs(Slices("planted", self.study), self.study.drawn["scores"])
         self.files = [str(folder / name) for name in names]
         self.tables = {m: table(i, explainers) for i, m in enumerate(MODELS)}
         for model, each in self.tables.items():

@@ -48,7 +48,7 @@ def test_two_bases_have_no_common_ancestor(planted):
         "both": SETTINGS["models"]["both"],
     }
     study = Study.model_validate({**SETTINGS, "models": models, "saes": {}})
-    files = sweep.inputs("planted", study, study.drawn["sweep"])
+    files = sweep.inputs(Slices("planted", study), study.drawn["sweep"])
     assert [file.rsplit("/", 1)[1] for file in files] == ["both.parquet", "merge.json"]
     cfg = Slices("planted", study).figure("sweep")
     figure = sweep.draw(cfg, [str(planted.root / file) for file in files])

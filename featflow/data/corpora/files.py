@@ -1,7 +1,4 @@
-"""Files of this machine: text, code, or records, packed or not (data/readers.py tells them apart).
-
-`paths` lists them: the workflow calls it to know what a corpus is made from.
-"""
+"""Files of this machine: text, code, or records, packed or not (data/readers.py knows which)."""
 
 import glob
 import os
@@ -13,8 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from featflow.config.corpora import Files
-from featflow.data.readers import FIELD, Unsuitable, has_fields, no_fields, texts
-from featflow.data.sources import Document, SourceError, counted, expand
+from featflow.data.places import SourceError, expand
+from featflow.data.readers import FIELD, Unsuitable, has_fields, no_fields, text_sizes, texts
+from featflow.data.sources import Document, counted
 from featflow.runtime.log import log
 
 STDLIB = "{stdlib}"
@@ -83,7 +81,7 @@ def _size_problem(text: str, source: Files) -> str | None:
     return "too small" if size < source.min_bytes else None
 
 
-def paths(source: Files) -> list[Path]:
+def local_files(source: Files) -> list[Path]:
     """The files that a corpus is made from, in the order in which they are read.
 
     The order is that of the globs, then of the names below a glob's root; a file that several
@@ -98,6 +96,15 @@ def paths(source: Files) -> list[Path]:
     for path in found:
         _check_fields(path, source)
     return found
+
+
+def text_bytes(source: Files) -> float:
+    """What the files hold; of text files no more than `documents`, none above `max_bytes`."""
+    found = local_files(source)
+    sizes = text_sizes(found, source.max_bytes)
+    if source.documents is not None and source.documents < len(sizes) == len(found):
+        return sum(sizes) * source.documents / len(sizes)
+    return sum(sizes)
 
 
 def _check_fields(path: Path, source: Files) -> None:

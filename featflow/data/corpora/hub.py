@@ -9,22 +9,21 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import datasets
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from featflow.config.corpora import Hub
 from featflow.config.errors import FeatflowError
-from featflow.data import hub
-from featflow.data.hub import Repository
-from featflow.data.sources import Document, SourceError, expand_path, text_of
+from featflow.data import places
+from featflow.data.places import DATA_FILES, SourceError, expand_path, local_path
+from featflow.data.readers import text_sizes
+from featflow.data.sources import Document, text_of
 from featflow.runtime.log import log, progress
 
-datasets.disable_progress_bars()
-datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # a request that serves nobody here
-datasets.config.STREAMING_OPEN_MAX_RETRIES = 3  # half a minute each
-datasets.config.STREAMING_READ_MAX_RETRIES = 3
+# A dry run asks only for local files: it does without seconds of imports.
+if TYPE_CHECKING:
+    from datasets import DatasetBuilder
+
+    from featflow.data.hub import Repository
 
 SHARD = re.compile(r"-\d+-of-\d+")
 """What tells the files of one table apart."""
@@ -40,12 +39,14 @@ def documents(source: Hub, seed: int) -> Iterator[Document]:
     Raises:
         SourceError: when the data set cannot be opened or read, lacks the column, or has no rows.
     """
+    from featflow.data import hub
+
     name = expand_path(source.dataset, "dataset")
     local = Path(name).is_dir()
     if local and source.revision:
         raise SourceError(f"revision: {source.dataset!r} is a folder, which has none; leave it out")
     label = Path(name).resolve().name if local else name
-    repository = Repository("dataset", name, source.revision, "dataset")
+    repository = hub.Repository("dataset", name, source.revision, "dataset")
     nothing = f"split: {label} has no rows in split {source.split!r}; name another one"
     i = -1
     try:
@@ -69,6 +70,20 @@ def documents(source: Hub, seed: int) -> Iterator[Document]:
         raise SourceError(nothing)
 
 
+def local_files(source: Hub) -> list[Path]:
+    """Those of a folder in the hub's layout; none of the hub's."""
+    local_path(source.dataset, "dataset")
+    return [Path(file) for file in places.local_files(source.dataset, DATA_FILES, "dataset")]
+
+
+def text_bytes(source: Hub) -> float | None:
+    """What a folder's files hold; of a data set on the hub the limit, if there is one."""
+    folder = local_path(source.dataset, "dataset")
+    if folder is None:
+        return source.bytes
+    return sum(text_sizes(path for path in folder.rglob("*") if path.is_file()))
+
+
 def drawn(row: int, seed: int, share: float) -> bool:
     """Whether a row is in the sample: its own draw, whatever else is read.
 
@@ -80,9 +95,11 @@ def drawn(row: int, seed: int, share: float) -> bool:
 
 
 def _rows(
-    source: Hub, repository: Repository, label: str, local: bool, seed: int
+    source: Hub, repository: "Repository", label: str, local: bool, seed: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows that are read, each with its file's name in the data set."""
+    import numpy as np
+
     builder = _builder(source, repository, local)
     found = {str(split): files for split, files in (builder.config.data_files or {}).items()}
     if source.split not in found:
@@ -99,7 +116,7 @@ def _rows(
 
 
 def _rows_of(
-    builder: datasets.DatasetBuilder, source: Hub, file: str, label: str
+    builder: "DatasetBuilder", source: Hub, file: str, label: str
 ) -> Iterator[dict[str, Any]]:
     builder.config.data_files = {source.split: [file]}
     rows = builder.as_streaming_dataset(source.split)
@@ -113,7 +130,7 @@ def _rows_of(
         yield row
 
 
-def _within(file: str, repository: Repository, local: bool) -> str:
+def _within(file: str, repository: "Repository", local: bool) -> str:
     """A file's name in the data set: hf://datasets/owner/name@commit/name without its beginning."""
     if local:
         return os.path.relpath(file, repository.name)
@@ -126,8 +143,16 @@ def _check_columns(source: Hub, label: str, columns: dict[str, Any]) -> None:
             raise SourceError(f"{key}: {label} has no column {name!r}; it has: {_list(columns)}")
 
 
-def _builder(source: Hub, repository: Repository, local: bool) -> datasets.DatasetBuilder:
+def _builder(source: Hub, repository: "Repository", local: bool) -> "DatasetBuilder":
     """The data set's reader, at one commit, for the config asked for."""
+    import datasets
+
+    from featflow.data import hub
+
+    datasets.disable_progress_bars()
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # a request that serves nobody here
+    datasets.config.STREAMING_OPEN_MAX_RETRIES = 3  # half a minute each
+    datasets.config.STREAMING_READ_MAX_RETRIES = 3
     options: dict[str, Any] = {}
     if not local:
         revision = hub.commit(repository)
@@ -143,8 +168,12 @@ def _builder(source: Hub, repository: Repository, local: bool) -> datasets.Datas
         raise SourceError(f"config: {source.dataset!r} has {asked}: {_list(names)}") from error
 
 
-def _downloaded(urls: list[str], repository: Repository, label: str) -> list[str]:
+def _downloaded(urls: list[str], repository: "Repository", label: str) -> list[str]:
     """The files of a split, from the hub's cache or fresh: their paths there."""
+    import datasets
+
+    from featflow.data import hub
+
     options = datasets.DownloadConfig(token=hub.token("dataset"), disable_tqdm=True)
     manager = datasets.DownloadManager(dataset_name=label, download_config=options)
     log.info("%s: %s files, into %s", label, f"{len(urls):,}", hub.constants.HF_HUB_CACHE)

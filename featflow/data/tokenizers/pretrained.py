@@ -12,8 +12,7 @@ from tokenizers import Tokenizer
 
 from featflow.config.tokenizers import Pretrained
 from featflow.data.bos import facts_beside, settle
-from featflow.data.sources import SourceError, expand_path
-from featflow.plan.places import TOKENIZER_FILES
+from featflow.data.places import TOKENIZER_FILES, SourceError, expand_path
 
 FILE = "tokenizer.json"
 SENTENCEPIECE = "tokenizer.model"

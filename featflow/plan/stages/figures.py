@@ -21,7 +21,7 @@ def _drawn(slices: Slices, names: Names) -> list[str]:
     """What the figure's module says that it draws."""
     figure = slices.study.drawn[names["figure"]]
     module = importlib.import_module(f"featflow.figures.{figure.kind}")
-    files: list[str] = module.inputs(slices.name, slices.study, figure)
+    files: list[str] = module.inputs(slices, figure)
     return files
 
 

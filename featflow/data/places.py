@@ -7,10 +7,14 @@ what is made from it, one dated in the future does so once, and no path can trou
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatch
+from pathlib import Path
 
-from featflow.config import FeatflowError, Study
+from featflow.config import ConfigError, FeatflowError, Study
+from featflow.config.models import Pretrained
+from featflow.config.tokenizers import Pretrained as PretrainedTokenizer
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
 
@@ -31,6 +35,68 @@ DATA_FILES = tuple(
 """Those that hold the rows of a data set."""
 
 
+class SourceError(FeatflowError):
+    """A key of a source is wrong; the message begins with the key, as the source knows it."""
+
+
+@contextmanager
+def keyed(where: str) -> Iterator[None]:
+    """Complete the key in a SourceError.
+
+    Args:
+        where: the path of the source's mapping, such as `studies.desk.corpora.python`.
+
+    Raises:
+        ConfigError: in place of a SourceError.
+    """
+    try:
+        yield
+    except SourceError as error:
+        raise ConfigError(f"{where}.{error}") from error.__cause__
+
+
+def expand(text: str, key: str, quote: Callable[[str], str] = str) -> str:
+    """Replace each `${VAR}` by the environment's value.
+
+    Args:
+        text: as the user wrote it.
+        key: where the text stands, for the error.
+        quote: applied to each value.
+
+    Raises:
+        SourceError: for a variable that is not set.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise SourceError(f"{key}: the environment variable {match[1]} is not set, in {text!r}")
+        return quote(os.environ[match[1]])
+
+    return re.sub(r"\$\{(\w+)\}", value, text)
+
+
+def expand_path(name: str, key: str) -> str:
+    """The same of what may be a path (or a name of the hub): `~` is put in, too."""
+    return os.path.expanduser(expand(name, key))
+
+
+def local_path(name: str, key: str) -> Path | None:
+    """The file or folder that a name stands for; None for a name on the hub.
+
+    On the hub a name is `owner/name`, or `name` alone.
+
+    Raises:
+        SourceError: when it can only be a path, and nothing is there.
+    """
+    path = Path(expand_path(name, key))
+    if path.exists():
+        return path
+    is_path = name.startswith(("/", ".", "~", "$")) or name.count("/") > 1
+    if is_path or name.endswith((".json", ".model", "/")):
+        raise SourceError(f"{key}: {name!r} is no file or folder here; check the path")
+    return None
+
+
 def on_the_hub(name: str) -> bool:
     """Whether a name is the hub's: no file or folder of this machine."""
     return not os.path.exists(_expanded(name))
@@ -45,9 +111,10 @@ def local_files(name: str, wanted: Sequence[str], key: str) -> list[str]:
         key: of the config, for the error.
 
     Raises:
-        FeatflowError: for a link that leads nowhere, among those that count.
+        SourceError: for a variable that is not set, and for a link that leads nowhere, among those
+            that count.
     """
-    name = _expanded(name)
+    name = expand_path(name, key)
     if os.path.isfile(name):
         folder = os.path.dirname(name)
         found = [name, *(file for file in _directly(folder, wanted) if file != name)]
@@ -58,7 +125,7 @@ def local_files(name: str, wanted: Sequence[str], key: str) -> list[str]:
         found = _directly(name, wanted) if os.path.isdir(name) else []
     for file in found:
         if not os.path.exists(file):
-            raise FeatflowError(
+            raise SourceError(
                 f"{key}: {file} is a link to {os.readlink(file)}, which is not there; mend the "
                 "link, or delete it"
             )
@@ -85,21 +152,31 @@ def state(names: Iterable[str]) -> str | None:
 
 def hub_corpora(study: Study) -> list[str]:
     """The corpora of a study that come from the hub."""
-    found = {n: s for n, s in study.corpora.items() if s.kind == "hub"}
-    return [name for name, source in found.items() if on_the_hub(source.dataset)]
+    found = {n: s.repository for n, s in study.corpora.items()}
+    return [name for name, repository in found.items() if repository and on_the_hub(repository)]
 
 
 def hub_tokenizer(study: Study) -> list[str]:
     """The file of a study's tokenizer, if that comes from the hub."""
     tokenizer = study.tokenizer
-    pretrained = tokenizer.kind == "pretrained" and on_the_hub(tokenizer.name)
+    pretrained = isinstance(tokenizer, PretrainedTokenizer) and on_the_hub(tokenizer.name)
     return ["tokenizer.json"] if pretrained else []
 
 
 def hub_models(study: Study) -> list[str]:
     """The models of a study that come from the hub."""
-    found = {n: m for n, m in study.models.items() if m.kind == "pretrained"}
+    found = {n: m for n, m in study.models.items() if isinstance(m, Pretrained)}
     return [name for name, model in found.items() if on_the_hub(model.name)]
+
+
+def repositories(study: Study) -> list[str]:
+    """What a study reads of the hub, by name."""
+    found = [study.corpora[name].repository for name in hub_corpora(study)]
+    if isinstance(study.tokenizer, PretrainedTokenizer) and hub_tokenizer(study):
+        found.append(study.tokenizer.name)
+    pretrained = [study.models[name] for name in hub_models(study)]
+    found += [model.name for model in pretrained if isinstance(model, Pretrained)]
+    return [name for name in dict.fromkeys(found) if name is not None]
 
 
 def from_the_hub(name: str, slices: Slices) -> list[str]:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from featflow.config import FeatflowError
-from featflow.plan.places import (
+from featflow.data.places import (
     DATA_FILES,
     MODEL_FILES,
     TOKENIZER_FILES,
