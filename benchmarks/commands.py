@@ -4,10 +4,10 @@ from pathlib import Path
 
 from benchmarks import inputs
 from benchmarks.inputs import Size
-from featflow.plan import slices as kinds
+from featflow.plan.slices import Slice
 
 
-def command(verb: str, cfg: kinds.Slice, **files: Path | list[Path]) -> list[str]:
+def command(verb: str, cfg: Slice, **files: Path | list[Path]) -> list[str]:
     """The command: the slice, then a flag a file."""
     words = [verb, "--cfg", cfg.dumps()]
     for name, given in files.items():

@@ -18,13 +18,25 @@ from featflow.config.exploring import Explorer
 from featflow.config.interpreting import Interpret
 from featflow.config.study import Flow
 from featflow.plan import paths
-from featflow.plan import slices as kinds
+from featflow.plan.slices import Compared, Node
+from featflow.plan.stages.analysis import (
+    CaseSlice,
+    ControlsSlice,
+    Domain,
+    FlowPair,
+    FlowSlice,
+    SharesSlice,
+    TransferSlice,
+)
+from featflow.plan.stages.features import CorrelationSlice
+from featflow.plan.stages.interpret import InterpretSlice
+from featflow.plan.stages.report import DashboardsSlice
 
 
 def correlation(size: Size) -> list[str]:
     """Two dictionaries; with two corpora or more each side is judged on other rows."""
     names = size.names
-    cfg = kinds.CorrelationSlice(
+    cfg = CorrelationSlice(
         study=STUDY,
         a="base.main",
         b="child.main",
@@ -55,9 +67,9 @@ def shares(size: Size, bootstrap: int = 0) -> list[str]:
     """`models` SAEs of the child compared with one of the parent, on every corpus and on all."""
     names = size.names
     b = [f"seed{i}" for i in range(size.models - 1)]
-    domains = {c: kinds.Domain(a=[c], b=[c]) for c in names}
-    domains["union"] = kinds.Domain(a=names, b=names)
-    cfg = kinds.SharesSlice(
+    domains = {c: Domain(a=[c], b=[c]) for c in names}
+    domains["union"] = Domain(a=names, b=names)
+    cfg = SharesSlice(
         study=STUDY,
         sae="main",
         parent="base",
@@ -95,7 +107,7 @@ def shares(size: Size, bootstrap: int = 0) -> list[str]:
 
 def transfer(size: Size) -> list[str]:
     """A parent's SAE on its child."""
-    cfg = kinds.TransferSlice(
+    cfg = TransferSlice(
         study=STUDY,
         sae="main",
         parent="base",
@@ -129,11 +141,11 @@ def flow(size: Size) -> list[str]:
 
     main(correlation(size))
     children = [f"child{i}" for i in range(size.models)]
-    cfg = kinds.FlowSlice(
+    cfg = FlowSlice(
         study=STUDY,
         sae="main",
         flow=Flow(min_firings=1, min_documents=1),
-        pairs=[kinds.FlowPair(role="edge", a="base.main", b=f"{c}.main") for c in children],
+        pairs=[FlowPair(role="edge", a="base.main", b=f"{c}.main") for c in children],
     )
     of = {"a": "base.main", "b": "child.main"}
     others = [{"a": "base.main", "b": f"{c}.main"} for c in children]
@@ -154,7 +166,7 @@ def controls(size: Size) -> list[str]:
     main(shares(replace(size, models=1)))
     of = {"sae": "main", "parent": "base", "child": "child"}
     children = [f"child{i}" for i in range(size.models)]
-    cfg = kinds.ControlsSlice(
+    cfg = ControlsSlice(
         study=STUDY,
         sae="main",
         flow=Flow(min_firings=1, min_documents=1, scope="union"),
@@ -162,7 +174,7 @@ def controls(size: Size) -> list[str]:
         edges=[("base", child) for child in children],
         seeds={model: ["main"] for model in ("base", *children)},
         arms=[],
-        shares=[kinds.Compared(parent="base", child=child) for child in children],
+        shares=[Compared(parent="base", child=child) for child in children],
         transfers=[],
     )
     others = [{**of, "child": child} for child in children]
@@ -177,7 +189,7 @@ def controls(size: Size) -> list[str]:
 
 def case(size: Size) -> list[str]:
     """A feature followed through `models` models, none of which is another's child."""
-    cfg = kinds.CaseSlice(
+    cfg = CaseSlice(
         study=STUDY,
         case="letter",
         settings=Case(feature="model0/3"),
@@ -203,7 +215,7 @@ def case(size: Size) -> list[str]:
 
 def interpret(size: Size, explained: int = 50) -> list[str]:
     """Features explained by the look-up, which needs no endpoint."""
-    cfg = kinds.InterpretSlice(
+    cfg = InterpretSlice(
         study=STUDY,
         model="model0",
         sae="main",
@@ -231,7 +243,7 @@ def dashboards(size: Size) -> list[str]:
     facts = {"density": 0.01, "max": 1.0, "mean": 0.5, "documents": 20}
     pd.DataFrame({"feature": count, **facts}).to_parquet(summary)
     nodes = _nodes(size)
-    cfg = kinds.DashboardsSlice(
+    cfg = DashboardsSlice(
         study=STUDY,
         model="model0",
         sae="main",
@@ -257,8 +269,8 @@ def dashboards(size: Size) -> list[str]:
     )
 
 
-def _nodes(size: Size) -> dict[str, kinds.Node]:
-    return {f"model{i}": kinds.Node(kind="base", corpora=size.names) for i in range(size.models)}
+def _nodes(size: Size) -> dict[str, Node]:
+    return {f"model{i}": Node(kind="base", corpora=size.names) for i in range(size.models)}
 
 
 def _dumps_of_models(size: Size) -> list[Path]:

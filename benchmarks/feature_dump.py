@@ -32,7 +32,7 @@ from featflow.features.features import encode
 from featflow.features.spool import Spool
 from featflow.models.folder import load_model
 from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
-from featflow.plan.slices import FeaturesSlice
+from featflow.plan.stages.features import FeaturesSlice
 from featflow.runtime.device import device
 from featflow.saes import saelens
 from featflow.saes.sparse import Codes

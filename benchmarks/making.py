@@ -15,7 +15,16 @@ from featflow.config.models import Architecture, FinetuneTraining, Training
 from featflow.config.saes import Activations, Relu, Sparsity
 from featflow.config.tokenizers import Bpe
 from featflow.plan import paths
-from featflow.plan import slices as kinds
+from featflow.plan.stages.data import CorpusSlice, TokenizerSlice, TokensSlice
+from featflow.plan.stages.features import FeaturesSlice
+from featflow.plan.stages.models import (
+    EvaluateSlice,
+    FinetuneSlice,
+    MergeSlice,
+    SweepSlice,
+    TrainSlice,
+)
+from featflow.plan.stages.saes import ActivationsSlice, MetricsSlice, SaeSlice
 
 TEXT_BYTES = 4
 """Of text for each of a size's tokens."""
@@ -28,7 +37,7 @@ def corpus(size: Size, words: bool = True) -> list[str]:
     count, each = _parts(size)
     inputs.files(Path("files"), count, each, words)
     source = Files(kind="files", paths=["files/*"])
-    cfg = kinds.CorpusSlice(study=STUDY, corpus="corpus0", seed=0, source=source)
+    cfg = CorpusSlice(study=STUDY, corpus="corpus0", seed=0, source=source)
     splits = {s: at(paths.CORPUS, corpus="corpus0", split=s) for s in paths.SPLITS}
     return command("corpus", cfg, **splits)
 
@@ -40,7 +49,7 @@ def tokenizer(size: Size, words: bool = True, sample: int = 2_000_000) -> list[s
     for path in files:
         inputs.documents(path, count, each, words)
     own = Bpe(kind="bpe", corpora=size.names, vocabulary=size.vocabulary, sample_bytes=sample)
-    cfg = kinds.TokenizerSlice(study=STUDY, tokenizer=own)
+    cfg = TokenizerSlice(study=STUDY, tokenizer=own)
     return command("tokenizer", cfg, corpora=files, output=at(paths.TOKENIZER))
 
 
@@ -50,7 +59,7 @@ def tokens(size: Size, words: bool = True) -> list[str]:
     documents = at(paths.CORPUS, corpus="corpus0", split="train")
     inputs.documents(documents, count, each, words)
     own = inputs.trained_tokenizer if words else inputs.tokenizer
-    cfg = kinds.TokensSlice(study=STUDY, corpus="corpus0", split="train")
+    cfg = TokensSlice(study=STUDY, corpus="corpus0", split="train")
     output = at(paths.TOKENS, corpus="corpus0", split="train")
     path = own(size.vocabulary)
     return command("tokens", cfg, documents=documents, tokenizer=path, output=output)
@@ -58,7 +67,7 @@ def tokens(size: Size, words: bool = True) -> list[str]:
 
 def train(size: Size, steps: int | None = None, batch: int = 8) -> list[str]:
     """A language model from scratch, for so many steps, or one pass."""
-    cfg = kinds.TrainSlice(
+    cfg = TrainSlice(
         study=STUDY,
         model="base",
         seed=0,
@@ -73,7 +82,7 @@ def train(size: Size, steps: int | None = None, batch: int = 8) -> list[str]:
 
 def finetune(size: Size, steps: int | None = None, batch: int = 8) -> list[str]:
     """The same from a model's weights."""
-    cfg = kinds.FinetuneSlice(
+    cfg = FinetuneSlice(
         study=STUDY,
         model="child",
         seed=0,
@@ -86,7 +95,7 @@ def finetune(size: Size, steps: int | None = None, batch: int = 8) -> list[str]:
 
 def sweep(size: Size) -> list[str]:
     """A merge of two models at several t."""
-    cfg = kinds.SweepSlice(
+    cfg = SweepSlice(
         study=STUDY,
         model="merged",
         parents=["left", "right"],
@@ -104,21 +113,21 @@ def merge(size: Size) -> list[str]:
     """A weighted sum of models."""
     names = [f"parent{i}" for i in range(size.models)]
     method = Linear(kind="linear")
-    cfg = kinds.MergeSlice(study=STUDY, model="merged", parents=names, corpora=[], method=method)
+    cfg = MergeSlice(study=STUDY, model="merged", parents=names, corpora=[], method=method)
     parents = [inputs.model(name, size, i) for i, name in enumerate(names)]
     return command("merge", cfg, parents=parents, output=at(paths.MODEL, model="merged").parent)
 
 
 def evaluate(size: Size) -> list[str]:
     """Loss and accuracy on every corpus."""
-    cfg = kinds.EvaluateSlice(study=STUDY, model="base", corpora=size.names, tokens=size.tokens)
+    cfg = EvaluateSlice(study=STUDY, model="base", corpora=size.names, tokens=size.tokens)
     files = {"model": inputs.model("base", size), "tokens": _streams(size, "validation")}
     return command("evaluate", cfg, **files, output=at(paths.EVALUATE, model="base"))
 
 
 def activations(size: Size) -> list[str]:
     """A shard of all tokens."""
-    cfg = kinds.ActivationsSlice(
+    cfg = ActivationsSlice(
         study=STUDY,
         model="base",
         hook=HOOK,
@@ -145,7 +154,7 @@ def sae(size: Size, visits: int | None = None, batch: int = 128) -> list[str]:
         tokens=visits or size.tokens,
         batch=batch,
     )
-    cfg = kinds.SaeSlice(
+    cfg = SaeSlice(
         study=STUDY,
         model="base",
         name="main",
@@ -162,7 +171,7 @@ def sae(size: Size, visits: int | None = None, batch: int = 128) -> list[str]:
 
 def metrics(size: Size) -> list[str]:
     """How good an SAE is, on every corpus."""
-    cfg = kinds.MetricsSlice(
+    cfg = MetricsSlice(
         study=STUDY,
         model="base",
         sae="main",
@@ -177,7 +186,7 @@ def metrics(size: Size) -> list[str]:
 
 def features(size: Size) -> list[str]:
     """Dumps of a dictionary on every corpus."""
-    cfg = kinds.FeaturesSlice(
+    cfg = FeaturesSlice(
         study=STUDY,
         model="base",
         sae="main",

@@ -41,7 +41,7 @@ from benchmarks.programs import ROOT, command, program
 from benchmarks.rows import Row, Run, interleaved, main, medians
 from featflow.config.merging import Slerp
 from featflow.models import merge, sweep
-from featflow.plan.slices import MergeSlice, SweepSlice
+from featflow.plan.stages.models import MergeSlice, SweepSlice
 from featflow.runtime.device import device
 
 DEFAULT_SECONDS = 60.0

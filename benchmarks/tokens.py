@@ -22,7 +22,7 @@ from featflow.config.corpora import Files
 from featflow.config.tokenizers import Bpe
 from featflow.data import corpus, tokenizer, tokens
 from featflow.data.documents import batches
-from featflow.plan.slices import CorpusSlice, TokenizerSlice, TokensSlice
+from featflow.plan.stages.data import CorpusSlice, TokenizerSlice, TokensSlice
 
 DEFAULT_SECONDS = 40.0
 BYTES, VOCABULARY = 8_000_000, 4096

@@ -19,7 +19,7 @@ rule shares:
         mem_mb=16000,
         runtime=240,
     params:
-        cfg=lambda w: of(w).shares(w.sae, w.parent, w.child).dumps(),
+        cfg=sliced("shares"),
         code=code("shares"),
         saes_a=lambda w, input: folders(input.saes_a),
         saes_b=lambda w, input: folders(input.saes_b),
@@ -48,7 +48,7 @@ rule transfer:
         mem_mb=32000,
         runtime=120,
     params:
-        cfg=lambda w: of(w).transfer(w.sae, w.parent, w.child).dumps(),
+        cfg=sliced("transfer"),
         code=code("transfer"),
         parent=lambda w, input: folders(input.parent),
         child=lambda w, input: folders(input.child),
@@ -77,7 +77,7 @@ rule flow:
     resources:
         mem_mb=8000,
     params:
-        cfg=lambda w: of(w).flow(w.sae).dumps(),
+        cfg=sliced("flow"),
         code=code("flow"),
     shell:
         "python -m featflow flow --log {log:q} --cfg {params.cfg:q}"
@@ -99,7 +99,7 @@ rule controls:
     resources:
         mem_mb=8000,
     params:
-        cfg=lambda w: of(w).controls(w.sae).dumps(),
+        cfg=sliced("controls"),
         code=code("controls"),
         frozen=lambda w, input: flags({"--frozen": input.frozen}),
     shell:
@@ -121,7 +121,7 @@ rule domains:
     resources:
         mem_mb=8000,
     params:
-        cfg=lambda w: of(w).domains(w.sae).dumps(),
+        cfg=sliced("domains"),
         code=code("domains"),
     shell:
         "python -m featflow domains --log {log:q} --cfg {params.cfg:q} --shares {input:q}"
@@ -154,7 +154,7 @@ rule edges:
     resources:
         mem_mb=4000,
     params:
-        cfg=lambda w: of(w).edges(w.sae).dumps(),
+        cfg=sliced("edges"),
         code=code("edges"),
     shell:
         "python -m featflow edges --log {log:q} --cfg {params.cfg:q} --counts {input.counts:q}"
@@ -182,7 +182,7 @@ rule case:
     resources:
         mem_mb=8000,
     params:
-        cfg=lambda w: of(w).case(w.case).dumps(),
+        cfg=sliced("case"),
         code=code("case"),
         optional=lambda w, input: flags(
             {

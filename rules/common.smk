@@ -133,6 +133,11 @@ def reads(stage):
     }
 
 
+def sliced(stage):
+    """The slice of a stage's job, as JSON."""
+    return lambda wildcards: STAGES[stage].sliced(of(wildcards), wildcards).dumps()
+
+
 def flags(values):
     """Command-line words for what there is: nothing for a flag without files."""
     return [word for flag, files in values.items() if files for word in (flag, *files)]

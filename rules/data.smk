@@ -16,7 +16,7 @@ rule corpus:
     resources:
         mem_mb=4000,
     params:
-        cfg=lambda w: of(w).corpus(w.corpus).dumps(),
+        cfg=sliced("corpus"),
         code=code("corpus"),
         source=source_state,
     shell:
@@ -50,7 +50,7 @@ rule tokenizer:
     resources:
         mem_mb=8000,
     params:
-        cfg=lambda w: of(w).tokenizer().dumps(),
+        cfg=sliced("tokenizer"),
         code=code("tokenizer"),
         source=tokenizer_state,
     shell:
@@ -82,7 +82,7 @@ rule tokens:
     resources:
         mem_mb=8000,
     params:
-        cfg=lambda w: of(w).tokens(w.corpus, w.split).dumps(),
+        cfg=sliced("tokens"),
         code=code("tokens"),
     shell:
         "RAYON_NUM_THREADS={threads} python -m featflow tokens --log {log:q} --cfg {params.cfg:q}"

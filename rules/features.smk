@@ -34,7 +34,7 @@ for study, slices in PLAN.studies.items():
             mem_mb=32000,
             runtime=120,
         params:
-            cfg=lambda w, slices=slices: slices.features(w.model, w.sae).dumps(),
+            cfg=lambda w, slices=slices: STAGES["features"].sliced(slices, w).dumps(),
             code=code("features"),
             model=lambda w, input: folder(input.model),
             sae=lambda w, input: folder(input.sae),
@@ -62,7 +62,7 @@ rule correlation:
         mem_mb=16000,
         runtime=120,
     params:
-        cfg=lambda w: of(w).correlation(w.a, w.b).dumps(),
+        cfg=sliced("correlation"),
         code=code("correlation"),
         sae_a=lambda w, input: folder(input.sae_a),
         sae_b=lambda w, input: folder(input.sae_b),

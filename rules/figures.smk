@@ -23,7 +23,7 @@ rule figure:
     resources:
         mem_mb=4000,
     params:
-        cfg=lambda w: of(w).figure(w.figure).dumps(),
+        cfg=sliced("figure"),
         code=lambda w: code(
             "figure", f"featflow.figures.{of(w).study.drawn[w.figure].kind}"
         ),

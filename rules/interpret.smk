@@ -22,7 +22,7 @@ rule interpret:
         mem_mb=8000,
         runtime=240,
     params:
-        cfg=lambda w: of(w).interpret(w.model, w.sae).dumps(),
+        cfg=sliced("interpret"),
         code=code("interpret"),
         categories=categories_digest(),
         flow=lambda w, input: flags({"--flow": input.flow}),
@@ -45,7 +45,7 @@ rule categories:
     resources:
         mem_mb=4000,
     params:
-        cfg=lambda w: of(w).categories(w.sae).dumps(),
+        cfg=sliced("categories"),
         code=code("categories"),
         flow=lambda w, input: flags({"--flow": input.flow, "--chains": input.chains}),
     shell:

@@ -24,7 +24,7 @@ rule train:
         mem_mb=16000,
         runtime=720,
     params:
-        cfg=lambda w: of(w).train(w.model).dumps(),
+        cfg=sliced("train"),
         code=code("train"),
         folder=lambda w, output: folder(output.config),
     shell:
@@ -51,7 +51,7 @@ rule pretrained:
     resources:
         mem_mb=16000,
     params:
-        cfg=lambda w: of(w).pretrained(w.model).dumps(),
+        cfg=sliced("pretrained"),
         code=code("pretrained"),
         source=model_state,
         folder=lambda w, output: folder(output.config),
@@ -77,7 +77,7 @@ rule random:
     resources:
         mem_mb=16000,
     params:
-        cfg=lambda w: of(w).random(w.model).dumps(),
+        cfg=sliced("random"),
         code=code("random"),
         folder=lambda w, output: folder(output.config),
         like=lambda w, input: flags({"--like": folders(input.like)}),
@@ -108,7 +108,7 @@ rule finetune:
         mem_mb=16000,
         runtime=720,
     params:
-        cfg=lambda w: of(w).finetune(w.model).dumps(),
+        cfg=sliced("finetune"),
         code=code("finetune"),
         folder=lambda w, output: folder(output.config),
         parent=lambda w, input: folders(input.parent),
@@ -135,7 +135,7 @@ rule sweep:
         mem_mb=16000,
         runtime=240,
     params:
-        cfg=lambda w: of(w).sweep(w.model).dumps(),
+        cfg=sliced("sweep"),
         code=code("sweep"),
         parents=lambda w, input: folders(input.parents),
     shell:
@@ -162,7 +162,7 @@ rule merge:
     resources:
         mem_mb=16000,
     params:
-        cfg=lambda w: of(w).merge(w.model).dumps(),
+        cfg=sliced("merge"),
         code=code("merge"),
         folder=lambda w, output: folder(output.config),
         parents=lambda w, input: folders(input.parents),
@@ -199,7 +199,7 @@ rule evaluate:
         mem_mb=16000,
         runtime=60,
     params:
-        cfg=lambda w: of(w).evaluate(w.model).dumps(),
+        cfg=sliced("evaluate"),
         code=code("evaluate"),
         model=lambda w, input: folder(input.model),
     shell:

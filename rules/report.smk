@@ -19,7 +19,7 @@ rule report:
     resources:
         mem_mb=4000,
     params:
-        cfg=lambda w: of(w).report().dumps(),
+        cfg=sliced("report"),
         code=f"{code('report')}-{page_digest()}",
     shell:
         "python -m featflow report --log {log:q} --cfg {params.cfg:q}"
@@ -43,7 +43,7 @@ rule dashboards:
         mem_mb=16000,
         runtime=120,
     params:
-        cfg=lambda w: of(w).dashboards(w.model, w.sae).dumps(),
+        cfg=sliced("dashboards"),
         code=code("dashboards"),
         model=lambda w, input: folder(input.model),
         sae=lambda w, input: folder(input.sae),
@@ -73,7 +73,7 @@ rule explorer:
     resources:
         mem_mb=4000,
     params:
-        cfg=lambda w: of(w).explorer().dumps(),
+        cfg=sliced("explorer"),
         code=f"{code('explorer')}-{site_digest()}",
         optional=lambda w, input: flags(
             {"--edges": input.edges, "--cases": input.cases}

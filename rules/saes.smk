@@ -20,7 +20,7 @@ rule activations:
         mem_mb=32000,
         runtime=120,
     params:
-        cfg=lambda w: of(w).activations(w.model, w.hook, int(w.shard)).dumps(),
+        cfg=sliced("activations"),
         code=code("activations"),
         model=lambda w, input: folder(input.model),
     shell:
@@ -48,7 +48,7 @@ rule sae:
         mem_mb=32000,
         runtime=720,
     params:
-        cfg=lambda w: of(w).sae(w.model, w.sae).dumps(),
+        cfg=sliced("sae"),
         code=code("sae"),
         folder=lambda w, output: folder(output.cfg),
         model=lambda w, input: folder(input.model),
@@ -84,7 +84,7 @@ rule metrics:
         mem_mb=32000,
         runtime=60,
     params:
-        cfg=lambda w: of(w).metrics(w.model, w.sae).dumps(),
+        cfg=sliced("metrics"),
         code=code("metrics"),
         model=lambda w, input: folder(input.model),
         sae=lambda w, input: folder(input.sae),

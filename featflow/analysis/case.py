@@ -44,7 +44,7 @@ from featflow.features.probe import (
     read_activations,
     read_probe,
 )
-from featflow.plan.slices import CaseSlice
+from featflow.plan.stages.analysis import CaseSlice
 from featflow.runtime.log import log, progress
 
 ASKED_FOR = "another was asked for by its number"

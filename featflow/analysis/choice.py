@@ -18,7 +18,7 @@ from featflow.config.errors import FeatflowError
 from featflow.features import rule
 from featflow.features.columns import columns, documents, within
 from featflow.features.probe import Probe, firings
-from featflow.plan.slices import CaseSlice
+from featflow.plan.stages.analysis import CaseSlice
 
 ASKED = "asked for by its number"
 SEEDED = "living, and found by a reseed at r > {threshold:g}"

@@ -27,7 +27,7 @@ from featflow.analysis.lines import (
 from featflow.analysis.tables import Edge
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
-from featflow.plan.slices import ControlsSlice
+from featflow.plan.stages.analysis import ControlsSlice
 from featflow.runtime.log import log
 from featflow.wording import percent
 

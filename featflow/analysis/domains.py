@@ -14,7 +14,7 @@ from featflow.analysis.judged import Bests
 from featflow.analysis.lines import expanded, fragile_lines, joined, standing
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
-from featflow.plan.slices import DomainsSlice
+from featflow.plan.stages.analysis import DomainsSlice
 from featflow.runtime.log import log
 from featflow.wording import percent
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from featflow.analysis.ratios import corrected, ratio
 from featflow.features.strata import ALL, STRATA, Stratum
-from featflow.plan.slices import EdgesSlice
+from featflow.plan.stages.analysis import EdgesSlice
 
 EDGE_COLUMNS = {
     "edge": "str",

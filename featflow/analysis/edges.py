@@ -13,7 +13,7 @@ from featflow.analysis.quality import each_once, remarks
 from featflow.analysis.terminal import table as text
 from featflow.artifacts.io import load_json, load_table, save_table
 from featflow.artifacts.provenance import Provenance
-from featflow.plan.slices import EdgesSlice
+from featflow.plan.stages.analysis import EdgesSlice
 from featflow.runtime.log import log
 
 TOLERANCE = 0.005

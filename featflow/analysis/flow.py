@@ -18,7 +18,7 @@ from featflow.analysis.tables import Edge, count_table, feature_table, traced
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
 from featflow.features.matrix import Matrix, load
-from featflow.plan.slices import FlowPair, FlowSlice
+from featflow.plan.stages.analysis import FlowPair, FlowSlice
 from featflow.runtime.log import log
 from featflow.wording import percent
 

@@ -11,7 +11,7 @@ from featflow.analysis.fragile import MANY, said
 from featflow.analysis.judged import Bests, Judged, tally
 from featflow.analysis.tables import Edge
 from featflow.features.strata import STRATA, Stratum
-from featflow.plan.slices import ControlsSlice, DomainsSlice, EdgeArm
+from featflow.plan.stages.analysis import ControlsSlice, DomainsSlice, EdgeArm
 
 COLUMNS = {
     "edge": "str",

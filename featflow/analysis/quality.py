@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from featflow.config.study import Flow
-from featflow.plan.slices import EdgeSae
+from featflow.plan.stages.analysis import EdgeSae
 from featflow.saes.explained import over_corpora
 from featflow.wording import percent
 

@@ -8,7 +8,7 @@ import pandas as pd
 from featflow.analysis.fates import Comparison, Side
 from featflow.analysis.ratios import ratio
 from featflow.features.strata import density, lookup
-from featflow.plan.slices import FlowSlice
+from featflow.plan.stages.analysis import FlowSlice
 
 Edge = tuple[str, str]
 """Parent and child model."""

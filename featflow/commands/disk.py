@@ -24,27 +24,19 @@ cache are not in it either. On the shipped studies the estimate is within 15 % o
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
-from featflow.commands.widths import Shape, shape_of
-from featflow.config import FeatflowError
-from featflow.config.corpora import Corpus
-from featflow.config.graph import root_of
-from featflow.config.tokenizers import Bpe
-from featflow.data.corpora import kind_of
-from featflow.data.places import local_path
+from featflow.commands.sizes import TYPICAL_L0, StudySizes, Unknown
 from featflow.data.windows import layout
-from featflow.plan import paths
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import SharesSlice
+from featflow.plan.stages.analysis import SharesSlice, shares_slice
+from featflow.plan.stages.data import TOKEN_BYTES
+from featflow.plan.stages.features import correlation_slice
+from featflow.plan.stages.models import sweep_slice
+from featflow.plan.stages.saes import activations_slice
 
 STORED = 0.3
 """A parquet's bytes for a byte of text: 0.25 to 0.42 on the shipped studies."""
-TOKEN_BYTES = 3.2
-"""UTF-8 bytes of a token: 3.1 to 3.7 with 4,096 entries on code and prose."""
-TYPICAL_L0 = 30
-"""The paper's SAEs end between 25 and 35."""
 PARTNER_ROW = 30
 KEPT = 0.75
 """Pairs a feature with |r| ≥ floor, times the floor: 0.4 to 0.8 on the shipped studies."""
@@ -68,30 +60,25 @@ class Estimate(NamedTuple):
         return sum(self.parts.values())
 
 
-class Unknown(Exception):
-    """Something that is known only when it is there; the message says what."""
-
-
 def estimate(slices: Slices) -> Estimate:
     """The disk that all targets of a study take together (see the module)."""
     return Estimator(slices).estimate()
 
 
 class Estimator:
-    """Sizes of what a study makes; those that nobody knows yet are 0 and noted in `unknown`."""
+    """Sizes of the files of a study; those that nobody knows yet are 0 and noted in `unknown`."""
 
     def __init__(self, slices: Slices):
         self.slices, self.study, self.lineage = slices, slices.study, slices.lineage
-        self.unknown: dict[str, None] = {}
-        self.assumed: Shape | None = None
-        """The shape of a model that only the hub knows; None: it is unknown."""
+        self.sizes = StudySizes(slices)
+        self.unknown = self.sizes.unknown
 
     def estimate(self) -> Estimate:
         """All parts."""
         parts = {
             "corpus": self._text() * STORED,
             "tokens": self._tokens(),
-            "models": self._each(self.model, self.study.models),
+            "models": self._each(self.sizes.model, self.study.models),
             "activations": self._each(self._shards, self.study.models),
             "sae": self._each(self._sae, self.lineage.dictionaries()),
             "features": self._each(self._dumps, self.lineage.dictionaries()),
@@ -114,62 +101,20 @@ class Estimator:
             return 0
 
     def _text(self) -> float:
-        return sum(self._known(text_bytes, name, c) for name, c in self.study.corpora.items())
+        return sum(self._known(self.sizes.text, name) for name in self.study.corpora)
 
     def _tokens(self) -> float:
-        swept = {c for m in self.study.swept for own in self.slices.sweep(m).corpora for c in own}
+        swept = {
+            c for m in self.study.swept for own in sweep_slice(self.slices, m).corpora for c in own
+        }
         total = 0.0
         for name, corpus in self.study.corpora.items():
-            found = self._known(text_bytes, name, corpus) / TOKEN_BYTES
+            found = self._known(self.sizes.text, name) / TOKEN_BYTES
             train = found * (1 - corpus.validation - corpus.selection) or corpus.tokens or 0
             selection = corpus.selection if name in swept else 0
             held_out = found * (corpus.validation + selection)
             total += 4 * (min(train, corpus.tokens or train) + held_out)
         return total
-
-    def shape(self, model: str) -> Shape:
-        """Of the model's root: its descendants have the same."""
-        shape = shape_of(self.slices, model) or self.assumed
-        if shape is None:
-            raise Unknown(f"the size of {getattr(root_of(self.study, model), 'name', model)}")
-        return shape
-
-    def model(self, model: str) -> float:
-        """Bytes of a model's weights and embeddings."""
-        shape = self.shape(model)
-        if shape.weights is not None:
-            return shape.weights
-        vocabulary = self.vocabulary()
-        if vocabulary is None:
-            name = getattr(self.study.tokenizer, "name", "")
-            self.unknown[f"the models' embeddings (the vocabulary of {name})"] = None
-        return 4 * shape.parameters(vocabulary or 0) + 60 * (vocabulary or 0)
-
-    def vocabulary(self) -> int | None:
-        """Entries of the tokenizer, where they are known."""
-        tokenizer = self.study.tokenizer
-        if isinstance(tokenizer, Bpe):
-            return tokenizer.vocabulary
-        made = Path(paths.TOKENIZER.at(study=self.slices.name))
-        try:
-            found = local_path(tokenizer.name, "name")
-        except FeatflowError:
-            found = None
-        named = found / "tokenizer.json" if found and found.is_dir() else found
-        return _entries(made) or (_entries(named) if named else None)
-
-    def width(self, model: str, sae: str) -> int:
-        """Inputs of an SAE."""
-        hook = self.study.saes[sae].hook
-        width = self.shape(model).width(hook)
-        if width is None:
-            raise Unknown(f"what SAEs on {hook} make: its width is known when the model is opened")
-        return width
-
-    def features(self, dictionary) -> int:
-        """Features of a dictionary (model, SAE)."""
-        model, sae = dictionary
-        return self.study.saes[sae].expansion * self.width(model, sae)
 
     def _shards(self, model: str) -> float:
         saes = [s for s in self.study.saes if model in self.lineage.sae_models(s)]
@@ -178,12 +123,12 @@ class Estimator:
         for hook in dict.fromkeys(self.study.saes[s].hook for s in saes):
             using = [s for s in saes if self.study.saes[s].hook == hook]
             shards = max((self.slices.shards(s) for s in using), key=len)
-            tokens = sum(self.slices.activations(model, hook, i).tokens for i in shards)
-            total += 2 * tokens * self.width(model, using[0])
+            tokens = sum(activations_slice(self.slices, model, hook, i).tokens for i in shards)
+            total += 2 * tokens * self.sizes.width(model, using[0])
         return total
 
     def _sae(self, dictionary) -> float:
-        n, m = self.width(*dictionary), self.features(dictionary)
+        n, m = self.sizes.width(*dictionary), self.sizes.features(dictionary)
         return 4 * (2 * n * m + n + m)
 
     def _dumps(self, dictionary) -> float:
@@ -200,12 +145,12 @@ class Estimator:
         corpus, asked = self.study.corpora[name], self.study.probe.tokens_per_corpus
         shape = layout(self.slices.windows())
         share = shape.windows * self.study.activations.window / shape.block
-        held_out = self._known(text_bytes, name, corpus) / TOKEN_BYTES * corpus.validation
+        held_out = self._known(self.sizes.text, name) / TOKEN_BYTES * corpus.validation
         return min(asked, round(held_out * share)) if held_out else asked
 
     def _matrix(self, pair) -> float:
-        a, b = self.features(pair.a), self.features(pair.b)
-        cfg = self.slices.correlation(str(pair.a), str(pair.b))
+        a, b = self.sizes.features(pair.a), self.sizes.features(pair.b)
+        cfg = correlation_slice(self.slices, str(pair.a), str(pair.b))
         matrices = 1 if cfg.scope_a == cfg.scope_b else 2
         matrix = 4 * a * b if cfg.floor is None else 8 * a * KEPT / cfg.floor
         return matrix * matrices + (a + b) * self.study.flow.partners * PARTNER_ROW
@@ -213,11 +158,11 @@ class Estimator:
     def _compared(self) -> list[SharesSlice]:
         saes = self.study.flow_saes
         pairs = [(sae, pair) for sae in saes for pair in self.slices.compared(sae)]
-        return [self.slices.shares(sae, pair.parent, pair.child) for sae, pair in pairs]
+        return [shares_slice(self.slices, sae, pair.parent, pair.child) for sae, pair in pairs]
 
     def _shares(self, cfg: SharesSlice) -> float:
         rows = len(cfg.pairs) + len(cfg.everywhere) * (len(cfg.domains) - 1 + cfg.shift)
-        return 2 * rows * self.features((cfg.parent, cfg.sae)) * SHARES_ROW
+        return 2 * rows * self.sizes.features((cfg.parent, cfg.sae)) * SHARES_ROW
 
     def _explored(self) -> list[tuple[str, str]]:
         return [(m, s) for s, models in self.slices.explored().items() for m in models]
@@ -227,29 +172,7 @@ class Estimator:
         assert settings is not None
         contexts = settings.top + settings.intervals * settings.per_interval
         shown = contexts * 1.5 * settings.around * (1 + others) * SHOWN_TOKEN
-        return self.features(dictionary) * shown
+        return self.sizes.features(dictionary) * shown
 
     def _figures(self) -> float:
         return len(self.study.drawn) * sum(FIGURE[f] for f in self.study.figures.formats) + REPORT
-
-
-def text_bytes(name: str, corpus: Corpus) -> float:
-    """UTF-8 bytes of a corpus's text, all splits together.
-
-    Raises:
-        Unknown: for a data set of the hub without a limit in bytes.
-    """
-    found = kind_of(corpus).text_bytes(corpus)
-    if found is None:
-        raise Unknown(f"the text of {corpus.repository} (corpus {name})")
-    return min(found, corpus.bytes or found)
-
-
-def _entries(path: Path) -> int | None:
-    """The size of a tokenizer's vocabulary; None for another file."""
-    from tokenizers import Tokenizer
-
-    try:
-        return Tokenizer.from_file(str(path)).get_vocab_size()
-    except Exception:  # the library raises no narrower class
-        return None

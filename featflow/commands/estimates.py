@@ -2,10 +2,10 @@
 
 1. its own benchmark file (Snakemake writes logs/{study}/{stage}/….tsv: seconds, peak memory). Where
    the artifact that is there was made with other settings, what is behind the start-up is scaled by
-   the work (commands/work.py) then and now;
+   the work then and now;
 2. the benchmark files of the same stage, in any study: START, and this job's work × the sum of
    their (seconds − START) / the sum of their work;
-3. the work alone and the rates of commands/rates.py.
+3. the work alone and the rates of its stage (commands/rates.py).
 
 A benchmark file says nothing of the machine: those of another GPU, or of a busier machine, count as
 they are. With a GPU named, stages that use one are estimated by 3 alone.
@@ -19,16 +19,15 @@ from pydantic import ValidationError
 
 from featflow.artifacts.io import ArtifactError
 from featflow.commands import rates
-from featflow.commands.disk import Unknown
 from featflow.commands.origin import provenance_of
 from featflow.commands.planned import Job
+from featflow.commands.sizes import StudySizes, Unknown
 from featflow.commands.widths import Shape
-from featflow.commands.work import Work
 from featflow.config import FeatflowError, Workflow
 from featflow.plan.names import parsed
 from featflow.plan.slicer import Slices
 from featflow.plan.slices import Slice
-from featflow.plan.stages import slice_of, stage_of, targets
+from featflow.plan.stages import STAGES, slice_of, stage_of, targets
 
 OWN, STAGE, COUNTED = "this job's last run", "runs of its stage", "its work alone"
 LOGS = Path("logs")
@@ -63,20 +62,20 @@ class Estimates:
         logs: where the benchmark files are (None: none are looked at).
         """
         self.workflow, self.gpu, self.logs = workflow, gpu, logs
-        self.work = {name: Work(Slices.of(workflow, name)) for name in workflow.studies}
+        self.sizes = {name: StudySizes(Slices.of(workflow, name)) for name in workflow.studies}
         self._rates: dict[str, tuple[float, float] | None] = {}
 
     def of(self, job: Job) -> Estimate:
         """The estimate of a job."""
-        cfg, work = self._slice(job.outputs[0])
-        amount = _amount(cfg, work)
-        memory = rates.memory(job.stage, cfg, work)
-        by_gpu = self.gpu and (job.stage in rates.BFLOAT16 or job.stage in rates.FLOAT32)
+        cfg, sizes = self._slice(job.outputs[0])
+        amount = _amount(job.stage, cfg, sizes)
+        memory = rates.memory(job.stage, cfg, sizes)
+        by_gpu = self.gpu and rates.on_gpu(job.stage)
         measured = None if self.logs is None or by_gpu else self._own(job)
         if measured:
-            then = self._then(job, work)
+            then = self._then(job, sizes)
             grown = amount / then if amount and then else 1.0
-            start = min(rates.START.get(job.stage, 1.0), measured.seconds)
+            start = min(rates.cost_of(job.stage).start, measured.seconds)
             seconds = start + (measured.seconds - start) * grown
             return Estimate(seconds, max(measured.memory, memory if grown > 1 else 0), OWN)
         if amount is None:
@@ -84,29 +83,30 @@ class Estimates:
         if self.logs is not None and not by_gpu and (known := self._rate(job.stage)):
             rate, held = known
             return Estimate(
-                rates.START.get(job.stage, 1.0) + amount * rate, max(memory, held), STAGE
+                rates.cost_of(job.stage).start + amount * rate, max(memory, held), STAGE
             )
         seconds = rates.seconds(job.stage, amount, job.threads, self.gpu)
         return Estimate(seconds, memory, COUNTED)
 
-    def _slice(self, output: str) -> tuple[Slice | None, Work]:
+    def _slice(self, output: str) -> tuple[Slice | None, StudySizes]:
         found = parsed(output)
-        work = self.work[found.names["study"]] if found else next(iter(self.work.values()))
-        return slice_of(work.slices, output), work
+        sizes = self.sizes[found.names["study"]] if found else next(iter(self.sizes.values()))
+        return slice_of(sizes.slices, output), sizes
 
     def _own(self, job: Job) -> Benchmark | None:
         assert self.logs is not None
         name = Path(job.benchmark or "")
         return read(self.logs / Path(*name.parts[1:])) if job.benchmark else None
 
-    def _then(self, job: Job, work: Work) -> float | None:
+    def _then(self, job: Job, sizes: StudySizes) -> float | None:
         """The work of the job that made what is there; None where that is not known."""
         for output in filter(lambda name: Path(name).is_file(), job.outputs):
-            now = slice_of(work.slices, output)
+            now = slice_of(sizes.slices, output)
             try:
                 provenance = provenance_of(Path(output), output)
                 if provenance and now and provenance["stage"] == job.stage:
-                    return _amount(type(now).model_validate(provenance["config"]), work)
+                    cfg = type(now).model_validate(provenance["config"])
+                    return _amount(job.stage, cfg, sizes)
             except (ArtifactError, ValidationError, KeyError):
                 continue
         return None
@@ -114,8 +114,8 @@ class Estimates:
     def _rate(self, stage: str) -> tuple[float, float] | None:
         """Seconds for a unit of work, and most memory, of all runs of a stage (None: no run)."""
         if stage not in self._rates:
-            runs = [run for name in self.work for run in self._runs(name, stage)]
-            start = rates.START.get(stage, 1.0)
+            runs = [run for name in self.sizes for run in self._runs(name, stage)]
+            start = rates.cost_of(stage).start
             behind = sum(max(run.seconds - start, 0.05 * run.seconds) for run, _ in runs)
             most = max((run.memory for run, _ in runs), default=0.0)
             amount = sum(amount for _, amount in runs)
@@ -125,10 +125,10 @@ class Estimates:
     def _runs(self, study: str, stage: str) -> list[tuple[Benchmark, float]]:
         """The benchmark files of a stage in a study, with the work of each."""
         assert self.logs is not None
-        found, work = [], self.work[study]
+        found, sizes = [], self.sizes[study]
         for path in sorted((self.logs / study / stage).rglob("*.tsv")):
             names = path.relative_to(self.logs / study / stage).with_suffix("").parts
-            amount = _amount(_slice_named(work.slices, stage, names), work)
+            amount = _amount(stage, _slice_named(sizes.slices, stage, names), sizes)
             if amount and (run := read(path)):
                 found.append((run, amount))
         return found
@@ -144,20 +144,13 @@ def of_study(workflow: Workflow, study: str, cores: int, assumed: Shape | None =
         assumed: the shape of a model that only the hub knows.
     """
     estimates, slices = Estimates(workflow), Slices.of(workflow, study)
-    estimates.work[study].sizes.assumed = assumed
+    estimates.sizes[study].assumed = assumed
     jobs = {}
     for path in targets(slices):
         stage, cfg = stage_of(path, slices.model_kinds), slice_of(slices, path)
         if stage is not None and cfg is not None:
             jobs[stage.verb, cfg.dumps()] = Job(stage.verb, {}, (), (path,), {}, threads=cores)
     return sum(estimates.of(job).seconds or 0.0 for job in jobs.values())
-
-
-AS_THEY_ARE = (
-    *("tokenizer", "flow", "controls", "domains", "edges", "case", "interpret", "categories"),
-    *("figure", "explorer", "report"),
-)
-"""Stages whose time does not grow with what their slices say (the tokenizer's is looked up)."""
 
 
 def read(path: Path) -> Benchmark | None:
@@ -174,23 +167,18 @@ def read(path: Path) -> Benchmark | None:
 
 def _slice_named(slices: Slices, stage: str, names: tuple[str, ...]) -> Slice | None:
     """The slice of a job by the names in its benchmark file's path; None where it has none now."""
-    if stage in AS_THEY_ARE:
-        names = ()
+    if stage not in STAGES:
+        return None
+    apart = [name for part in names for name in part.split("-")]
+    count = len(STAGES[stage].wildcards)
     try:
-        if stage == "tokenizer":
-            return slices.tokenizer()
-        if stage == "activations":
-            return slices.activations(names[0], names[1], int(names[2]))
-        if stage in ("correlation", "shares", "transfer"):
-            *above, pair = names
-            names = (*above, *pair.split("-"))
-        return getattr(slices, stage)(*names) if names else Slice(study=slices.name)
+        return STAGES[stage].slice(slices, *apart[:count])
     except (FeatflowError, AssertionError, LookupError, TypeError, ValueError):
         return None
 
 
-def _amount(cfg: Slice | None, work: Work) -> float | None:
+def _amount(stage: str, cfg: Slice | None, sizes: StudySizes) -> float | None:
     try:
-        return None if cfg is None else work.of(cfg)
+        return None if cfg is None else rates.work(stage, cfg, sizes)
     except (Unknown, FeatflowError, LookupError):
         return None

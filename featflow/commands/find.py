@@ -16,7 +16,7 @@ from featflow.config.study import Study
 from featflow.plan import paths
 from featflow.plan.programs import snakemake
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import CaseSlice
+from featflow.plan.stages.analysis import CaseSlice, case_slice
 
 CASE = "find"
 """What the query is called where a case has a name."""
@@ -122,7 +122,7 @@ def _slice(name: str, study: Study, query: Case) -> CaseSlice:
             f"{flag}: study {name} follows no features of SAE {sae!r} in {model!r}; "
             f"{did_you_mean(model, models)}"
         )
-    return slices.case(CASE)
+    return case_slice(slices, CASE)
 
 
 def files(cfg: CaseSlice) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from featflow.data.corpora import files
 from featflow.data.corpus import shuffled
 from featflow.data.places import keyed
 from featflow.data.readers import COMPRESSIONS, FIELD, Unsuitable, ending, sample, texts
-from featflow.plan.slices import CorpusSlice
+from featflow.plan.stages.data import CorpusSlice
 
 LIMIT = 6_000_000
 """Bytes of text taken from a folder: what two cores work through in minutes."""

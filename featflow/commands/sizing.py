@@ -20,7 +20,8 @@ from featflow.config.tokenizers import Bpe
 from featflow.data.corpus import split
 from featflow.data.sources import Document
 from featflow.data.windows import layout
-from featflow.plan.slices import CorpusSlice, Windows
+from featflow.plan.slices import Windows
+from featflow.plan.stages.data import CorpusSlice
 from featflow.runtime.log import log
 
 WINDOW = 24

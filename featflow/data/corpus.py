@@ -15,7 +15,7 @@ from featflow.data.documents import Writer, writer
 from featflow.data.places import SourceError, keyed
 from featflow.data.shuffle import Hashed, Shuffle
 from featflow.data.sources import Document, counted
-from featflow.plan.slices import CorpusSlice
+from featflow.plan.stages.data import CorpusSlice
 from featflow.runtime.log import log, progress
 
 Split = Literal["train", "validation", "selection"]

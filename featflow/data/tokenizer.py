@@ -10,7 +10,7 @@ from featflow.artifacts.io import readable, save_json, written
 from featflow.artifacts.provenance import Provenance
 from featflow.data.bos import document_token, special_tokens
 from featflow.data.places import keyed
-from featflow.plan.slices import TokenizerSlice
+from featflow.plan.stages.data import TokenizerSlice
 from featflow.runtime.log import log
 
 PROVENANCE = "provenance.json"

@@ -17,7 +17,7 @@ from featflow.config.errors import FeatflowError
 from featflow.data.bos import document_token
 from featflow.data.documents import batches
 from featflow.data.tokenizer import load
-from featflow.plan.slices import TokensSlice
+from featflow.plan.stages.data import TokensSlice
 from featflow.runtime import scratch
 from featflow.runtime.ahead import ahead
 from featflow.runtime.log import log, progress

@@ -18,7 +18,7 @@ from featflow.features.matrix import NAMES, save_sparse
 from featflow.features.moments import in_stretches
 from featflow.features.scope import Rows, Source, rows_in_scope, source_of, stack, stack_sources
 from featflow.features.stacked import Activations
-from featflow.plan.slices import CorrelationSlice
+from featflow.plan.stages.features import CorrelationSlice
 from featflow.runtime import memory
 from featflow.runtime.log import log
 

@@ -16,7 +16,7 @@ from numba import njit
 from featflow.features.columns import Columns, by_blocks, in_ranges
 from featflow.features.scope import Piece, Rows, Source
 from featflow.features.stacked import Activations, Stacked, one_after_another, stacked
-from featflow.plan.slices import Domain
+from featflow.plan.stages.analysis import Domain
 from featflow.runtime import scratch
 
 LEAST_SHIFT = 1_000

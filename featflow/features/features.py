@@ -17,7 +17,7 @@ from featflow.data.windows import Rows, drawn, layout
 from featflow.features.spool import Spool
 from featflow.features.summary import Encoded, summarise
 from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
-from featflow.plan.slices import FeaturesSlice
+from featflow.plan.stages.features import FeaturesSlice
 from featflow.runtime.checkpoints import Checkpoints
 from featflow.runtime.device import device
 from featflow.runtime.log import log, progress

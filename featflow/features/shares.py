@@ -19,7 +19,7 @@ from featflow.features.comparing import Both, compare, line, table
 from featflow.features.dictionary import Dictionary
 from featflow.features.domains import corpus_of, joined_rows, layout, rolled
 from featflow.features.scope import Source, source_of, stack, stack_sources
-from featflow.plan.slices import SharesSlice
+from featflow.plan.stages.analysis import SharesSlice
 from featflow.runtime.log import log
 
 SHIFT = "shift"

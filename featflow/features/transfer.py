@@ -30,7 +30,8 @@ from featflow.features.paired import Paired
 from featflow.features.scaling import Scaling, no_scaling
 from featflow.features.scope import document_of, rows_in_scope
 from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
-from featflow.plan.slices import FeaturesSlice, TransferSlice
+from featflow.plan.stages.analysis import TransferSlice
+from featflow.plan.stages.features import FeaturesSlice
 from featflow.runtime.device import device, seeded
 from featflow.runtime.log import log, progress
 from featflow.saes import saelens

@@ -13,7 +13,8 @@ from featflow.figures.case_words import MISSED, SHADE, heading, label, texts
 from featflow.figures.strips import Box, boxes, escaped, shown
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import FigureSlice
+from featflow.plan.stages.analysis import case_slice
+from featflow.plan.stages.figures import FigureSlice
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -49,7 +50,7 @@ def inputs(slices: Slices, figure: CaseFigure) -> list[str]:
 
 def models(slices: Slices, figure: CaseFigure) -> Iterable[str]:
     """Those in which the feature is followed."""
-    return slices.case(figure.case).models
+    return case_slice(slices, figure.case).models
 
 
 def draw(cfg: FigureSlice, files: list[str]) -> "Figure":

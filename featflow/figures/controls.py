@@ -10,7 +10,7 @@ from featflow.config.graph import edges
 from featflow.figures.panels import stacked
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import FigureSlice
+from featflow.plan.stages.figures import FigureSlice
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from featflow.artifacts.io import written
 from featflow.artifacts.provenance import KEY, Provenance
 from featflow.figures.chromium import IMAGES, required
-from featflow.plan.slices import FigureSlice
+from featflow.plan.stages.figures import FigureSlice
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -18,7 +18,7 @@ from featflow.figures.flow_words import Row, label, said, standing, subtitle, te
 from featflow.figures.graph import ordered
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import FigureSlice
+from featflow.plan.stages.figures import FigureSlice
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,8 @@ from featflow.figures.files import matching
 from featflow.figures.graph import depths, own_corpora
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import FigureSlice, Node
+from featflow.plan.slices import Node
+from featflow.plan.stages.figures import FigureSlice
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

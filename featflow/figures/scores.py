@@ -19,7 +19,7 @@ from featflow.figures.scores_words import (
 )
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import FigureSlice
+from featflow.plan.stages.figures import FigureSlice
 
 if TYPE_CHECKING:
     import numpy as np

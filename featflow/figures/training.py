@@ -12,7 +12,7 @@ from featflow.figures.files import matching
 from featflow.figures.panels import log_ticks, stacked
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import FigureSlice
+from featflow.plan.stages.figures import FigureSlice
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from featflow.artifacts.provenance import Provenance
 from featflow.interpret.providers.lookup import PROBE_NAME
 from featflow.interpret.rules import OTHER, load
 from featflow.interpret.select import GROUPS, LISTED, members_of
-from featflow.plan.slices import CategoriesSlice
+from featflow.plan.stages.interpret import CategoriesSlice
 from featflow.runtime.log import log
 
 COLUMNS = {

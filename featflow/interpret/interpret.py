@@ -35,7 +35,7 @@ from featflow.interpret.providers.lookup import LookupProvider, fit_probe
 from featflow.interpret.records import sample
 from featflow.interpret.rules import OTHER, Rules
 from featflow.interpret.select import COLUMNS, Chosen, select
-from featflow.plan.slices import InterpretSlice
+from featflow.plan.stages.interpret import InterpretSlice
 from featflow.runtime.log import log, progress
 
 BATCH = 32

@@ -22,7 +22,7 @@ import pandas as pd
 from featflow.config.errors import FeatflowError
 from featflow.config.interpreting import Group
 from featflow.features.strata import UNKNOWN
-from featflow.plan.slices import InterpretSlice
+from featflow.plan.stages.interpret import InterpretSlice
 from featflow.runtime.log import log
 
 GROUPS: tuple[str, ...] = get_args(Group)

@@ -17,7 +17,7 @@ from featflow.models import readout
 from featflow.models.blocks import drawn_blocks
 from featflow.models.folder import block_length, load_model, vocabulary
 from featflow.models.losses import score
-from featflow.plan.slices import EvaluateSlice
+from featflow.plan.stages.models import EvaluateSlice
 from featflow.runtime.device import device, seeded
 from featflow.runtime.log import log
 

@@ -16,7 +16,7 @@ from featflow.models.folder import (
     written_folder,
 )
 from featflow.models.training import train
-from featflow.plan.slices import FinetuneSlice
+from featflow.plan.stages.models import FinetuneSlice
 from featflow.runtime.device import seeded
 from featflow.runtime.log import log
 from featflow.runtime.torchrun import rank

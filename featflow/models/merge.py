@@ -18,7 +18,7 @@ from featflow.models.folder import HANDLE, copy_tokenizer, written_folder
 from featflow.models.likeness import check_alike
 from featflow.models.merging import Merged, Weight, method
 from featflow.models.weights import WEIGHTS, Weights
-from featflow.plan.slices import MergeSlice
+from featflow.plan.stages.models import MergeSlice
 from featflow.runtime.device import seeded
 from featflow.runtime.log import log, progress
 

@@ -28,7 +28,7 @@ from featflow.models.folder import (
     written_folder,
 )
 from featflow.models.sources import AGAIN, Source, find, quantised
-from featflow.plan.slices import PretrainedSlice
+from featflow.plan.stages.models import PretrainedSlice
 from featflow.runtime.device import seeded
 from featflow.runtime.log import log
 

@@ -18,7 +18,7 @@ from featflow.models.folder import (
     written_folder,
 )
 from featflow.models.train import build
-from featflow.plan.slices import RandomSlice
+from featflow.plan.stages.models import RandomSlice
 from featflow.runtime.device import seeded
 from featflow.runtime.log import log
 

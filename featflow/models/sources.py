@@ -18,7 +18,7 @@ from featflow.data.places import MODEL_FILES, TOKENIZER_FILES, SourceError, expa
 from featflow.data.tokenizers import pretrained as tokenizers
 from featflow.models.folder import HANDLE
 from featflow.models.weights import WEIGHTS
-from featflow.plan.slices import PretrainedSlice
+from featflow.plan.stages.models import PretrainedSlice
 
 INDEX = f"{WEIGHTS}.index.json"
 """Names the file of each weight, where they are in several."""

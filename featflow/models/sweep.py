@@ -14,7 +14,7 @@ from featflow.models.blocks import drawn_blocks
 from featflow.models.evaluate import measure
 from featflow.models.folder import block_length, load_model, quiet, vocabulary
 from featflow.models.merge import Sources, merge_all
-from featflow.plan.slices import SweepSlice
+from featflow.plan.stages.models import SweepSlice
 from featflow.runtime.checkpoints import Checkpoints
 from featflow.runtime.device import device, seeded
 from featflow.runtime.log import log, progress

@@ -14,7 +14,7 @@ from featflow.models import parallel
 from featflow.models.blocks import even_blocks
 from featflow.models.folder import HANDLE, save_model, save_tokenizer, written_folder
 from featflow.models.training import train
-from featflow.plan.slices import TrainSlice
+from featflow.plan.stages.models import TrainSlice
 from featflow.runtime.device import seeded
 from featflow.runtime.log import log
 from featflow.runtime.torchrun import rank

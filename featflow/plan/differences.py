@@ -3,13 +3,21 @@
 import json
 from typing import Any
 
+from featflow.config.base import Config
 from featflow.config.study import Study
-from featflow.plan.slices import Difference
 
 ABSENT = "–"
 
 BY_NAME = ("corpora", "models", "saes", "figures.draw")
 """Mappings of names, whose order in the config means nothing."""
+
+
+class Difference(Config):
+    """A setting that differs between this study and another."""
+
+    key: str
+    here: str
+    there: str
 
 
 def differences(here: Study, there: Study) -> list[Difference]:

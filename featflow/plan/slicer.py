@@ -1,48 +1,37 @@
-"""From a study to the slices of its stages (plan/slices.py says what each holds)."""
+"""A study as its stages ask about it: what several of their slices are made from."""
 
+import hashlib
 from collections.abc import Callable, Collection
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Self
 
 from featflow.config.errors import ConfigError, did_you_mean
-from featflow.config.graph import root_of
+from featflow.config.graph import is_control
 from featflow.config.load import Workflow
 from featflow.config.merging import TaskVectors
-from featflow.config.models import Base, Finetune, Merge, Pretrained, Random
-from featflow.config.saes import Activations
-from featflow.config.study import Study
+from featflow.config.models import Merge
+from featflow.config.study import Flow, Study
 from featflow.config.tokenizers import Bpe
 from featflow.plan.lineage import Lineage
-from featflow.plan.slicer_pages import PageSlices
-from featflow.plan.slices import (
-    ActivationsSlice,
-    CorpusSlice,
-    EvaluateSlice,
-    FeaturesSlice,
-    FinetuneSlice,
-    MergeSlice,
-    MetricsSlice,
-    PretrainedSlice,
-    RandomSlice,
-    SaeSlice,
-    SweepSlice,
-    TokenizerSlice,
-    TokensSlice,
-    TrainSlice,
-    Windows,
-)
+from featflow.plan.slices import Compared, Node, ProbeRows, Windows
 
 WHAT = {"sae": "SAE", "a": "dictionary (model.sae)", "b": "dictionary (model.sae)"}
 """How a wildcard is called in a message."""
 
 
-class Slices(PageSlices):
-    """The slices of one study; those of later stages are in slicer_analysis.py, slicer_pages.py."""
+def seed_from(*parts: object) -> int:
+    """A seed from the study's seed and the names involved; the same on every machine."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:4], "little") >> 1  # numpy, torch and C ints all take 31 bits
+
+
+class Slices:
+    """A study, and what follows from it for the slices of its stages (plan/stages has these)."""
 
     def __init__(self, name: str, study: Study, paper: Study | None = None):
         """Args: paper: the study that the report compares settings with."""
         self.name, self.study, self.lineage = name, study, Lineage(study)
-        self._paper = paper
+        self.paper = paper
 
     @classmethod
     def of(cls, workflow: Workflow, name: str) -> Self:
@@ -94,133 +83,24 @@ class Slices(PageSlices):
     def _dictionaries(self) -> list[str]:
         return [str(dictionary) for dictionary in self.lineage.dictionaries()]
 
-    def corpus(self, corpus: str) -> CorpusSlice:
-        corpora = self.study.corpora
-        return CorpusSlice(
-            study=self.name,
-            corpus=corpus,
-            seed=self._seed("corpus", corpus),
-            source=corpora[corpus].model_copy(update={"tokens": None}),
-            validation=max(source.validation for source in corpora.values()),
-            selection=max(source.selection for source in corpora.values()),
-        )
-
-    def tokenizer(self) -> TokenizerSlice:
-        return TokenizerSlice(study=self.name, tokenizer=self.study.tokenizer)
+    def seed(self, *parts: object) -> int:
+        return seed_from(self.study.seed, *parts)
 
     def tokenizer_corpora(self) -> list[str]:
         tokenizer = self.study.tokenizer
         return list(tokenizer.corpora) if isinstance(tokenizer, Bpe) else []
 
-    def tokens(self, corpus: str, split: str) -> TokensSlice:
-        limit = self.study.corpora[corpus].tokens if split == "train" else None
-        return TokensSlice(study=self.name, corpus=corpus, split=split, tokens=limit)  # type: ignore[arg-type]
-
-    def train(self, model: str) -> TrainSlice:
-        base = self.study.models[model]
-        assert isinstance(base, Base)
-        return TrainSlice(
-            study=self.name,
-            model=model,
-            seed=self._seed("train", model, base.seed),
-            blocks_seed=self._seed("blocks"),
-            corpora=base.corpora,
-            architecture=base.architecture,
-            training=base.training,
-        )
-
-    def pretrained(self, model: str) -> PretrainedSlice:
-        found = self.study.models[model]
-        assert isinstance(found, Pretrained)
-        return PretrainedSlice(
-            study=self.name,
-            model=model,
-            name=found.name,
-            revision=found.revision,
-            context=found.context,
-        )
-
-    def random(self, model: str) -> RandomSlice:
-        found = self.study.models[model]
-        assert isinstance(found, Random)
-        root = self.study.models[found.like]
-        return RandomSlice(
-            study=self.name,
-            model=model,
-            seed=self._seed("random", model, found.seed),
-            architecture=root.architecture if isinstance(root, Base) else None,
-        )
-
-    def _context(self, model: str) -> int | None:
-        root = root_of(self.study, model)
-        return root.context if isinstance(root, Pretrained) else None
-
-    def finetune(self, model: str) -> FinetuneSlice:
-        child = self.study.models[model]
-        assert isinstance(child, Finetune)
-        return FinetuneSlice(
-            study=self.name,
-            model=model,
-            seed=self._seed("finetune", model, child.seed),
-            blocks_seed=self._seed("blocks"),
-            corpora=child.corpora,
-            training=child.training,
-            context=self._context(model),
-        )
-
-    def sweep(self, model: str) -> SweepSlice:
-        if model not in self.study.swept:
-            hint = did_you_mean(model, self.study.swept)
-            raise ConfigError(f"study {self.name}: {model!r} is no merge with a t; {hint}")
-        merge = self._merge(model)
-        fields = type(merge.method).model_fields
-        method = merge.method.model_copy(update={"t": fields["t"].default})
-        return SweepSlice(
-            study=self.name,
-            model=model,
-            parents=merge.parents,
-            corpora=[self.lineage.own_corpora(p) for p in merge.parents],
-            method=method,
-            points=self.study.evaluation.sweep_points,
-            tokens=self.study.evaluation.tokens,
-            blocks_seed=self._seed("blocks"),
-            context=self._context(model),
-        )
-
-    def merge(self, model: str) -> MergeSlice:
-        merge = self._merge(model)
-        swept = isinstance(getattr(merge.method, "t", None), str)
-        measured = isinstance(merge.method, TaskVectors)  # `base` below says from what
-        return MergeSlice(
-            study=self.name,
-            model=model,
-            parents=merge.parents,
-            corpora=[self.lineage.own_corpora(p) for p in merge.parents if swept],
-            method=merge.method.model_copy(update={"base": None} if measured else {}),
-            base=self.merge_base(model),
-        )
-
     def merge_base(self, model: str) -> str | None:
         """The model that a merge's task vectors are measured from (None: its method has none)."""
-        method = self._merge(model).method
+        method = self.merge_of(model).method
         if not isinstance(method, TaskVectors):
             return None
         return method.base or self.lineage.common_ancestor(model)
 
-    def _merge(self, model: str) -> Merge:
+    def merge_of(self, model: str) -> Merge:
         merge = self.study.models[model]
         assert isinstance(merge, Merge)
         return merge
-
-    def evaluate(self, model: str) -> EvaluateSlice:
-        return EvaluateSlice(
-            study=self.name,
-            model=model,
-            corpora=sorted(self.study.corpora),
-            tokens=self.study.evaluation.tokens,
-            blocks_seed=self._seed("blocks"),
-            context=self._context(model),
-        )
 
     def windows(self, sae: str | None = None) -> Windows:
         """How the study's windows are cut, or those of an SAE that wants another context."""
@@ -234,19 +114,13 @@ class Slices(PageSlices):
             special=activations.special,
         )
 
-    def activations(self, model: str, hook: str, shard: int | str) -> ActivationsSlice:
-        settings, shard = self.study.activations, int(shard)
-        left = settings.tokens - shard * settings.shard_tokens
-        return ActivationsSlice(
-            study=self.name,
-            model=model,
-            hook=hook,
-            corpora=self.lineage.activation_corpora(model),
+    def probe(self) -> ProbeRows:
+        """The rows of the study's probe (an SAE with a context of its own has others)."""
+        return ProbeRows(
+            corpora=self.study.probe_corpora,
             windows=self.windows(),
-            seed=self._seed("activations"),
-            shard=shard,
-            shard_tokens=settings.shard_tokens,
-            tokens=min(settings.shard_tokens, left),
+            tokens_per_corpus=self.study.probe.tokens_per_corpus,
+            blocks_seed=self.seed("blocks"),
         )
 
     def shards(self, sae: str) -> range:
@@ -261,50 +135,116 @@ class Slices(PageSlices):
         own = settings.corpora is not None or settings.context is not None
         return own or not self.study.activations.keep
 
-    def sae(self, model: str, sae: str) -> SaeSlice:
-        settings, activations = self.study.saes[sae], self.study.activations
-        shared = settings.init == "shared"
-        said_elsewhere = ("models", "control_of", "corpora", "context")
-        # Without what `windows` and `corpora` say, and without tokens of shards that it never sees.
-        data = Activations(
-            scale=activations.scale,
-            outliers=activations.outliers,
-            tokens=min(activations.tokens, len(self.shards(sae)) * activations.shard_tokens),
-            shard_tokens=activations.shard_tokens,
-            keep=not self.makes_its_own(sae),
-        )
-        return SaeSlice(
-            study=self.name,
-            model=model,
-            name=sae,
-            seed=self._seed("sae", "*" if shared else model, settings.seed),
-            activations_seed=self._seed("activations"),
-            settings=settings.model_copy(update=dict.fromkeys(said_elsewhere)),
-            activations=data,
-            windows=self.windows(sae),
-            corpora=self.lineage.activation_corpora(model, sae),
+    @property
+    def judging(self) -> Flow:
+        """`flow` for who judges features: how much of r is kept changes nothing for them."""
+        return self.study.flow.model_copy(update={"floor": None})
+
+    def scopes(self, a: str, b: str) -> tuple[list[str], list[str]]:
+        """The probe corpora on which the features of a, and those of b, are judged."""
+        return self.scopes_by(a, b, self.study.flow.scope)
+
+    def scopes_by(self, a: str, b: str, scope: str) -> tuple[list[str], list[str]]:
+        homes = [set(self.lineage.corpora(model)) for model in (a, b)]
+        if scope == "intersection":
+            homes = [homes[0] & homes[1]] * 2
+        elif scope == "union":
+            homes = [homes[0] | homes[1]] * 2
+        probe = self.study.probe_corpora
+        first, second = ([c for c in probe if c in home] for home in homes)
+        return first, second
+
+    def no_corpus(self, a: str, b: str) -> ConfigError:
+        """What to say where no corpus of the probe is in the scope of two models or SAEs."""
+        scope = self.study.flow.scope
+        if scope == "intersection":
+            remedy = "use home or union, or add a corpus of both to probe.corpora"
+        else:
+            remedy = "add what each of them has learnt to probe.corpora"
+        return ConfigError(
+            f"study {self.name}: flow.scope {scope} leaves no corpus of the probe for {a} and {b}; "
+            f"{remedy}"
         )
 
-    def metrics(self, model: str, sae: str) -> MetricsSlice:
-        return MetricsSlice(
-            study=self.name,
-            model=model,
-            sae=sae,
-            hook=self.study.saes[sae].hook,
-            corpora=self.lineage.activation_corpora(model, sae),
-            windows=self.windows(sae),
-            tokens=self.study.evaluation.tokens,
-            blocks_seed=self._seed("blocks"),
-        )
+    def judged_on(self, model: str, sae: str) -> list[str]:
+        """The probe corpora on which any edge judges a model's features; without edges its home.
 
-    def features(self, model: str, sae: str) -> FeaturesSlice:
-        return FeaturesSlice(
-            study=self.name,
-            model=model,
-            sae=sae,
-            hook=self.study.saes[sae].hook,
-            corpora=self.study.probe_corpora,
-            windows=self.windows(sae),
-            tokens_per_corpus=self.study.probe.tokens_per_corpus,
-            blocks_seed=self._seed("blocks"),
-        )
+        All of the probe where that is nothing.
+        """
+        edges = [edge for edge in self.lineage.flow_edges(sae) if model in edge]
+        found = {c for edge in edges for c in self.scopes(*edge)[edge.index(model)]}
+        found = found or set(self.lineage.corpora(model))
+        probe = self.study.probe_corpora
+        return [c for c in probe if c in found] or probe
+
+    def compared(self, sae: str) -> list[Compared]:
+        """The pairs of models that controls compare: edges, their arms, reseeds of one model."""
+        return self._compared(sae)
+
+    @cached_property
+    def _compared(self) -> Callable[[str], list[Compared]]:
+        return cache(self._find_compared)  # asked for by every job of a dry run
+
+    def _find_compared(self, sae: str) -> list[Compared]:
+        lineage = self.lineage
+        ends = list(dict.fromkeys(model for edge in lineage.flow_edges(sae) for model in edge))
+        pairs = [(m, m) for m in ends if len(lineage.seeds(m, sae)) > 1]
+        pairs += lineage.flow_edges(sae)
+        pairs += [(arm.a.model, arm.b.model) for arm in lineage.arms(sae)]
+        return [Compared(parent=a, child=b) for a, b in dict.fromkeys(pairs)]
+
+    def thresholds(self) -> list[float]:
+        """Those of the sweep and the flow's own, ascending."""
+        return sorted({*self.study.controls.thresholds, self.study.flow.threshold})
+
+    def transferred(self, sae: str) -> list[Compared]:
+        """The pairs of models of which the parent's SAE is applied to the child."""
+        if not self.study.controls.transfer:
+            return []
+        lineage = self.lineage
+        pairs = list(lineage.flow_edges(sae))
+        pairs += [
+            (arm.parent, arm.b.model)
+            for arm in lineage.arms(sae)
+            if arm.kind in ("unrelated", "random", "continued", "retrained")
+        ]
+        return [Compared(parent=a, child=b) for a, b in dict.fromkeys(pairs)]
+
+    def interpreted(self) -> tuple[str, list[str]]:
+        """The SAE, and the models, whose features are explained; none where none are."""
+        settings = self.study.interpret
+        if settings is None or not self.study.flow_saes:
+            return "", []
+        sae = settings.sae or self.study.flow_saes[0]
+        known = [m for m in self.lineage.models() if m in self.lineage.sae_models(sae)]
+        return sae, [m for m in known if settings.models is None or m in settings.models]
+
+    def explored(self) -> dict[str, list[str]]:
+        """Each SAE whose features have pages, and the models; none without an explorer."""
+        settings = self.study.explorer
+        if settings is None:
+            return {}
+        saes = settings.saes if settings.saes is not None else self.study.flow_saes
+        models = set(self.lineage.models())
+        return {s: [m for m in self.lineage.sae_models(s) if m in models] for s in saes}
+
+    @cached_property
+    def nodes(self) -> dict[str, Node]:
+        return {
+            name: Node(
+                kind=model.kind,
+                parents=self.lineage.parents(name),
+                corpora=getattr(model, "corpora", []),
+                method=model.method.kind if isinstance(model, Merge) else None,
+                control_of=self._stands_for(name),
+            )
+            for name, model in sorted(self.study.models.items())  # as they are in a slice's JSON
+        }
+
+    def _stands_for(self, name: str) -> str | None:
+        model = self.study.models[name]
+        own = getattr(model, "like", None) or getattr(model, "control_of", None)
+        return own if is_control(model) else None
+
+    def corpus_kinds(self) -> dict[str, str]:
+        return {name: corpus.kind for name, corpus in self.study.corpora.items()}

@@ -16,7 +16,7 @@ from featflow.features.probe import (
     read_activations,
     read_probe,
 )
-from featflow.plan.slices import DashboardsSlice
+from featflow.plan.stages.report import DashboardsSlice
 from featflow.report.dashboard.columns import columns_of
 from featflow.report.dashboard.logits import Promoted, promoted, unknown
 from featflow.report.dashboard.partners import partners

@@ -6,7 +6,7 @@ import numpy as np
 
 from featflow.artifacts.io import load_table
 from featflow.plan import paths
-from featflow.plan.slices import ReportSlice
+from featflow.plan.stages.report import ReportSlice
 from featflow.report.files import among
 from featflow.report.findings import edge
 from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, share, text

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from featflow.artifacts.io import load_json, load_provenance, readable
 from featflow.figures.style import TITLE, Words
 from featflow.plan import paths
-from featflow.plan.slices import ReportSlice
+from featflow.plan.stages.report import ReportSlice
 from featflow.report.files import among
 
 

@@ -23,7 +23,7 @@ from featflow.artifacts.provenance import KEY, Provenance
 from featflow.config.errors import FeatflowError
 from featflow.data import tokenizer as tokenizers
 from featflow.plan import paths
-from featflow.plan.slices import ExplorerSlice
+from featflow.plan.stages.report import ExplorerSlice
 from featflow.report import templates
 from featflow.report.dashboard.tables import objects
 from featflow.report.files import among

@@ -13,7 +13,7 @@ from featflow.analysis.ratios import ratio
 from featflow.artifacts.io import load_table
 from featflow.figures.flow_words import SCOPES
 from featflow.plan import paths
-from featflow.plan.slices import ReportSlice
+from featflow.plan.stages.report import ReportSlice
 from featflow.report.files import among
 from featflow.report.findings import Row, edge, finding, hanging, traces
 from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, share, text

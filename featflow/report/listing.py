@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from featflow.artifacts.io import load_provenance
 from featflow.artifacts.provenance import digest as digest_of
 from featflow.artifacts.reading import named
-from featflow.plan.slices import ReportSlice
 from featflow.plan.stages import STAGES, provenance_beside, stage_of
+from featflow.plan.stages.report import ReportSlice
 
 
 class Artifact(NamedTuple):

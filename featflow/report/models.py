@@ -9,7 +9,7 @@ from featflow.artifacts.io import load_json, load_table, readable
 from featflow.figures.graph import own_corpora
 from featflow.figures.sweep import ORIGIN
 from featflow.plan import paths
-from featflow.plan.slices import ReportSlice
+from featflow.plan.stages.report import ReportSlice
 from featflow.report.files import among
 from featflow.report.study import corpora_in_order, models_in_order
 from featflow.report.tables import (

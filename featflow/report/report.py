@@ -9,7 +9,7 @@ from typing import Any
 
 from featflow.artifacts.io import written
 from featflow.artifacts.provenance import KEY, Provenance
-from featflow.plan.slices import ReportSlice
+from featflow.plan.stages.report import ReportSlice
 from featflow.report.pages import PAGE, page_files
 from featflow.report.templates import render
 from featflow.runtime.log import log

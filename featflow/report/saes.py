@@ -7,7 +7,7 @@ from featflow.analysis.quality import on_own
 from featflow.artifacts.io import load_json, load_table
 from featflow.figures.graph import own_corpora
 from featflow.plan import paths
-from featflow.plan.slices import ReportSlice
+from featflow.plan.stages.report import ReportSlice
 from featflow.report.files import among
 from featflow.report.study import corpora_in_order, models_in_order
 from featflow.report.tables import UNKNOWN, Column, Table, count, number, share, small, text

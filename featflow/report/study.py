@@ -11,7 +11,8 @@ from featflow.artifacts.reading import parsed
 from featflow.data.composition import Part, composition, in_common, shared, warnings
 from featflow.figures.graph import ordered
 from featflow.plan import paths
-from featflow.plan.slices import Difference, Node, ReportSlice
+from featflow.plan.slices import Node
+from featflow.plan.stages.report import Difference, ReportSlice
 from featflow.report.files import among
 from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, number, share, text
 

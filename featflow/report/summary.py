@@ -5,7 +5,7 @@ from pathlib import Path
 
 from featflow.artifacts.io import load_json
 from featflow.plan import paths
-from featflow.plan.slices import ReportSlice
+from featflow.plan.stages.report import ReportSlice
 from featflow.report.files import among
 from featflow.report.models import KINDS, parameters
 from featflow.report.saes import dictionaries, sizes

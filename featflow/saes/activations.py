@@ -29,7 +29,8 @@ from featflow.data import tokens as streams
 from featflow.data.windows import are_rows, blocks, layout
 from featflow.files import writable
 from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
-from featflow.plan.slices import ActivationsSlice, Windows
+from featflow.plan.slices import Windows
+from featflow.plan.stages.saes import ActivationsSlice
 from featflow.runtime.checkpoints import Checkpoints, Stop
 from featflow.runtime.device import device
 from featflow.runtime.log import log, progress

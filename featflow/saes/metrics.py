@@ -38,7 +38,7 @@ from featflow.data import tokenizer
 from featflow.data import tokens as streams
 from featflow.data.windows import Rows, blocks, drawn, layout
 from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
-from featflow.plan.slices import MetricsSlice
+from featflow.plan.stages.saes import MetricsSlice
 from featflow.runtime.device import device, seeded
 from featflow.runtime.log import log, progress
 from featflow.saes import saelens

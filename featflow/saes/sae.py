@@ -9,7 +9,7 @@ from featflow.artifacts.provenance import Provenance
 from featflow.config.errors import FeatflowError
 from featflow.models.folder import written_folder
 from featflow.models.hooked import HookedModel
-from featflow.plan.slices import SaeSlice
+from featflow.plan.stages.saes import SaeSlice
 from featflow.runtime.checkpoints import Checkpoints
 from featflow.runtime.device import device, seeded
 from featflow.saes import saelens

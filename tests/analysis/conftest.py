@@ -14,7 +14,8 @@ from featflow.artifacts.provenance import Provenance
 from featflow.config.study import Flow
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import FlowPair, FlowSlice
+from featflow.plan.stages import STAGES
+from featflow.plan.stages.analysis import FlowPair, FlowSlice
 
 
 class Files(NamedTuple):
@@ -209,7 +210,7 @@ def write_shares(slices: Slices, sae: str, root: Path, known: Planting) -> None:
     """
     for pair in slices.compared(sae):
         names = pair.model_dump()
-        cfg = slices.shares(sae, **names)
+        cfg = STAGES["shares"].slice(slices, sae, **names)
         made = Provenance("shares", cfg)
         shift = [(sae, sae, "shift")] if cfg.shift else []
         keys = [
@@ -232,7 +233,9 @@ def write_shares(slices: Slices, sae: str, root: Path, known: Planting) -> None:
             rows[f"{prefix}firings"], rows[f"{prefix}documents"] = counts.own, counts.documents
         rows["tokens"] = of.tokens
         file = root / paths.FROZEN.at(study=slices.name, sae=sae, **names)
-        save_table(file, rows, Provenance("transfer", slices.transfer(sae, **names)))
+        save_table(
+            file, rows, Provenance("transfer", STAGES["transfer"].slice(slices, sae, **names))
+        )
 
 
 def _without(known: Known) -> Known:
@@ -253,12 +256,12 @@ def write_metrics(slices: Slices, sae: str, root: Path, **of: dict[str, float]) 
     Args: of: by model, what differs from METRICS.
     """
     files = []
-    for each in slices.edges(sae).saes:
+    for each in STAGES["edges"].slice(slices, sae).saes:
         model, name = each.dictionary.split(".")
         file = root / paths.SAE_METRICS.at(study=slices.name, model=model, sae=name)
         if not file.exists():
             found = METRICS | {"l0": each.l0 or 20.0} | of.get(model, {})
-            made = Provenance("metrics", slices.metrics(model, name))
+            made = Provenance("metrics", STAGES["metrics"].slice(slices, model, name))
             corpora = dict.fromkeys(each.own or ["any"], found)
             save_json(file, {**found, "corpora": corpora}, made)
         files.append(file)
@@ -275,13 +278,16 @@ def write_tables(slices: Slices, sae: str, root: Path, known: Planting) -> None:
     def at(template: paths.Template, **names: str) -> Path:
         return root / template.at(study=slices.name, sae=sae, **names)
 
-    cfg = slices.flow(sae)
+    cfg = STAGES["flow"].slice(slices, sae)
     written = {}
     for a, b in ((str(pair.a), str(pair.b)) for pair in slices.lineage.pairs(sae)):
         found, folder = known(a, b, cfg.flow.scope), at(paths.MATRIX, a=a, b=b).parent
         more = {"tokens": found.tokens, "trimmed": found.trimmed, "trimmed_b": found.trimmed_b}
         written[a, b] = write_pair(folder, *found[:6], partners=2, **more)
-        made, file = Provenance("correlation", slices.correlation(a, b)), written[a, b].matches
+        made, file = (
+            Provenance("correlation", STAGES["correlation"].slice(slices, a, b)),
+            written[a, b].matches,
+        )
         save_table(file, pd.read_parquet(file), made)
     files = [written[pair.a, pair.b] for pair in cfg.pairs]
     fates = {"features": at(paths.FLOW_FEATURES), "counts": at(paths.FLOW_COUNTS)}
@@ -296,18 +302,20 @@ def write_tables(slices: Slices, sae: str, root: Path, known: Planting) -> None:
     compared = [pair.model_dump() for pair in slices.compared(sae)]
     shares = [at(paths.SHARES, **names) for names in compared]
     controls.run(
-        slices.controls(sae),
+        STAGES["controls"].slice(slices, sae),
         shares=shares,
         bootstraps=[at(paths.BOOTSTRAP, **names) for names in compared],
         frozen=[at(paths.FROZEN, **pair.model_dump()) for pair in slices.transferred(sae)],
         output=at(paths.FLOW_CONTROLS),
     )
-    domains.run(slices.domains(sae), shares=shares, output=at(paths.FLOW_DOMAINS))
+    domains.run(STAGES["domains"].slice(slices, sae), shares=shares, output=at(paths.FLOW_DOMAINS))
     edges.run(
-        slices.edges(sae),
+        STAGES["edges"].slice(slices, sae),
         **fates,
         controls=at(paths.FLOW_CONTROLS),
-        summaries=[at(paths.SUMMARY, model=model) for model in slices.edges(sae).models],
+        summaries=[
+            at(paths.SUMMARY, model=model) for model in STAGES["edges"].slice(slices, sae).models
+        ],
         metrics=write_metrics(slices, sae, root),
         edges=at(paths.FLOW_EDGES),
         typed=at(paths.FLOW_SHARES),

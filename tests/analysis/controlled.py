@@ -13,6 +13,7 @@ from featflow.artifacts.provenance import Provenance
 from featflow.config.study import Study
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
+from featflow.plan.stages import STAGES
 
 from .conftest import Counts, Known, write_shares
 
@@ -134,10 +135,10 @@ def plant(root: Path, settings: dict = SETTINGS) -> Controlled:
     for pair in made.slices.transferred("main"):
         names = pair.model_dump()
         file = made.path(paths.FROZEN, **names)
-        cfg = made.slices.transfer("main", **names)
+        cfg = STAGES["transfer"].slice(made.slices, "main", **names)
         save_table(file, drawn_frozen(**names), Provenance("transfer", cfg))
     for parent, child in edges:
-        cfg = made.slices.shares("main", parent, child)
+        cfg = STAGES["shares"].slice(made.slices, "main", parent, child)
         table = drawn_bootstrap(parent, child, cfg.thresholds)
         file = made.path(paths.BOOTSTRAP, parent=parent, child=child)
         save_table(file, table, Provenance("shares", cfg))

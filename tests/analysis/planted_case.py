@@ -11,7 +11,8 @@ from tokenizers import Tokenizer
 
 from featflow.config.cases import Case
 from featflow.config.study import Flow
-from featflow.plan.slices import CaseSlice, Node, Windows
+from featflow.plan.slices import Node, Windows
+from featflow.plan.stages.analysis import CaseSlice
 
 CORPORA = ["code", "prose"]
 MODELS = {

@@ -18,6 +18,7 @@ from featflow.artifacts.io import ArtifactError
 from featflow.config.study import Flow
 from featflow.plan import paths
 from featflow.plan.slices import Compared
+from featflow.plan.stages import STAGES
 
 from .controlled import (
     SETTINGS,
@@ -40,7 +41,7 @@ STRATA = [ALL, CONTEXTUAL, SELDOM]
 def run(it: Controlled) -> pd.DataFrame:
     output = it.path(paths.FLOW_CONTROLS)
     controls.run(
-        it.slices.controls("main"),
+        STAGES["controls"].slice(it.slices, "main"),
         shares=it.each(paths.SHARES),
         bootstraps=it.each(paths.BOOTSTRAP),
         frozen=it.each(paths.FROZEN, transferred=True),

@@ -10,7 +10,9 @@ from featflow.analysis.lines import COLUMNS
 from featflow.artifacts.provenance import Provenance
 from featflow.config.study import Flow
 from featflow.plan import paths
-from featflow.plan.slices import Compared, DomainsSlice
+from featflow.plan.slices import Compared
+from featflow.plan.stages import STAGES
+from featflow.plan.stages.analysis import DomainsSlice
 
 from .conftest import Counts, Known, write_best
 from .controlled import Controlled, plant
@@ -27,7 +29,7 @@ def study(tmp_path_factory) -> Controlled:
 @pytest.fixture(scope="module")
 def table(study) -> pd.DataFrame:
     output = study.path(paths.FLOW_DOMAINS)
-    cfg = study.slices.domains("main")
+    cfg = STAGES["domains"].slice(study.slices, "main")
     domains.run(cfg, shares=study.each(paths.SHARES), output=output)
     return pd.read_parquet(output)
 

@@ -15,6 +15,7 @@ from featflow.analysis.terminal import table as text
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
 from featflow.plan import paths
+from featflow.plan.stages import STAGES
 
 from .conftest import write_metrics, write_tables
 from .controlled import NAME, SETTINGS, Controlled, Slices, Study, known
@@ -28,7 +29,7 @@ def study(tmp_path_factory) -> Controlled:
     root = tmp_path_factory.mktemp("edges")
     made = Controlled(root, Slices(NAME, Study.model_validate(SETTINGS)))
     for model, density in DENSITIES.items():
-        cfg = made.slices.features(model, "main")
+        cfg = STAGES["features"].slice(made.slices, model, "main")
         summary = pd.DataFrame({"density": np.array(density)})
         save_table(made.path(paths.SUMMARY, model=model), summary, Provenance("features", cfg))
     write_tables(made.slices, "main", root, known)
@@ -102,7 +103,7 @@ def test_what_hangs_on_a_handful_of_rows_stands_beside_each_share(study, rows):
 
 def test_a_kind_that_all_edges_have_is_the_floor(study):
     """Were every edge matched by an unrelated lineage, that would be the floor of all."""
-    cfg = study.slices.edges("main")
+    cfg = STAGES["edges"].slice(study.slices, "main")
     table = pd.read_parquet(study.path(paths.FLOW_CONTROLS))
     random = table[table["control"] == "random"]
     matched = random.assign(control="unrelated", by="base.main-other.main", share=0.25)
@@ -132,14 +133,16 @@ def test_edges_whose_l0_differ_are_flagged(rows):
 def test_without_any_control_a_share_stands_alone(study):
     counts = pd.read_csv(study.path(paths.FLOW_COUNTS))
     l0 = dict.fromkeys(DENSITIES, 0.0)
-    found = edge_table(counts, Beside(joined([]), study.slices.edges("main")), l0, {})
+    found = edge_table(
+        counts, Beside(joined([]), STAGES["edges"].slice(study.slices, "main")), l0, {}
+    )
     nothing = ["ceiling", "ceiling_of", "floor", "floor_of", "low", "interval", "corrected"]
     nothing += ["ceiling_fragile_share", "floor_fragile_share"]
     nothing += ["interval_of", "floor_unrelated", "corrected_unrelated", "remarks"]
     assert found[[*nothing, "frozen", "continued", "stable_share"]].isna().all(axis=None)
     assert found["share"].tolist() == counts["share"].tolist()
     assert not found["l0_differs"].any()
-    beside = Beside(joined([]), study.slices.edges("main"))
+    beside = Beside(joined([]), STAGES["edges"].slice(study.slices, "main"))
     assert edge_table(counts.iloc[:0], beside, l0, {}).empty
 
 
@@ -195,7 +198,7 @@ def test_the_typed_table_is_the_same_with_its_provenance(study):
     metadata = pq.read_schema(study.path(paths.FLOW_SHARES)).metadata
     provenance = json.loads(metadata[b"featflow"])
     assert provenance["stage"] == "edges" and len(provenance["inputs"]) == 3 + len(DENSITIES) + len(
-        study.slices.edges("main").saes
+        STAGES["edges"].slice(study.slices, "main").saes
     )
 
 
@@ -203,7 +206,7 @@ def test_a_share_that_its_controls_do_not_know_is_said(study, tmp_path, caplog):
     counts = pd.read_csv(study.path(paths.FLOW_COUNTS))
     counts.loc[0, "share"] += 0.1
     counts.to_csv(tmp_path / "counts.csv", index=False)
-    cfg = study.slices.edges("main")
+    cfg = STAGES["edges"].slice(study.slices, "main")
     with caplog.at_level("WARNING", "featflow"):
         edges.run(
             cfg,

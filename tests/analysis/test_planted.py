@@ -20,6 +20,7 @@ from featflow.config.study import Study
 from featflow.features import correlation, dump, shares
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
+from featflow.plan.stages import STAGES
 
 from .conftest import write_metrics
 from .controlled import TEXTS
@@ -94,7 +95,7 @@ class Built:
         handle.write_text(f'{{"d_sae": {dense.shape[1]}}}')
         directions = np.eye(dense.shape[1], 20, dtype=np.float32)
         save_file({"W_dec": directions}, handle.with_name("sae_weights.safetensors"))
-        made = Provenance("features", self.slices.features(model, sae))
+        made = Provenance("features", STAGES["features"].slice(self.slices, model, sae))
         for i, corpus in enumerate(CORPORA):
             rows = csr_array(dense[i * TOKENS : (i + 1) * TOKENS])
             file = self.path(paths.FEATURES, model=model, sae=sae, corpus=corpus)
@@ -113,8 +114,8 @@ class Built:
 
     def correlate(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = {"matches": [], "matrices": []}
-        for pair in self.slices.flow("main").pairs:
-            cfg = self.slices.correlation(pair.a, pair.b)
+        for pair in STAGES["flow"].slice(self.slices, "main").pairs:
+            cfg = STAGES["correlation"].slice(self.slices, pair.a, pair.b)
             at = {"a": pair.a, "b": pair.b}
             matches, matrix = self.path(paths.MATCHES, **at), self.path(paths.MATRIX, **at)
             (one, first), (two, second) = pair.a.split("."), pair.b.split(".")
@@ -136,7 +137,7 @@ class Built:
         found: dict[str, list[Path]] = {"shares": [], "bootstraps": []}
         for pair in self.slices.compared("main"):
             names = pair.model_dump()
-            cfg = self.slices.shares("main", **names)
+            cfg = STAGES["shares"].slice(self.slices, "main", **names)
             best, bootstrap = self.path(paths.SHARES, **names), self.path(paths.BOOTSTRAP, **names)
             shares.run(
                 cfg,
@@ -156,16 +157,24 @@ class Built:
         slices, at = self.slices, self.path
         fates = {"features": at(paths.FLOW_FEATURES), "counts": at(paths.FLOW_COUNTS)}
         files = self.correlate()
-        flow.run(slices.flow("main"), **files, **fates, chains=at(paths.FLOW_CHAINS))
+        flow.run(
+            STAGES["flow"].slice(slices, "main"), **files, **fates, chains=at(paths.FLOW_CHAINS)
+        )
         found = self.share()
         beside = at(paths.FLOW_CONTROLS)
-        controls.run(slices.controls("main"), **found, output=beside)
-        domains.run(slices.domains("main"), shares=found["shares"], output=at(paths.FLOW_DOMAINS))
+        controls.run(STAGES["controls"].slice(slices, "main"), **found, output=beside)
+        domains.run(
+            STAGES["domains"].slice(slices, "main"),
+            shares=found["shares"],
+            output=at(paths.FLOW_DOMAINS),
+        )
         edges.run(
-            slices.edges("main"),
+            STAGES["edges"].slice(slices, "main"),
             **fates,
             controls=beside,
-            summaries=[at(paths.SUMMARY, model=m) for m in slices.edges("main").models],
+            summaries=[
+                at(paths.SUMMARY, model=m) for m in STAGES["edges"].slice(slices, "main").models
+            ],
             metrics=write_metrics(slices, "main", self.root),
             edges=at(paths.FLOW_EDGES),
             typed=at(paths.FLOW_SHARES),

@@ -5,7 +5,7 @@ import pytest
 
 from featflow.analysis.quality import doubts, each_once, few_living, remarks
 from featflow.config.study import Flow
-from featflow.plan.slices import EdgeSae
+from featflow.plan.stages.analysis import EdgeSae
 
 from .conftest import METRICS
 

@@ -14,7 +14,7 @@ from featflow.artifacts.io import ArtifactError
 from featflow.artifacts.provenance import Provenance, digest
 from featflow.files import WriteError
 from featflow.plan import names
-from featflow.plan.slices import TokensSlice
+from featflow.plan.stages.data import TokensSlice
 
 TOKENS = "results/one/tokens/en/train.safetensors"
 RECORD = "results/one/.sha256/tokens/en/train.safetensors.sha256"

@@ -13,7 +13,7 @@ from featflow.artifacts import io
 from featflow.artifacts.io import ArtifactError
 from featflow.artifacts.provenance import KEY, Provenance, digest, named
 from featflow.config.errors import FeatflowError
-from featflow.plan.slices import TokensSlice
+from featflow.plan.stages.data import TokensSlice
 
 SLICE = TokensSlice(study="one", corpus="en", split="train")
 

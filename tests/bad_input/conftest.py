@@ -20,6 +20,7 @@ from featflow.config import load
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
 from featflow.plan.slices import Slice
+from featflow.plan.stages import STAGES
 from featflow.runtime.log import log
 from tests.workflow.conftest import ROOT, copy_checkout
 
@@ -114,12 +115,18 @@ def _made(tmp_path_factory, model_folder, tokenizer_file, token_ids) -> Path:
     for seed, sae in enumerate(("main", "reseed")):
         random_sae((root / paths.SAE.at(**{**AT, "sae": sae})).parent, seed)
     handlers, propagate = log.handlers, log.propagate
-    call("activations", of.activations("base", HOOK, 0), **files_of(root, "activations"))
+    call(
+        "activations",
+        STAGES["activations"].slice(of, "base", HOOK, 0),
+        **files_of(root, "activations"),
+    )
     for sae in ("main", "reseed"):
-        call("features", of.features("base", sae), **files_of(root, "features", sae))
-    call("correlation", of.correlation(A, B), **files_of(root, "correlation"))
-    call("flow", of.flow("main"), **files_of(root, "flow"))
-    call("shares", of.shares("main", "base", "base"), **files_of(root, "shares"))
+        call(
+            "features", STAGES["features"].slice(of, "base", sae), **files_of(root, "features", sae)
+        )
+    call("correlation", STAGES["correlation"].slice(of, A, B), **files_of(root, "correlation"))
+    call("flow", STAGES["flow"].slice(of, "main"), **files_of(root, "flow"))
+    call("shares", STAGES["shares"].slice(of, "main", "base", "base"), **files_of(root, "shares"))
     log.handlers, log.propagate = handlers, propagate
     return root
 
@@ -157,7 +164,7 @@ def files_of(root: Path, verb: str, sae: str = "main") -> dict[str, object]:
     def dumps(dictionary: str) -> list[Path]:
         model, sae = dictionary.split(".")
         at = {"study": "tiny", "model": model, "sae": sae}
-        corpora = of.correlation(A, B).corpora
+        corpora = STAGES["correlation"].slice(of, A, B).corpora
         return [root / paths.FEATURES.at(**at, corpus=c) for c in corpora]
 
     model = (root / paths.MODEL.at(**at)).parent
@@ -170,7 +177,7 @@ def files_of(root: Path, verb: str, sae: str = "main") -> dict[str, object]:
         names = of.study.probe_corpora
         return [root / paths.FEATURES.at(**{**at, "sae": sae}, corpus=c) for c in names]
 
-    every = of.flow("main").pairs  # one pair's files stand for those of all
+    every = STAGES["flow"].slice(of, "main").pairs  # one pair's files stand for those of all
     return {
         "train": {
             "tokens": tokens("train", ["english", "python"]),
@@ -195,7 +202,7 @@ def files_of(root: Path, verb: str, sae: str = "main") -> dict[str, object]:
             "b": dumps(B),
             "sae_a": folders["main"],
             "sae_b": folders["reseed"],
-            "tokens": tokens("validation", of.correlation(A, B).corpora),
+            "tokens": tokens("validation", STAGES["correlation"].slice(of, A, B).corpora),
             "matrix": root / paths.MATRIX.at(**pair),
             "matches": root / paths.MATCHES.at(**pair),
         },

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
 
 from featflow.plan import paths
+from featflow.plan.stages import STAGES
 from tests.bad_input.conftest import (
     AT,
     HOOK,
@@ -33,14 +34,14 @@ DUMP = paths.FEATURES.at(**AT, corpus="python")
 MATRIX, MATCHES = paths.MATRIX.at(**PAIR), paths.MATCHES.at(**PAIR)
 
 SLICES: dict[str, Callable] = {
-    "train": lambda: slices().train("base"),
-    "activations": lambda: slices().activations("base", HOOK, 0),
-    "sae": lambda: slices().sae("base", "main"),
-    "features": lambda: slices().features("base", "main"),
-    "correlation": lambda: slices().correlation(A, B),
-    "flow": lambda: slices().flow("main"),
-    "shares": lambda: slices().shares("main", "base", "base"),
-    "interpret": lambda: slices().interpret("base", "main"),
+    "train": lambda: STAGES["train"].slice(slices(), "base"),
+    "activations": lambda: STAGES["activations"].slice(slices(), "base", HOOK, 0),
+    "sae": lambda: STAGES["sae"].slice(slices(), "base", "main"),
+    "features": lambda: STAGES["features"].slice(slices(), "base", "main"),
+    "correlation": lambda: STAGES["correlation"].slice(slices(), A, B),
+    "flow": lambda: STAGES["flow"].slice(slices(), "main"),
+    "shares": lambda: STAGES["shares"].slice(slices(), "main", "base", "base"),
+    "interpret": lambda: STAGES["interpret"].slice(slices(), "base", "main"),
 }
 READERS = [
     *(("train", TRAIN), ("activations", TRAIN), ("sae", SHARD), ("features", VALIDATION)),
@@ -153,7 +154,9 @@ def test_a_broken_json_is_named_by_what_draws_it(tmp_path, refused, content):
     name = paths.EVALUATE.at(**AT)
     (tmp_path / name).parent.mkdir(parents=True)
     (tmp_path / name).write_text(content)
-    figure = slices(figures={"draw": {"lineage": {"kind": "lineage"}}}).figure("lineage")
+    figure = STAGES["figure"].slice(
+        slices(figures={"draw": {"lineage": {"kind": "lineage"}}}), "lineage"
+    )
     said = refused("figure", figure, inputs=[tmp_path / name], output=tmp_path / "lineage.html")
     assert f"{name} --forcerun {name}" in said and of.name == "tiny"
 
@@ -164,7 +167,9 @@ def test_documents_and_sweeps_that_are_no_parquet(tmp_path, refused, tokenizer_f
     (tmp_path / documents).parent.mkdir(parents=True)
     (tmp_path / documents).write_bytes(content)
     files = {"documents": tmp_path / documents, "tokenizer": tokenizer_file}
-    said = refused("tokens", slices().tokens("lua", "train"), **files, output=tmp_path / "out")
+    said = refused(
+        "tokens", STAGES["tokens"].slice(slices(), "lua", "train"), **files, output=tmp_path / "out"
+    )
     assert f"{documents} --forcerun {documents}" in said
 
 
@@ -174,7 +179,9 @@ def test_a_tokenizer_that_is_none(tmp_path, refused, tokenizer_file):
     broken.write_text(json.dumps({"version": "1.0"}))
     files = {"documents": tmp_path / "missing.parquet", "tokenizer": broken}
     pd.DataFrame({"text": ["x"], "source": ["y"]}).to_parquet(files["documents"])
-    said = refused("tokens", slices().tokens("lua", "train"), **files, output=tmp_path / "out")
+    said = refused(
+        "tokens", STAGES["tokens"].slice(slices(), "lua", "train"), **files, output=tmp_path / "out"
+    )
     assert "tokenizer.json: cannot be read" in said and "--forcerun results/tiny/tokenizer" in said
 
 

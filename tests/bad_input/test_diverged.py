@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from featflow.plan import paths
+from featflow.plan.stages import STAGES
 from tests.bad_input.conftest import AT, HOOK, call, files_of, slices
 
 STEADY = {"epochs": 1, "batch": 8, "precision": "float32"}
@@ -32,12 +33,12 @@ def base(**training):
         },
         "training": {**STEADY, **training},
     }  # fmt: skip
-    return slices(models={"base": model}).train("base")
+    return STAGES["train"].slice(slices(models={"base": model}), "base")
 
 
 def sae(**settings):
-    return slices(saes={"main": {**SAE, **settings}, "reseed": {**RESEED, **settings}}).sae(
-        "base", "main"
+    return STAGES["sae"].slice(
+        slices(saes={"main": {**SAE, **settings}, "reseed": {**RESEED, **settings}}), "base", "main"
     )
 
 
@@ -148,7 +149,9 @@ def test_weights_that_are_bad_from_the_start_name_the_parent(miniature, refused,
     monkeypatch.setattr(finetune, "load_model", spoilt)
     tokens = miniature / paths.TOKENS.at(**AT, corpus="lua", split="train")
     files = {"parent": (miniature / paths.MODEL.at(**AT)).parent, "tokens": [tokens]}
-    said = refused("finetune", slices().finetune("lua"), **files, output=miniature / "lua")
+    said = refused(
+        "finetune", STAGES["finetune"].slice(slices(), "lua"), **files, output=miniature / "lua"
+    )
     assert "embed_tokens.weight is not finite before the first step: train the parent again" in said
 
 

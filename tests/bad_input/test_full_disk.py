@@ -11,7 +11,8 @@ from featflow.artifacts import io
 from featflow.artifacts.provenance import Provenance
 from featflow.files import WriteError, writable
 from featflow.plan import paths
-from featflow.plan.slices import TokensSlice
+from featflow.plan.stages import STAGES
+from featflow.plan.stages.data import TokensSlice
 from tests.bad_input.conftest import AT, HOOK, A, B, call, files_of, slices, state
 from tests.disks import grow, small_disk
 
@@ -134,7 +135,7 @@ def test_the_corpus_stage_writes_all_splits_or_none(disk, tmp_path, capsys):
     for i, part in enumerate(np.array_split(NOISE, 100)):
         (tmp_path / f"{i}.txt").write_text(part.tobytes().hex())
     source = {"kind": "files", "paths": [f"{tmp_path}/*.txt"], "validation": 0.1, "selection": 0.1}
-    cfg = slices(corpora={"lua": source}).corpus("lua")
+    cfg = STAGES["corpus"].slice(slices(corpora={"lua": source}), "lua")
     files = {split: disk / f"{split}.parquet" for split in ("train", "validation", "selection")}
     with pytest.raises(SystemExit) as end:
         call("corpus", cfg, **files)
@@ -147,7 +148,9 @@ def test_the_corpus_stage_writes_all_splits_or_none(disk, tmp_path, capsys):
 
 
 def test_a_figure(disk, capsys):
-    cfg = slices(figures={"draw": {"lineage": {"kind": "lineage"}}}).figure("lineage")
+    cfg = STAGES["figure"].slice(
+        slices(figures={"draw": {"lineage": {"kind": "lineage"}}}), "lineage"
+    )
     with pytest.raises(SystemExit) as end:
         call("figure", cfg, inputs=[], output=disk / "lineage.html")
     assert end.value.code == 1 and not list(disk.iterdir())
@@ -186,7 +189,7 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path):
 
 
 OUTPUTS = {"output", "summary", "matrix", "matches", "features", "edges", "strata", "chains"}
-STAGES = (
+WRITERS = (
     *("train", "finetune", "sweep", "merge", "evaluate"),
     *("activations", "sae", "metrics", "features", "correlation", "flow"),
 )
@@ -204,26 +207,32 @@ def stage(verb: str, root: Path) -> tuple[object, dict[str, object]]:
     swept = [tokens["selection"][i] for i in (1, 0)]  # of lua, then of more
     measured = {"model": model, "tokens": tokens["validation"], "output": model.with_name("x.json")}
     extra = {
-        "finetune": (of.finetune("lua"), {"parent": model, "tokens": [lua], "output": model}),
-        "sweep": (of.sweep("merged"), {"parents": [model] * 2, "tokens": swept, "output": model})
+        "finetune": (
+            STAGES["finetune"].slice(of, "lua"),
+            {"parent": model, "tokens": [lua], "output": model},
+        ),
+        "sweep": (
+            STAGES["sweep"].slice(of, "merged"),
+            {"parents": [model] * 2, "tokens": swept, "output": model},
+        )
         if of.study.swept
         else None,
-        "merge": (of.merge("merged"), {"parents": [model] * 2, "output": model}),
-        "evaluate": (of.evaluate("base"), measured),
+        "merge": (STAGES["merge"].slice(of, "merged"), {"parents": [model] * 2, "output": model}),
+        "evaluate": (STAGES["evaluate"].slice(of, "base"), measured),
         "metrics": (
-            of.metrics("base", "main"),
+            STAGES["metrics"].slice(of, "base", "main"),
             {**measured, "sae": (root / paths.SAE.at(**AT)).parent},
         ),
     }
     if verb in extra:
         return extra[verb]
     cfg = {
-        "train": lambda: of.train("base"),
-        "activations": lambda: of.activations("base", HOOK, 0),
-        "sae": lambda: of.sae("base", "main"),
-        "features": lambda: of.features("base", "main"),
-        "correlation": lambda: of.correlation(A, B),
-        "flow": lambda: of.flow("main"),
+        "train": lambda: STAGES["train"].slice(of, "base"),
+        "activations": lambda: STAGES["activations"].slice(of, "base", HOOK, 0),
+        "sae": lambda: STAGES["sae"].slice(of, "base", "main"),
+        "features": lambda: STAGES["features"].slice(of, "base", "main"),
+        "correlation": lambda: STAGES["correlation"].slice(of, A, B),
+        "flow": lambda: STAGES["flow"].slice(of, "main"),
     }[verb]()
     return cfg, files_of(root, verb)
 
@@ -232,7 +241,7 @@ CORPORA = ("english", "python", "lua")
 MERGE = {"kind": "merge", "parents": ["lua", "more"], "method": {"kind": "slerp", "t": 0.5}}
 
 
-@pytest.mark.parametrize("verb", STAGES)
+@pytest.mark.parametrize("verb", WRITERS)
 def test_a_stage(disk, miniature, verb, capsys):
     cfg, files = stage(verb, miniature)
     for flag in files.keys() & (OUTPUTS - {"matches"} if verb == "flow" else OUTPUTS):

@@ -10,7 +10,7 @@ import zstandard
 
 from featflow.artifacts.io import load_table
 from featflow.config.corpora import Files
-from featflow.plan.slices import CorpusSlice
+from featflow.plan.stages.data import CorpusSlice
 from tests.bad_input.conftest import call
 
 GOOD = [f"document {i} of many words" for i in range(40)]

@@ -2,11 +2,13 @@
 
 import pytest
 
-from featflow.commands.disk import TOKEN_BYTES, estimate, text_bytes
+from featflow.commands.disk import estimate
+from featflow.commands.sizes import StudySizes
 from featflow.commands.widths import shape_in, shape_of
 from featflow.config import Study
 from featflow.data.corpora.generated import DOCUMENT
 from featflow.plan.slicer import Slices
+from featflow.plan.stages.data import TOKEN_BYTES
 
 
 def changed(slices: Slices, **keys) -> Slices:
@@ -115,7 +117,7 @@ def test_files_are_what_they_hold(tmp_path, tiny):
             "english": source | keys,
             **{c: tiny.study.corpora[c] for c in ("python", "lua")},
         }
-        return text_bytes("english", changed(tiny, corpora=corpora).study.corpora["english"])
+        return StudySizes(changed(tiny, corpora=corpora)).text("english")
 
     assert found() == 1000 + 3000 + 3 * 2000
     assert found(bytes=5000) == 5000

@@ -199,7 +199,7 @@ def test_models_keep_their_order_in_the_json_of_a_slice():
     from featflow.commands.find import _slice
     from featflow.config.cases import Case
     from featflow.config.study import Study
-    from featflow.plan.slices import CaseSlice
+    from featflow.plan.stages.analysis import CaseSlice
 
     cfg = _slice("planted", Study.model_validate(STUDY), Case(tokens=["="]))
     assert list(CaseSlice.model_validate_json(cfg.dumps()).models) == list(cfg.models)

@@ -12,10 +12,11 @@ from featflow.commands.estimates import COUNTED, OWN, STAGE, Estimate, Estimates
 from featflow.commands.plan import disk_of, rows
 from featflow.commands.planned import Job
 from featflow.commands.schedule import finish
+from featflow.commands.sizes import StudySizes
 from featflow.commands.terminal import span
-from featflow.commands.work import Work
 from featflow.config import Workflow
 from featflow.plan import paths
+from featflow.plan.stages import STAGES
 from tests.commands.conftest import CONFIG
 from tests.workflow.conftest import copy_checkout
 
@@ -67,56 +68,61 @@ def test_a_forward_pass_is_counted_as_torch_counts_it(tiny):
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(input_ids=ids, use_cache=False)
     counted = counter.get_total_flops() / ids.numel()
-    assert Work(tiny).forward("base") == pytest.approx(counted, rel=0.01)
+    assert StudySizes(tiny).forward("base") == pytest.approx(counted, rel=0.01)
 
 
 def test_work_grows_with_what_it_should(tiny):
-    work = Work(tiny)
-    sae = tiny.sae("base", "main")
-    assert work.of(sae) == 10 * 32 * 128 * 100_000
+    sizes = StudySizes(tiny)
+    sae = STAGES["sae"].slice(tiny, "base", "main")
+    assert rates.work("sae", sae, sizes) == 10 * 32 * 128 * 100_000
     twice = sae.model_copy(update={"settings": sae.settings.model_copy(update={"tokens": 200_000})})
-    assert work.of(twice) == 2 * work.of(sae)
-    shard = tiny.activations("base", "blocks.0.mlp.hook_post", 0)
+    assert rates.work("sae", twice, sizes) == 2 * rates.work("sae", sae, sizes)
+    shard = STAGES["activations"].slice(tiny, "base", "blocks.0.mlp.hook_post", 0)
     read = 50_000 * 64 / 24  # blocks of 64 tokens hold a window of 24
-    assert work.of(shard) == pytest.approx(read * work.forward("base", head=False))
-    assert work.of(tiny.evaluate("base")) <= 3 * 4_000 * work.forward("base")
-    assert work.of(tiny.flow("main")) == 1
+    forward = read * sizes.forward("base", head=False)
+    assert rates.work("activations", shard, sizes) == pytest.approx(forward)
+    evaluated = rates.work("evaluate", STAGES["evaluate"].slice(tiny, "base"), sizes)
+    assert evaluated <= 3 * 4_000 * sizes.forward("base")
+    assert rates.work("flow", STAGES["flow"].slice(tiny, "main"), sizes) == 1
 
 
 def test_tokens_that_are_there_are_counted(tiny, tmp_path):
     import numpy as np
 
-    before = Work(tiny).tokens("lua", "train")
+    before = StudySizes(tiny).tokens("lua", "train")
     path = tmp_path / paths.TOKENS.at(study="tiny", corpus="lua", split="train")
     tensors = {"input_ids": np.zeros(1234, np.int32)}
-    io.save_tensors(path, tensors, Provenance("tokens", tiny.tokens("lua", "train")))
-    assert Work(tiny).tokens("lua", "train") == 1234 != before
+    io.save_tensors(
+        path, tensors, Provenance("tokens", STAGES["tokens"].slice(tiny, "lua", "train"))
+    )
+    assert StudySizes(tiny).tokens("lua", "train") == 1234 != before
 
 
 def test_without_runs_the_work_alone_counts(workflow, tiny):
     found = Estimates(workflow).of(a_job(SAE, "sae", "base/main", threads=2))
-    amount = Work(tiny).of(tiny.sae("base", "main"))
+    cfg = STAGES["sae"].slice(tiny, "base", "main")
+    amount = rates.work("sae", cfg, StudySizes(tiny))
     assert found.source == COUNTED
-    assert found.seconds == rates.START["sae"] + amount / (2 * rates.RATE["sae"])
+    assert found.seconds == STAGES["sae"].cost.start + amount / (2 * STAGES["sae"].cost.rate)
 
 
 def test_runs_of_the_stage_are_scaled_by_the_work(workflow, tiny, tmp_path):
-    benchmark(tmp_path, "sae/base/reseed.tsv", rates.START["sae"] + 30, 700)
+    benchmark(tmp_path, "sae/base/reseed.tsv", STAGES["sae"].cost.start + 30, 700)
     found = Estimates(workflow).of(a_job(SAE, "sae", "base/main"))
-    assert found.source == STAGE and found.seconds == pytest.approx(rates.START["sae"] + 30)
+    assert found.source == STAGE and found.seconds == pytest.approx(STAGES["sae"].cost.start + 30)
     assert found.memory == 700 * 2**20
     model = paths.MODEL.at(study="tiny", model="lua")
     assert Estimates(workflow).of(a_job(model, "finetune", "lua")).source == COUNTED
 
 
 def test_a_job_s_own_run_counts_scaled_where_its_settings_have_changed(workflow, tiny, tmp_path):
-    benchmark(tmp_path, "sae/base/main.tsv", rates.START["sae"] + 30)
+    benchmark(tmp_path, "sae/base/main.tsv", STAGES["sae"].cost.start + 30)
     job = a_job(SAE, "sae", "base/main")
-    assert Estimates(workflow).of(job)[::2] == (rates.START["sae"] + 30, OWN)
-    cfg = tiny.sae("base", "main")
+    assert Estimates(workflow).of(job)[::2] == (STAGES["sae"].cost.start + 30, OWN)
+    cfg = STAGES["sae"].slice(tiny, "base", "main")
     fewer = cfg.model_copy(update={"settings": cfg.settings.model_copy(update={"tokens": 25_000})})
     io.save_json(tmp_path / SAE, {}, Provenance("sae", fewer))
-    assert Estimates(workflow).of(job).seconds == pytest.approx(rates.START["sae"] + 120)
+    assert Estimates(workflow).of(job).seconds == pytest.approx(STAGES["sae"].cost.start + 120)
     on_gpu = Estimates(workflow, gpu="a100").of(job)
     assert on_gpu.source == COUNTED and on_gpu.seconds < 10
 

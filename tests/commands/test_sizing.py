@@ -7,7 +7,7 @@ from featflow.commands.sizing import SURE, TRAINING, rounded, sizes, yields
 from featflow.config import FeatflowError
 from featflow.config.corpora import Files
 from featflow.data.corpus import split
-from featflow.plan.slices import CorpusSlice
+from featflow.plan.stages.data import CorpusSlice
 from tests.commands.conftest import prose
 
 

@@ -12,6 +12,7 @@ from featflow.commands.verify import told, verify
 from featflow.config import FeatflowError
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
+from featflow.plan.stages import STAGES
 from tests.workflow.conftest import ROOT
 
 
@@ -31,11 +32,11 @@ def planted(tiny: Slices, tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "workflow_config.yaml").write_text((ROOT / "tests/workflow/tiny.yaml").read_text())
     for path in EVALUATE:
-        provenance = Provenance("evaluate", tiny.evaluate(path.stem))
+        provenance = Provenance("evaluate", STAGES["evaluate"].slice(tiny, path.stem))
         io.save_json(path, {"lua": path.stem}, provenance)
     table = pd.DataFrame({"t": range(1000)})
-    io.save_table(SWEEP, table, Provenance("sweep", tiny.sweep("merged")))
-    io.save_table(EDGES, table, Provenance("flow", tiny.flow("main")))
+    io.save_table(SWEEP, table, Provenance("sweep", STAGES["sweep"].slice(tiny, "merged")))
+    io.save_table(EDGES, table, Provenance("flow", STAGES["flow"].slice(tiny, "main")))
     return tmp_path
 
 
@@ -95,14 +96,14 @@ def test_a_file_without_a_digest_must_at_least_be_what_it_says(planted, capsys):
 
 
 def test_what_is_beside_but_broken_is_not(planted, tiny, capsys):
-    stale = tiny.evaluate("lua").model_copy(update={"tokens": 7})
+    stale = STAGES["evaluate"].slice(tiny, "lua").model_copy(update={"tokens": 7})
     io.save_json(EVALUATE[1], {}, Provenance("evaluate", stale))
     stranger = at(paths.EVALUATE, model="other")
-    io.save_json(stranger, {}, Provenance("evaluate", tiny.evaluate("base")))
+    io.save_json(stranger, {}, Provenance("evaluate", STAGES["evaluate"].slice(tiny, "base")))
     digests.record_of(stranger).unlink()
     stranger.write_text("{}")
     gone = at(paths.EVALUATE, model="gone")
-    io.save_json(gone, {}, Provenance("evaluate", tiny.evaluate("base")))
+    io.save_json(gone, {}, Provenance("evaluate", STAGES["evaluate"].slice(tiny, "base")))
     gone.unlink()
     killed = SWEEP.with_name(".merged.parquet.17.tmp")
     killed.write_text("half")
@@ -115,7 +116,7 @@ def test_what_is_beside_but_broken_is_not(planted, tiny, capsys):
 
 
 def test_made_from_another_file_than_is_there(planted, tiny, capsys):
-    made = Provenance("evaluate", tiny.evaluate("lua"), [SWEEP])
+    made = Provenance("evaluate", STAGES["evaluate"].slice(tiny, "lua"), [SWEEP])
     io.save_json(EVALUATE[1], {}, made)
     assert len(said(capsys, 0)) == 1
     SWEEP.write_bytes(SWEEP.read_bytes() + b"PAR1")

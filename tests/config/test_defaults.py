@@ -12,17 +12,16 @@ from pydantic_core import to_jsonable_python
 
 from featflow.config.base import Config
 from featflow.config.errors import models_in
-from featflow.plan import slices
-from featflow.plan.stages import STAGES
+from featflow.plan.slices import Slice
+from featflow.plan.stages import FAMILIES, STAGES
 
 FILE = Path(__file__).with_name("defaults.json")
 
 
 def sliced() -> list[type[Config]]:
     """Every class that a slice is made of."""
-    waiting = [
-        c for c in vars(slices).values() if isinstance(c, type) and issubclass(c, slices.Slice)
-    ]
+    known = [each for family in FAMILIES for each in vars(family).values()]
+    waiting = [c for c in known if isinstance(c, type) and issubclass(c, Slice)]
     found: list[type[Config]] = []
     while waiting:
         cls = waiting.pop()

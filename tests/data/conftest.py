@@ -9,7 +9,7 @@ from featflow.artifacts.provenance import Provenance
 from featflow.config.corpora import Generated
 from featflow.data.documents import writer
 from featflow.data.sources import Document
-from featflow.plan.slices import CorpusSlice
+from featflow.plan.stages.data import CorpusSlice
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from featflow.config.tokenizers import Pretrained
 from featflow.data import tokenizer
 from featflow.data.bos import document_token
 from featflow.data.tokens import encode
-from featflow.plan.slices import TokenizerSlice
+from featflow.plan.stages.data import TokenizerSlice
 from tests.data.test_corpora_files import said  # noqa: F401
 
 SPECIAL = [

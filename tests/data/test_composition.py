@@ -9,7 +9,8 @@ from featflow.artifacts.provenance import Provenance
 from featflow.data.composition import Part, composition, in_common, shared, warnings
 from featflow.data.documents import writer
 from featflow.data.sources import Document
-from featflow.plan.slices import ProbeRows, TokensSlice, Windows
+from featflow.plan.slices import ProbeRows, Windows
+from featflow.plan.stages.data import TokensSlice
 
 WINDOWS = Windows(window=4, context="full", context_length=16)
 PROVENANCE = Provenance("tokens", TokensSlice(study="s", corpus="c", split="validation"))

@@ -18,7 +18,7 @@ from featflow.artifacts.io import load_table
 from featflow.config.corpora import Hub
 from featflow.data.corpora import hub
 from featflow.data.places import SourceError
-from featflow.plan.slices import CorpusSlice
+from featflow.plan.stages.data import CorpusSlice
 from tests.data.hub_server import INVALID, serving
 
 ROOT = Path(__file__).parents[2]

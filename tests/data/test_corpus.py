@@ -16,7 +16,7 @@ from featflow.config.corpora import Files, Generated
 from featflow.config.errors import FeatflowError
 from featflow.data import corpus, shuffle
 from featflow.data.sources import Document
-from featflow.plan.slices import CorpusSlice
+from featflow.plan.stages.data import CorpusSlice
 
 SPLITS = ("train", "validation", "selection")
 

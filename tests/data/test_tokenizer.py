@@ -15,7 +15,7 @@ from featflow.config.errors import ConfigError
 from featflow.config.tokenizers import Bpe, Pretrained
 from featflow.data import tokenizer
 from featflow.data.tokenizers import bpe
-from featflow.plan.slices import TokenizerSlice
+from featflow.plan.stages.data import TokenizerSlice
 
 ROOT = Path(__file__).parents[2]
 CODE = "def add(a, b):\n    # a sum\n    total = a + b == 1024\n\n    return total\n"
@@ -94,7 +94,7 @@ def test_transformers_reads_it_and_begins_a_document(file):
 def test_training_gives_the_same_bytes_in_another_process(corpora, file, tmp_path):
     code = (
         "import sys; from pathlib import Path; from featflow.data import tokenizer; "
-        "from featflow.plan.slices import TokenizerSlice; "
+        "from featflow.plan.stages.data import TokenizerSlice; "
         "cfg = TokenizerSlice.model_validate_json(sys.argv[1]); "
         "tokenizer.run(cfg, corpora=list(map(Path, sys.argv[3:])), output=Path(sys.argv[2]))"
     )

@@ -15,7 +15,7 @@ from tokenizers import ByteLevelBPETokenizer
 from featflow.config.errors import ConfigError
 from featflow.config.tokenizers import Pretrained
 from featflow.data import spm, tokenizer
-from featflow.plan.slices import TokenizerSlice
+from featflow.plan.stages.data import TokenizerSlice
 from tests.data.hub_server import serving
 
 ROOT = Path(__file__).parents[2]

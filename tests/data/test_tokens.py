@@ -12,7 +12,7 @@ from featflow.artifacts.provenance import Provenance
 from featflow.config.errors import FeatflowError
 from featflow.data import documents, tokens
 from featflow.data.tokenizer import load
-from featflow.plan.slices import TokensSlice
+from featflow.plan.stages.data import TokensSlice
 from featflow.runtime.log import log
 
 TEXTS = ["the cat", "é 日本", "a <s> in HTML </s>", "x" * 50, "1024 == 1", "sat on the mat " * 9]

@@ -15,7 +15,7 @@ from featflow.artifacts.provenance import Provenance
 from featflow.config.errors import FeatflowError
 from featflow.features import dump
 from featflow.features.correlation import run
-from featflow.plan.slices import CorrelationSlice
+from featflow.plan.stages.features import CorrelationSlice
 from tests.features.test_lookup import naive
 from tests.features.test_trimmed import naive as naive_trimmed
 

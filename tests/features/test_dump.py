@@ -6,7 +6,8 @@ import pytest
 from featflow.artifacts.io import ArtifactError, save_tensors
 from featflow.artifacts.provenance import Provenance
 from featflow.features import dump
-from featflow.plan.slices import FeaturesSlice, Windows
+from featflow.plan.slices import Windows
+from featflow.plan.stages.features import FeaturesSlice
 
 
 @pytest.fixture

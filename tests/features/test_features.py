@@ -18,7 +18,8 @@ from featflow.features import dump
 from featflow.features import features as stage
 from featflow.features.features import probe, run
 from featflow.models.hooked import HookedModel
-from featflow.plan.slices import FeaturesSlice, Windows
+from featflow.plan.slices import Windows
+from featflow.plan.stages.features import FeaturesSlice
 from featflow.runtime.checkpoints import Stop
 from featflow.runtime.log import log
 from featflow.saes import saelens

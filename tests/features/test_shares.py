@@ -19,7 +19,8 @@ from featflow.features.columns import columns
 from featflow.features.dictionary import Dictionary
 from featflow.features.domains import layout, rolled
 from featflow.features.scope import Source, stack, stack_sources
-from featflow.plan.slices import CorrelationSlice, Domain, SharesSlice
+from featflow.plan.stages.analysis import Domain, SharesSlice
+from featflow.plan.stages.features import CorrelationSlice
 from tests.features import stacks
 from tests.features.test_lookup import naive
 

@@ -13,7 +13,8 @@ from featflow.artifacts.provenance import Provenance
 from featflow.features import dump, spool
 from featflow.features.spool import TYPES, Spool
 from featflow.files import WriteError
-from featflow.plan.slices import FeaturesSlice, Windows
+from featflow.plan.slices import Windows
+from featflow.plan.stages.features import FeaturesSlice
 from tests.features import dense
 
 

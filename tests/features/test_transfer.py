@@ -21,16 +21,11 @@ from featflow.features.scaling import COLUMNS
 from featflow.features.scope import document_of
 from featflow.models import finetune, random, train
 from featflow.models.hooked import HookedModel
-from featflow.plan.slices import (
-    ActivationsSlice,
-    FeaturesSlice,
-    FinetuneSlice,
-    RandomSlice,
-    SaeSlice,
-    TrainSlice,
-    TransferSlice,
-    Windows,
-)
+from featflow.plan.slices import Windows
+from featflow.plan.stages.analysis import TransferSlice
+from featflow.plan.stages.features import FeaturesSlice
+from featflow.plan.stages.models import FinetuneSlice, RandomSlice, TrainSlice
+from featflow.plan.stages.saes import ActivationsSlice, SaeSlice
 from featflow.saes import sae, saelens
 from featflow.saes.activations import run as dump_activations
 from featflow.saes.architectures.relu import ReluDictionary

@@ -14,6 +14,7 @@ from featflow.artifacts.provenance import Provenance
 from featflow.config.study import Study
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
+from featflow.plan.stages import STAGES
 
 from ..analysis.conftest import Counts, Known, write_tables
 
@@ -87,7 +88,7 @@ class Planted(NamedTuple):
     def draw(self, figure: str):
         import importlib
 
-        cfg = self.slices.figure(figure)
+        cfg = STAGES["figure"].slice(self.slices, figure)
         module = importlib.import_module(f"featflow.figures.{cfg.settings.kind}")
         return module.draw(cfg, self.inputs(figure))
 
@@ -122,7 +123,7 @@ def _write_models(planted: Planted) -> None:
 
 def _write_saes(planted: Planted) -> None:
     for model in planted.study.models:
-        cfg = planted.slices.sae(model, "main")
+        cfg = STAGES["sae"].slice(planted.slices, model, "main")
         training = pd.DataFrame(
             {
                 **{"step": [1, 2, 3, 4], "tokens": [100, 200, 300, 400], "loss": 1.0, "l1": 1.0},

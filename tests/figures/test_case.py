@@ -8,7 +8,7 @@ from featflow.analysis import case as stage
 from featflow.artifacts.provenance import Provenance
 from featflow.figures import case
 from featflow.figures.strips import LETTER, boxes, cells, escaped, shown, visible
-from featflow.plan.slices import FigureSlice
+from featflow.plan.stages.figures import FigureSlice
 
 from ..analysis.planted_case import Planted
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from featflow.figures import controls
-from featflow.plan.slices import FigureSlice
+from featflow.plan.stages.figures import FigureSlice
 from featflow.wording import page_percent
 
 THRESHOLDS = [0.5, 0.65, 0.8, 0.95]

@@ -18,6 +18,7 @@ from featflow.figures.style import page
 from featflow.plan import paths
 from featflow.plan.paths import Template
 from featflow.plan.slicer import Slices
+from featflow.plan.stages import STAGES
 
 from .conftest import NAME, SETTINGS
 
@@ -32,7 +33,11 @@ def pages(planted, tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     for kind in KINDS:
         inputs = [Path(file) for file in planted.inputs(kind)]
-        stage.run(planted.slices.figure(kind), inputs=inputs, output=folder / f"{kind}.html")
+        stage.run(
+            STAGES["figure"].slice(planted.slices, kind),
+            inputs=inputs,
+            output=folder / f"{kind}.html",
+        )
     return {kind: folder / f"{kind}.html" for kind in KINDS}
 
 
@@ -129,7 +134,9 @@ def test_a_page_stands_alone_and_says_where_it_came_from(pages, planted, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_same_inputs_same_bytes(pages, planted, tmp_path, kind):
     inputs = [Path(file) for file in planted.inputs(kind)]
-    stage.run(planted.slices.figure(kind), inputs=inputs, output=tmp_path / "again.html")
+    stage.run(
+        STAGES["figure"].slice(planted.slices, kind), inputs=inputs, output=tmp_path / "again.html"
+    )
     assert (tmp_path / "again.html").read_bytes() == pages[kind].read_bytes()
 
 
@@ -140,7 +147,7 @@ def test_json_is_the_same_plot_with_its_words(planted, tmp_path, kind):
     inputs = [Path(file) for file in planted.inputs(kind)]
     files = [tmp_path / f"{i}.json" for i in range(2)]
     for file in files:
-        stage.run(planted.slices.figure(kind), inputs=inputs, output=file)
+        stage.run(STAGES["figure"].slice(planted.slices, kind), inputs=inputs, output=file)
     assert files[0].read_bytes() == files[1].read_bytes()
     content = json.loads(files[0].read_text())
     assert content.pop("featflow")["study"] == NAME

@@ -8,6 +8,7 @@ from featflow.analysis.edge_words import share_in_words
 from featflow.figures.bands import Band, Size, place
 from featflow.figures.flow_words import label
 from featflow.plan import paths
+from featflow.plan.stages import STAGES
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +237,7 @@ def test_a_flow_without_edges(planted, tmp_path):
         )
         getattr(read(file).iloc[:0], name)(empty, index=False)
         files.append(str(empty))
-    figure = flow.draw(planted.slices.figure("flow"), files)
+    figure = flow.draw(STAGES["figure"].slice(planted.slices, "flow"), files)
     assert len(figure.data) == 0 and "no edge" in figure.layout.title.subtitle.text
 
 
@@ -245,7 +246,7 @@ def test_without_an_edge_the_page_says_so(planted, tmp_path):
     from featflow.analysis import flow as analysis
     from featflow.analysis.lines import joined
     from featflow.figures import flow
-    from featflow.plan.slices import FlowSlice
+    from featflow.plan.stages.analysis import FlowSlice
 
     controls = joined([])
     folder = tmp_path / "results/planted/flow/main"
@@ -261,7 +262,7 @@ def test_without_an_edge_the_page_says_so(planted, tmp_path):
         at["edges"], index=False
     )
     files = [str(at[name]) for name in ("edges", "features", "chains")]
-    figure = flow.draw(planted.slices.figure("flow"), files)
+    figure = flow.draw(STAGES["figure"].slice(planted.slices, "flow"), files)
     assert len(figure.data) == 0 and figure.layout.height < 250
     (said,) = figure.layout.annotations
     assert said.text.startswith("Nothing to draw") and "main" in said.text

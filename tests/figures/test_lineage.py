@@ -3,6 +3,7 @@ import itertools
 from featflow.figures.graph import depths, ordered, own_corpora
 from featflow.figures.lineage import Item, _places, draw
 from featflow.plan.slices import Node
+from featflow.plan.stages import STAGES
 
 from .conftest import accuracy
 
@@ -42,7 +43,7 @@ def test_everything_is_drawn_once_and_below_what_it_is_made_of():
 
 
 def test_the_papers_lineage_is_drawn_without_a_crossing(planted):
-    cfg = planted.slices.figure("lineage")
+    cfg = STAGES["figure"].slice(planted.slices, "lineage")
     places = _places(cfg.models)
     lines = [
         (places[Item(source, corpus)], places[Item(name)])
@@ -82,7 +83,7 @@ def test_labels_and_hover_say_what_was_measured(planted):
 
 
 def test_every_kind_of_model_has_a_mark(planted):
-    cfg = planted.slices.figure("lineage")
+    cfg = STAGES["figure"].slice(planted.slices, "lineage")
     roots = {"far": Node(kind="pretrained"), "noise": Node(kind="random")}
     figure = draw(cfg.model_copy(update={"models": {**cfg.models, **roots}}), [])
     drawn = {name: trace.name for trace in figure.data for name in trace.ids}

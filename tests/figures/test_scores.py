@@ -12,6 +12,7 @@ from featflow.figures.scores import draw, edges, inputs, scored
 from featflow.figures.scores_words import OTHERS, PERSISTING
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
+from featflow.plan.stages import STAGES
 
 from .conftest import SETTINGS
 
@@ -37,7 +38,7 @@ def table(seed: int, explainers, size: int = 200) -> pd.DataFrame:
 class Planted:
     def __init__(self, folder, explainers=("voice", "lookup", "lookup_probe"), groups=None):
         self.study = Study.model_validate({**SETTINGS, "interpret": {}})
-        self.cfg = Slices("planted", self.study).figure("scores")
+        self.cfg = STAGES["figure"].slice(Slices("planted", self.study), "scores")
         names = inputs(Slices("planted", self.study), self.study.drawn["scores"])
         self.files = [str(folder / name) for name in names]
         self.tables = {m: table(i, explainers) for i, m in enumerate(MODELS)}

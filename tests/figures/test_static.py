@@ -17,6 +17,7 @@ from featflow.figures import figure as stage
 from featflow.figures.stamps import stamped
 from featflow.figures.static import EDGE, WIDTH, sheet
 from featflow.figures.style import words
+from featflow.plan.stages import STAGES
 
 from .conftest import NAME
 
@@ -99,7 +100,7 @@ def test_without_a_browser_the_stage_says_what_to_install(planted, tmp_path, mon
     inputs = [Path(file) for file in planted.inputs("sweep")]
     output = tmp_path / f"sweep.{format}"
     with pytest.raises(FeatflowError, match=rf"{format}: .*plotly_get_chrome.*formats: \[html\]"):
-        stage.run(planted.slices.figure("sweep"), inputs=inputs, output=output)
+        stage.run(STAGES["figure"].slice(planted.slices, "sweep"), inputs=inputs, output=output)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -112,7 +113,7 @@ def test_a_browser_that_does_not_start_is_named(planted, tmp_path, monkeypatch):
     inputs = [Path(file) for file in planted.inputs("sweep")]
     output = tmp_path / "out" / "sweep.svg"
     with pytest.raises(FeatflowError, match=re.escape(str(broken))):
-        stage.run(planted.slices.figure("sweep"), inputs=inputs, output=output)
+        stage.run(STAGES["figure"].slice(planted.slices, "sweep"), inputs=inputs, output=output)
     assert not output.parent.exists()
 
 
@@ -156,7 +157,7 @@ def images(planted, tmp_path_factory) -> dict[str, tuple[bytes, bytes]]:
     for format in chromium.IMAGES:
         files = [folder / f"{i}.{format}" for i in range(2)]
         for file in files:
-            stage.run(planted.slices.figure("sweep"), inputs=inputs, output=file)
+            stage.run(STAGES["figure"].slice(planted.slices, "sweep"), inputs=inputs, output=file)
         found[format] = (files[0].read_bytes(), files[1].read_bytes())
     return found
 

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from featflow.plan.stages import STAGES
+
 from .conftest import CROSSING, accuracy
 
 
@@ -50,7 +52,7 @@ def test_two_bases_have_no_common_ancestor(planted):
     study = Study.model_validate({**SETTINGS, "models": models, "saes": {}})
     files = sweep.inputs(Slices("planted", study), study.drawn["sweep"])
     assert [file.rsplit("/", 1)[1] for file in files] == ["both.parquet", "merge.json"]
-    cfg = Slices("planted", study).figure("sweep")
+    cfg = STAGES["figure"].slice(Slices("planted", study), "sweep")
     figure = sweep.draw(cfg, [str(planted.root / file) for file in files])
     assert len(figure.data) == 4
     assert "Dashed" not in figure.layout.meta["footnote"]

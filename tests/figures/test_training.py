@@ -2,6 +2,7 @@ import pytest
 
 from featflow.artifacts.io import ArtifactError, load_table, save_table
 from featflow.artifacts.provenance import Provenance
+from featflow.plan.stages import STAGES
 
 from .conftest import RUN
 
@@ -63,8 +64,10 @@ def test_a_fixed_weight_has_no_target(planted, tmp_path, weight):
     study = planted.study.model_copy(update={"saes": {"main": sae}})
     old = load_table(planted.inputs("training")[0])
     file = tmp_path / "results/planted/sae/lua/main/training.parquet"
-    save_table(file, old, Provenance("sae", Slices("planted", study).sae("lua", "main")))
-    figure = training.draw(planted.slices.figure("training"), [str(file)])
+    save_table(
+        file, old, Provenance("sae", STAGES["sae"].slice(Slices("planted", study), "lua", "main"))
+    )
+    figure = training.draw(STAGES["figure"].slice(planted.slices, "training"), [str(file)])
     assert not figure.layout.shapes
     assert f"fixed at {weight or 0.0003:g}." in figure.layout.title.subtitle.text
 
@@ -76,7 +79,7 @@ def test_a_foreign_table_is_named(planted, tmp_path):
     file.parent.mkdir(parents=True)
     load_table(planted.inputs("training")[0]).to_parquet(file)
     with pytest.raises(ArtifactError, match="sae/lua/main/training"):
-        training.draw(planted.slices.figure("training"), [str(file)])
+        training.draw(STAGES["figure"].slice(planted.slices, "training"), [str(file)])
 
 
 def test_topk_has_no_penalty_and_its_remedy_for_the_dead(planted, tmp_path):
@@ -89,8 +92,10 @@ def test_topk_has_no_penalty_and_its_remedy_for_the_dead(planted, tmp_path):
     table = load_table(planted.inputs("training")[0]).drop(columns=["lambda", "l1"])
     table["aux"] = table["mse"] / 2
     file = tmp_path / "results/planted/sae/lua/main/training.parquet"
-    save_table(file, table, Provenance("sae", Slices("planted", study).sae("lua", "main")))
-    figure = training.draw(planted.slices.figure("training"), [str(file)])
+    save_table(
+        file, table, Provenance("sae", STAGES["sae"].slice(Slices("planted", study), "lua", "main"))
+    )
+    figure = training.draw(STAGES["figure"].slice(planted.slices, "training"), [str(file)])
     columns = [trace.meta["column"] for trace in figure.data]
     assert columns[:4] == ["mse", "l0", "dead", "aux"]
     (line,) = figure.layout.shapes  # of k, and no share of the run in which λ is steered

@@ -15,7 +15,7 @@ from featflow.features.dump import Dump, write
 from featflow.features.probe import Probe, firings, probe_at
 from featflow.features.scope import Source
 from featflow.interpret.providers import Record
-from featflow.plan.slices import InterpretSlice
+from featflow.plan.stages.interpret import InterpretSlice
 
 DOCUMENTS, LENGTH, VOCABULARY = 60, 130, 40
 """Of each of the two corpora."""

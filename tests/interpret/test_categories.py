@@ -9,7 +9,8 @@ from featflow.config.interpreting import Category, Interpret
 from featflow.interpret import categories, rules
 from featflow.interpret.categories import COLUMNS
 from featflow.interpret.rules import Rules, load
-from featflow.plan.slices import CategoriesSlice, Node
+from featflow.plan.slices import Node
+from featflow.plan.stages.interpret import CategoriesSlice
 
 OWN = load(None)
 

@@ -7,7 +7,7 @@ import pytest
 from featflow.config.errors import FeatflowError
 from featflow.config.interpreting import Interpret
 from featflow.interpret.select import members_of, select
-from featflow.plan.slices import InterpretSlice
+from featflow.plan.stages.interpret import InterpretSlice
 
 SIZE = 300
 EDGES = [("root", "lua"), ("root", "stories"), ("lua", "both"), ("stories", "both")]

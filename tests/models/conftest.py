@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 from featflow.config.merging import Method, Slerp, TaskVectors
 from featflow.config.models import Architecture, FinetuneTraining, Training
 from featflow.models import finetune, sweep, train
-from featflow.plan.slices import FinetuneSlice, MergeSlice, SweepSlice, TrainSlice
+from featflow.plan.stages.models import FinetuneSlice, MergeSlice, SweepSlice, TrainSlice
 
 ARCHITECTURE = Architecture(hidden=32, intermediate=48, layers=1, heads=4, kv_heads=2, context=32)
 TRAINING = Training(epochs=2, batch=8, learning_rate=3e-3, precision="float32")

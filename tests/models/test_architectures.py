@@ -22,7 +22,7 @@ from featflow.models import evaluate, finetune, merge, pretrained, sweep, traini
 from featflow.models.folder import block_length, load_model
 from featflow.models.hooked import HookedModel
 from featflow.models.readout import multiplies
-from featflow.plan.slices import EvaluateSlice, PretrainedSlice, SweepSlice
+from featflow.plan.stages.models import EvaluateSlice, PretrainedSlice, SweepSlice
 from tests.conftest import TEXT
 from tests.models.architectures import KINDS, write_model
 from tests.models.conftest import finetune_slice, merge_slice

@@ -14,7 +14,7 @@ from featflow.config.errors import FeatflowError
 from featflow.data.windows import drawn
 from featflow.models import evaluate
 from featflow.models.folder import block_length, load_model
-from featflow.plan.slices import EvaluateSlice
+from featflow.plan.stages.models import EvaluateSlice
 
 
 def direct(model, blocks: np.ndarray) -> tuple[float, float]:

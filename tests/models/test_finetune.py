@@ -32,7 +32,7 @@ def test_a_killed_process_resumes_to_the_bit(base, children, corpora, tmp_path):
     cfg = finetune_slice(["one"], epochs=3)
     code = (
         "import sys, time, torch; from pathlib import Path\n"
-        "from featflow.plan.slices import FinetuneSlice\n"
+        "from featflow.plan.stages.models import FinetuneSlice\n"
         "from featflow.models import finetune, training\n"
         "torch.set_num_threads(1)\n"
         "advance = training._Run.advance\n"

@@ -22,13 +22,9 @@ from featflow.models import merge, pretrained
 from featflow.models.folder import load_model, written_folder
 from featflow.models.hooked import HookedModel
 from featflow.models.train import build
-from featflow.plan.slices import (
-    ActivationsSlice,
-    EvaluateSlice,
-    PretrainedSlice,
-    SweepSlice,
-    Windows,
-)
+from featflow.plan.slices import Windows
+from featflow.plan.stages.models import EvaluateSlice, PretrainedSlice, SweepSlice
+from featflow.plan.stages.saes import ActivationsSlice
 from tests.models.conftest import ARCHITECTURE, finetune_slice, merge_slice, train_slice
 
 

@@ -15,7 +15,7 @@ from featflow.artifacts.io import ArtifactError, load_json
 from featflow.config.errors import FeatflowError
 from featflow.config.merging import Dare, Linear, Slerp, TaskArithmetic, Ties
 from featflow.models import evaluate, finetune, merge, train
-from featflow.plan.slices import EvaluateSlice
+from featflow.plan.stages.models import EvaluateSlice
 from tests.models.conftest import ARCHITECTURE, finetune_slice, merge_slice, train_slice
 from tests.models.test_slerp import in_numpy
 

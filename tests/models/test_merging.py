@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from featflow.config.merging import Dare, Linear, TaskArithmetic, Ties
 from featflow.models.merging import Merged, Weight, method
-from featflow.plan.slicer_analysis import seed_from
+from featflow.plan.slicer import seed_from
 
 
 def merged(weight: Weight, config) -> Merged:

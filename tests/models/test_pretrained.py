@@ -22,7 +22,7 @@ from featflow.models import evaluate, pretrained
 from featflow.models.folder import load_model
 from featflow.models.hooked import HookedModel
 from featflow.models.pretrained import of_text
-from featflow.plan.slices import EvaluateSlice, PretrainedSlice
+from featflow.plan.stages.models import EvaluateSlice, PretrainedSlice
 from tests.data.hub_server import serving
 from tests.models.architectures import write_model
 

@@ -12,7 +12,7 @@ from featflow.artifacts.io import ArtifactError, load_provenance
 from featflow.config.errors import FeatflowError
 from featflow.models import pretrained, random
 from featflow.models.hooked import HookedModel
-from featflow.plan.slices import RandomSlice
+from featflow.plan.stages.models import RandomSlice
 from tests.models.architectures import KINDS, write_model
 from tests.models.conftest import ARCHITECTURE
 from tests.models.test_pretrained import slice_of as pretrained_slice

@@ -7,7 +7,7 @@ import pytest
 
 from featflow.artifacts.io import load_json
 from featflow.models import evaluate, merge, sweep
-from featflow.plan.slices import EvaluateSlice
+from featflow.plan.stages.models import EvaluateSlice
 from tests.models.conftest import merge_slice, sweep_slice
 
 

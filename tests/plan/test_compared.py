@@ -7,6 +7,7 @@ import pytest
 from featflow.config import ConfigError
 from featflow.plan.lineage import Lineage
 from featflow.plan.slicer import Slices
+from featflow.plan.stages import STAGES
 from tests.config.test_controlling import study
 
 EDGES = [("root", "lua"), ("root", "more"), ("lua", "both"), ("more", "both")]
@@ -91,9 +92,12 @@ def test_what_is_compared():
     found = [(p.parent, p.child) for p in slices().compared("main")]
     assert found == [("root", "root"), ("lua", "lua"), *EDGES, *FLOORS]
     cut = slices()
-    asked = cut.controls("main")
+    asked = STAGES["controls"].slice(cut, "main")
     assert [(p.parent, p.child) for p in asked.shares] == found
-    assert asked.shares == cut.domains("main").shares and asked.arms == cut.domains("main").arms
+    assert (
+        asked.shares == STAGES["domains"].slice(cut, "main").shares
+        and asked.arms == STAGES["domains"].slice(cut, "main").arms
+    )
     assert {(arm.a.split(".")[0], arm.b.split(".")[0]) for arm in asked.arms} <= set(found)
 
 
@@ -101,7 +105,7 @@ SEEDS = ["main", "reseed", "reseed2"]
 
 
 def test_shares_of_an_edge_are_of_all_seeds_and_of_its_sae_arms():
-    cfg = slices().shares("main", "root", "lua")
+    cfg = STAGES["shares"].slice(slices(), "main", "root", "lua")
     arms = [("shared", "shared"), ("short", "short"), ("wide", "main")]
     assert cfg.pairs == [*itertools.product(SEEDS, SEEDS), *arms]
     assert cfg.everywhere == [("main", "main"), *arms]
@@ -120,7 +124,7 @@ def test_shares_of_an_edge_are_of_all_seeds_and_of_its_sae_arms():
 
 
 def test_shares_of_a_model_with_itself_take_each_two_seeds_once():
-    cfg = slices().shares("main", "lua", "lua")
+    cfg = STAGES["shares"].slice(slices(), "main", "lua", "lua")
     assert cfg.pairs == cfg.everywhere == list(itertools.combinations(SEEDS, 2))
     assert (cfg.a, cfg.b) == (["main", "reseed"], ["reseed", "reseed2"])
     assert not cfg.shift and cfg.bootstrap == 0 and cfg.thresholds == []
@@ -128,7 +132,7 @@ def test_shares_of_a_model_with_itself_take_each_two_seeds_once():
 
 @pytest.mark.parametrize("child", ["noise", "again", "otherlua", "twice", "othermore"])
 def test_shares_with_a_control_are_of_the_sae_alone(child):
-    cfg = slices().shares("main", "root", child)
+    cfg = STAGES["shares"].slice(slices(), "main", "root", child)
     assert cfg.pairs == cfg.everywhere == [("main", "main")]
     assert not cfg.shift and cfg.bootstrap == 0
     home = cfg.domains["home"]
@@ -140,7 +144,10 @@ def test_shares_with_a_control_are_of_the_sae_alone(child):
 
 def test_an_edge_s_floor_is_judged_on_the_edge_s_own_tokens():
     cut = slices()
-    edge, floor = cut.shares("main", "root", "lua"), cut.shares("main", "root", "otherlua")
+    edge, floor = (
+        STAGES["shares"].slice(cut, "main", "root", "lua"),
+        STAGES["shares"].slice(cut, "main", "root", "otherlua"),
+    )
     assert edge.domains == floor.domains
 
 
@@ -148,18 +155,18 @@ def test_what_the_parent_s_sae_is_applied_to():
     cut = slices()
     found = [(p.parent, p.child) for p in cut.transferred("main")]
     assert found == [*EDGES, *FLOORS]
-    assert found == [(p.parent, p.child) for p in cut.controls("main").transfers]
+    assert found == [(p.parent, p.child) for p in STAGES["controls"].slice(cut, "main").transfers]
     compared = {(p.parent, p.child) for p in cut.compared("main")}
     assert set(found) == {pair for pair in compared if pair[0] != pair[1]}
-    related = {pair for pair in found if cut.transfer("main", *pair).scaling}
+    related = {pair for pair in found if STAGES["transfer"].slice(cut, "main", *pair).scaling}
     assert related == {*EDGES, ("root", "again"), ("root", "twice")}
-    cfg = cut.transfer("main", "root", "otherlua")
+    cfg = STAGES["transfer"].slice(cut, "main", "root", "otherlua")
     assert (cfg.scope_a, cfg.scope_b) == (["en"], ["en", "lu"])
 
 
 def test_without_transfer_nothing_is_applied():
     cut = slices({"controls/transfer": False})
-    assert cut.transferred("main") == cut.controls("main").transfers == []
+    assert cut.transferred("main") == STAGES["controls"].slice(cut, "main").transfers == []
 
 
 def test_a_target_of_models_that_are_not_compared_is_refused():

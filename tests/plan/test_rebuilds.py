@@ -115,7 +115,9 @@ def test_an_sae_reads_of_the_activations_what_it_sees():
     def sae(**activations) -> str:
         changed = set_at(config(), "activations", {"shard_tokens": 10, **activations})
         changed = set_at(changed, "saes/main/tokens", 15)
-        return Slices("one", load(changed).studies["one"]).sae("both", "main").dumps()
+        return (
+            STAGES["sae"].slice(Slices("one", load(changed).studies["one"]), "both", "main").dumps()
+        )
 
     assert sae(tokens=20) == sae(tokens=25) == sae(tokens=95)  # two shards, both whole
     assert sae(tokens=20) != sae(tokens=19)

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from featflow.config import ConfigError, load
-from featflow.plan.slicer import Slices
-from featflow.plan.slicer_analysis import seed_from
+from featflow.plan.slicer import Slices, seed_from
+from featflow.plan.stages import STAGES
 from tests.config.test_config import config, set_at
 
 
@@ -16,31 +16,31 @@ def slices(changed=None) -> Slices:
 
 def every_slice(s: Slices) -> dict:
     return {
-        "corpus": s.corpus("en"),
-        "tokenizer": s.tokenizer(),
-        "tokens": s.tokens("en", "train"),
-        "train": s.train("root"),
-        "finetune": s.finetune("lua"),
-        "sweep": s.sweep("both"),
-        "merge": s.merge("both"),
-        "evaluate": s.evaluate("lua"),
-        "activations": s.activations("root", "blocks.0.mlp.hook_post", 0),
-        "sae": s.sae("root", "main"),
-        "metrics": s.metrics("root", "main"),
-        "features": s.features("root", "main"),
-        "correlation": s.correlation("root.main", "lua.main"),
-        "shares": s.shares("main", "root", "lua"),
-        "transfer": s.transfer("main", "root", "lua"),
-        "flow": s.flow("main"),
-        "controls": s.controls("main"),
-        "domains": s.domains("main"),
-        "edges": s.edges("main"),
-        "case": s.case("sign"),
-        "interpret": s.interpret("lua", "main"),
-        "categories": s.categories("main"),
-        "dashboards": s.dashboards("lua", "main"),
-        "explorer": s.explorer(),
-        "figure": s.figure("flow"),
+        "corpus": STAGES["corpus"].slice(s, "en"),
+        "tokenizer": STAGES["tokenizer"].slice(s),
+        "tokens": STAGES["tokens"].slice(s, "en", "train"),
+        "train": STAGES["train"].slice(s, "root"),
+        "finetune": STAGES["finetune"].slice(s, "lua"),
+        "sweep": STAGES["sweep"].slice(s, "both"),
+        "merge": STAGES["merge"].slice(s, "both"),
+        "evaluate": STAGES["evaluate"].slice(s, "lua"),
+        "activations": STAGES["activations"].slice(s, "root", "blocks.0.mlp.hook_post", 0),
+        "sae": STAGES["sae"].slice(s, "root", "main"),
+        "metrics": STAGES["metrics"].slice(s, "root", "main"),
+        "features": STAGES["features"].slice(s, "root", "main"),
+        "correlation": STAGES["correlation"].slice(s, "root.main", "lua.main"),
+        "shares": STAGES["shares"].slice(s, "main", "root", "lua"),
+        "transfer": STAGES["transfer"].slice(s, "main", "root", "lua"),
+        "flow": STAGES["flow"].slice(s, "main"),
+        "controls": STAGES["controls"].slice(s, "main"),
+        "domains": STAGES["domains"].slice(s, "main"),
+        "edges": STAGES["edges"].slice(s, "main"),
+        "case": STAGES["case"].slice(s, "sign"),
+        "interpret": STAGES["interpret"].slice(s, "lua", "main"),
+        "categories": STAGES["categories"].slice(s, "main"),
+        "dashboards": STAGES["dashboards"].slice(s, "lua", "main"),
+        "explorer": STAGES["explorer"].slice(s),
+        "figure": STAGES["figure"].slice(s, "flow"),
     }
 
 
@@ -103,15 +103,21 @@ def test_an_edit_reaches_the_stages_that_read_it(path, value, stages):
 
 def test_a_reseed_differs_in_its_seed_alone():
     s = slices()
-    main, reseed = s.sae("root", "main"), s.sae("root", "reseed")
+    main, reseed = STAGES["sae"].slice(s, "root", "main"), STAGES["sae"].slice(s, "root", "reseed")
     assert main.seed != reseed.seed
     assert main.settings.model_copy(update={"seed": 1}) == reseed.settings
 
 
 def test_init_shared_gives_every_model_the_same_seed():
     shared = slices(set_at(config(), "saes/main/init", "shared"))
-    assert shared.sae("root", "main").seed == shared.sae("lua", "main").seed
-    assert slices().sae("root", "main").seed != slices().sae("lua", "main").seed
+    assert (
+        STAGES["sae"].slice(shared, "root", "main").seed
+        == STAGES["sae"].slice(shared, "lua", "main").seed
+    )
+    assert (
+        STAGES["sae"].slice(slices(), "root", "main").seed
+        != STAGES["sae"].slice(slices(), "lua", "main").seed
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,7 +143,7 @@ def test_an_empty_scope_is_found_before_any_job():
     split = set_at(config(), "flow/scope", "intersection")
     split = set_at(split, "models/other", {"kind": "base", "corpora": ["lu"]})
     with pytest.raises(ConfigError, match=r"flow\.scope intersection leaves no corpus"):
-        slices(split).correlation("more.main", "other.main")
+        STAGES["correlation"].slice(slices(split), "more.main", "other.main")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +157,7 @@ def test_the_remedy_of_an_empty_scope_is_another_than_what_is_set(scope, remedy)
     wrong = set_at(set_at(config(), "flow/scope", scope), "probe/corpora", ["lu"])
     wrong = set_at(wrong, "models/other", {"kind": "base", "corpora": ["en"]})
     with pytest.raises(ConfigError) as error:
-        slices(wrong).correlation("more.main", "other.main")
+        STAGES["correlation"].slice(slices(wrong), "more.main", "other.main")
     assert str(error.value).endswith(remedy)
 
 
@@ -164,4 +170,8 @@ def test_seeds_are_the_same_on_every_machine():
 def test_shards_cover_the_tokens():
     s = slices(set_at(config(), "activations", {"tokens": 11, "shard_tokens": 4}))
     assert list(s.shards("main")) == [0, 1, 2]
-    assert [s.activations("root", "h", i).tokens for i in s.shards("main")] == [4, 4, 3]
+    assert [STAGES["activations"].slice(s, "root", "h", i).tokens for i in s.shards("main")] == [
+        4,
+        4,
+        3,
+    ]

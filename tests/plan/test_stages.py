@@ -9,7 +9,6 @@ from pydantic.fields import FieldInfo
 
 from featflow.config import corpora, figures, merging, saes, tokenizers
 from featflow.plan.reference import map_, stages
-from featflow.plan.slicer import Slices
 from featflow.plan.stages import FAMILIES
 
 ROOT = Path(__file__).parents[2]
@@ -32,8 +31,8 @@ def test_a_stage_is_called_one_thing_everywhere():
             assert module.is_file() and f"python -m featflow {stage.verb}" in rules, stage.verb
             assert f"rule {stage.verb}:" in rules or f'f"{stage.verb}_{{study}}"' in rules
             assert (ROOT / "tests" / module.parent.name / f"test_{module.name}").is_file(), module
-            parameters = list(inspect.signature(getattr(Slices, stage.verb)).parameters)
-            assert parameters == ["self", *stage.wildcards], stage.verb
+            parameters = list(inspect.signature(stage.slice).parameters)
+            assert parameters == ["slices", *stage.wildcards], stage.verb
 
 
 def test_the_page_is_the_description():

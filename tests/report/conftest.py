@@ -15,8 +15,8 @@ from featflow.artifacts.provenance import Provenance
 from featflow.config.study import Study
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import ReportSlice
-from featflow.plan.stages.report import shown
+from featflow.plan.stages import STAGES
+from featflow.plan.stages.report import ReportSlice, shown
 
 from ..analysis.conftest import Known, write_tables
 
@@ -60,7 +60,7 @@ class Planted(NamedTuple):
 
     @property
     def cfg(self) -> ReportSlice:
-        return ReportSlice.model_validate_json(self.slices.report().dumps())
+        return ReportSlice.model_validate_json(STAGES["report"].slice(self.slices).dumps())
 
     @property
     def files(self) -> list[Path]:
@@ -79,7 +79,7 @@ OTHER = Study.model_validate(
 
 def _write_data(it: Planted) -> None:
     for corpus in it.slices.study.corpora:
-        made = Provenance("corpus", it.slices.corpus(corpus))
+        made = Provenance("corpus", STAGES["corpus"].slice(it.slices, corpus))
         for split, count in DOCUMENTS.items():
             table = pd.DataFrame({"text": [f"{corpus} {i}" for i in range(count)]})
             table["source"] = [EVIL, *["rest"] * (count - 1)]
@@ -87,20 +87,20 @@ def _write_data(it: Planted) -> None:
             save_table(it.path(paths.CORPUS, corpus=corpus, split=split), table, made)
         for split, count in IDS.items():
             source = it.path(paths.CORPUS, corpus=corpus, split=split)
-            cfg = it.slices.tokens(corpus, split)
+            cfg = STAGES["tokens"].slice(it.slices, corpus, split)
             starts = np.arange(DOCUMENTS[split])
             ids = {"input_ids": np.zeros(count, np.int32), "document_starts": starts}
             file = it.path(paths.TOKENS, corpus=corpus, split=split)
             save_tensors(file, ids, Provenance("tokens", cfg, [source]))
     it.path(paths.TOKENIZER).write_text("{}")
     beside = it.path(paths.TOKENIZER).with_name("provenance.json")
-    save_json(beside, {}, Provenance("tokenizer", it.slices.tokenizer()))
+    save_json(beside, {}, Provenance("tokenizer", STAGES["tokenizer"].slice(it.slices)))
 
 
 def _write_models(it: Planted) -> None:
     for model, settings in it.slices.study.models.items():
         stage = {"base": "train"}.get(settings.kind, settings.kind)
-        made = Provenance(stage, getattr(it.slices, stage)(model))
+        made = Provenance(stage, STAGES[stage].slice(it.slices, model))
         weights = {"a": np.zeros((3, 5), np.float32), "b": np.zeros(7, np.float32)}
         save_file(weights, it.path(paths.WEIGHTS, model=model))
         save_json(it.path(paths.MODEL, model=model), {"vocab_size": 300}, made)
@@ -109,7 +109,7 @@ def _write_models(it: Planted) -> None:
             report["t_from"] = "equilibrium"
             save_json(it.path(paths.MERGE, model=model), report, made)
             rows = pd.DataFrame({"t": [0.0, 1.0], "corpus": "code", "loss": 3.0, "accuracy": 0.2})
-            sweep = Provenance("sweep", it.slices.sweep(model))
+            sweep = Provenance("sweep", STAGES["sweep"].slice(it.slices, model))
             save_table(it.path(paths.SWEEP, model=model), rows, sweep)
         else:
             loss = np.r_[np.full(95, 9.0), np.full(5, 2.5)]
@@ -121,7 +121,7 @@ def _write_models(it: Planted) -> None:
             "prose": {"loss": 3.0, "accuracy": 0.25, "perplexity": 20.1, "tokens": 9},
             "code": {"loss": 4.0, "accuracy": 0.125, "perplexity": 54.6, "tokens": 9},
         }
-        evaluated = Provenance("evaluate", it.slices.evaluate(model))
+        evaluated = Provenance("evaluate", STAGES["evaluate"].slice(it.slices, model))
         save_json(it.path(paths.EVALUATE, model=model), scores, evaluated)
 
 
@@ -135,7 +135,7 @@ def _write_saes(it: Planted) -> None:
     for model, sae in it.slices.lineage.dictionaries():
         shard = it.path(paths.ACTIVATIONS, model=model, hook="h", shard="0")
         shard.write_bytes(b"activations")
-        made = Provenance("sae", it.slices.sae(model, sae), [shard])
+        made = Provenance("sae", STAGES["sae"].slice(it.slices, model, sae), [shard])
         at = {"model": model, "sae": sae}
         handle = {"d_sae": FEATURES, "metadata": {"featflow": made.fields, "scale": 1.0}}
         it.path(paths.SAE, **at).write_text(json.dumps(handle))
@@ -150,7 +150,7 @@ def _write_saes(it: Planted) -> None:
         steps = pd.DataFrame({"step": [1, 2], "tokens": [4000, 8000], "l0": 20.0})
         save_table(it.path(paths.SAE_TRAINING, **at), steps, made)
         summary = pd.DataFrame({"feature": [0, 1], "density": [0.1, 0.2]})
-        features = Provenance("features", it.slices.features(model, sae))
+        features = Provenance("features", STAGES["features"].slice(it.slices, model, sae))
         save_table(it.path(paths.SUMMARY, **at), summary, features)
 
 
@@ -177,7 +177,7 @@ def _write_figures(it: Planted) -> None:
         figure = go.Figure(go.Scatter(x=[1, 2], y=[3, 4]))
         figure.update_layout(title={"text": f"Title of {name}", "subtitle": {"text": EVIL}})
         figure.update_layout(height=300, meta={"notes": [EVIL], "legend": [["#ffffff", EVIL]]})
-        made = Provenance("figure", it.slices.figure(name))
+        made = Provenance("figure", STAGES["figure"].slice(it.slices, name))
         it.path(paths.FIGURE, figure=name, format="json").write_text(as_json(figure, name, made))
 
 

@@ -23,7 +23,8 @@ from featflow.features.summary import Encoded, summarise
 from featflow.plan import paths
 from featflow.plan.names import target
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import DashboardsSlice
+from featflow.plan.stages import STAGES
+from featflow.plan.stages.report import DashboardsSlice
 from featflow.report import dashboards
 from featflow.report.scripts import INDEX, PER_SHARD, rounded
 from tests.features.test_trimmed import naive as naive_trimmed
@@ -61,7 +62,9 @@ class Planted(NamedTuple):
 
     @property
     def cfg(self) -> DashboardsSlice:
-        return DashboardsSlice.model_validate_json(self.slices.dashboards("tuned", SAE).dumps())
+        return DashboardsSlice.model_validate_json(
+            STAGES["dashboards"].slice(self.slices, "tuned", SAE).dumps()
+        )
 
     def run(self, output: Path, **changed) -> None:
         dashboards.run(self.cfg, **{**self.inputs, **changed}, output=output)
@@ -117,11 +120,11 @@ def planted(tmp_path_factory, model_folder, tokenizer_file) -> Planted:
         starts = np.r_[0, np.sort(rng.choice(np.arange(1, length), length // 25, replace=False))]
         streams[corpus] = ids, starts
         tensors = {"input_ids": ids, "document_starts": starts.astype(np.int64)}
-        made = Provenance("tokens", slices.tokens(corpus, "validation"))
+        made = Provenance("tokens", STAGES["tokens"].slice(slices, corpus, "validation"))
         save_tensors(path(paths.TOKENS, corpus=corpus, split="validation"), tensors, made)
         positions[corpus] = np.flatnonzero(np.arange(length) % 12 >= 4)
     for seed, model in enumerate(slices.study.models):
-        made = Provenance("features", slices.features(model, SAE))
+        made = Provenance("features", STAGES["features"].slice(slices, model, SAE))
         for k, corpus in enumerate(LENGTHS):
             rows = draw(10 * seed + k, len(positions[corpus]))
             twin = draw(99 + k, len(rows))[:, TWIN]
@@ -137,7 +140,11 @@ def planted(tmp_path_factory, model_folder, tokenizer_file) -> Planted:
         for corpus in LENGTHS
     }
     table = summarise(encoded, Tokenizer.from_file(str(tokenizer_file)))
-    save_table(path(paths.SUMMARY), table, Provenance("features", slices.features("tuned", SAE)))
+    save_table(
+        path(paths.SUMMARY),
+        table,
+        Provenance("features", STAGES["features"].slice(slices, "tuned", SAE)),
+    )
     inputs = {
         "model": path(paths.MODEL).parent,
         "sae": path(paths.SAE).parent,
@@ -166,7 +173,7 @@ def write_tables(path, slices: Slices) -> dict[str, Path]:
         }
     )
     other = flow.assign(role="parent", model="base", fate="disappearing")
-    made = Provenance("flow", slices.flow(SAE))
+    made = Provenance("flow", STAGES["flow"].slice(slices, SAE))
     save_table(path(paths.FLOW_FEATURES), pd.concat([other, flow]), made)
     chain = {
         **{"model": "tuned", "feature": everyone, "role": "descendant", "status": "base-derived"},
@@ -189,7 +196,7 @@ def write_tables(path, slices: Slices) -> dict[str, Path]:
             *("pearson", "spearman", "detection", "fuzzing"),
         ],
     )
-    made = Provenance("interpret", slices.interpret("tuned", SAE))
+    made = Provenance("interpret", STAGES["interpret"].slice(slices, "tuned", SAE))
     save_table(path(paths.INTERPRET), scores, made)
     return {
         "flow": path(paths.FLOW_FEATURES),
@@ -499,7 +506,7 @@ def test_dumps_of_other_tokens_are_named(planted, tmp_path):
     other = tmp_path / "results" / planted.inputs["dumps"][0].relative_to(planted.root / "results")
     other.parent.mkdir(parents=True)
     first = dump.read(planted.inputs["dumps"][0], FEATURES)
-    made = Provenance("features", planted.slices.features("apart", SAE))
+    made = Provenance("features", STAGES["features"].slice(planted.slices, "apart", SAE))
     dump.write(other, first._replace(positions=first.positions + 1), made)
     with pytest.raises(ArtifactError, match=r"code\.safetensors are not of the same tokens"):
         planted.run(tmp_path / "out", dumps=[other, *planted.inputs["dumps"][1:]])

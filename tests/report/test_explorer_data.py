@@ -14,7 +14,8 @@ from featflow.config.study import Study
 from featflow.plan import paths
 from featflow.plan.names import target
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import ExplorerSlice
+from featflow.plan.stages import STAGES
+from featflow.plan.stages.report import ExplorerSlice
 from featflow.report import explorer
 from featflow.report.scripts import LONGEST, rounded, script, vocabulary, write_script
 
@@ -125,7 +126,7 @@ def page(tmp_path, evil) -> Path:
     """The page of a small study, with one hostile case."""
     study = Study.model_validate(SETTINGS)
     slices = Slices("small", study)
-    cfg = ExplorerSlice.model_validate_json(slices.explorer().dumps())
+    cfg = ExplorerSlice.model_validate_json(STAGES["explorer"].slice(slices).dumps())
     tokenizer = tmp_path / paths.TOKENIZER.at(study="small")
     tokenizer.parent.mkdir(parents=True)
     evil.save(str(tokenizer))
@@ -133,7 +134,9 @@ def page(tmp_path, evil) -> Path:
     about = {"case": "sign", "model": "base", "sae": "main", "feature": 3, "verdict": EVIL[0]}
     about["function"] = EVIL[0]
     found = {"base": {"feature": 3, "f1": 0.5}, "tuned": {"feature": None}}
-    save_json(case, {**about, "models": found}, Provenance("case", slices.case("sign")))
+    save_json(
+        case, {**about, "models": found}, Provenance("case", STAGES["case"].slice(slices, "sign"))
+    )
     edges = tmp_path / paths.FLOW_EDGES.at(study="small", sae="main")
     edges.parent.mkdir(parents=True)
     edges.write_text("edge,threshold,persisting,share\nbase-tuned,0.8,12,\n")
@@ -189,7 +192,7 @@ def test_a_part_that_would_end_its_element_is_refused(page, tmp_path, monkeypatc
 def test_a_case_without_its_keys_is_named(page, tmp_path):
     from featflow.artifacts.io import ArtifactError
 
-    cfg = Slices("small", Study.model_validate(SETTINGS)).explorer()
+    cfg = STAGES["explorer"].slice(Slices("small", Study.model_validate(SETTINGS)))
     bad = tmp_path / "bad.json"
     bad.write_text('{"case": "sign", "model": "base"}')
     with pytest.raises(

@@ -16,8 +16,8 @@ from featflow.artifacts.io import (
 from featflow.artifacts.provenance import Provenance
 from featflow.artifacts.reading import named
 from featflow.plan import paths
-from featflow.plan.slices import TokensSlice
 from featflow.plan.stages import STAGES
+from featflow.plan.stages.data import TokensSlice
 from featflow.report.listing import artifacts
 
 from .conftest import EVIL

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from featflow.artifacts.io import ArtifactError
 from featflow.artifacts.provenance import Provenance
 from featflow.models.hooked import HookedModel
-from featflow.plan.slices import ActivationsSlice, Windows
+from featflow.plan.slices import Windows
+from featflow.plan.stages.saes import ActivationsSlice
 from featflow.runtime.checkpoints import Checkpoints, Stop
 from featflow.saes import activations
 from featflow.saes.activations import Blocks, Shortage, block_order, read_shard, run, write_shard

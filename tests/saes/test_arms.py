@@ -11,7 +11,8 @@ from featflow.artifacts.io import load_json
 from featflow.config import load
 from featflow.config.errors import FeatflowError
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import SaeSlice
+from featflow.plan.stages import STAGES
+from featflow.plan.stages.saes import SaeSlice
 from featflow.saes import metrics, sae, saelens
 from tests.config.test_config import config, set_at
 
@@ -55,7 +56,7 @@ def trained(slices, model_folder, save_tokens, ids, tmp_path, monkeypatch):
     """Run the stage for the base; gives its slice, its folder, and all that it was trained on."""
 
     def run(name: str):
-        cfg = slices.sae("root", name)
+        cfg = STAGES["sae"].slice(slices, "root", name)
         seen = []
 
         class Spy(sae.Training):
@@ -130,7 +131,7 @@ def test_it_is_a_trained_sae_and_can_be_measured(
     flat = windows.flatten(0, 1)
     error = (flat - loaded.decode(loaded.encode(flat))).square().sum()
     assert error < 0.2 * (flat - flat.mean(0)).square().sum()
-    asked = slices.metrics("root", name)
+    asked = STAGES["metrics"].slice(slices, "root", name)
     assert asked.windows == cfg.windows and asked.corpora == cfg.corpora
     tokens = [save_tokens(f"{c}.validation", ids[c]) for c in asked.corpora]
     output = tmp_path / "metrics.json"
@@ -140,14 +141,14 @@ def test_it_is_a_trained_sae_and_can_be_measured(
 
 
 def test_the_same_study_reads_shards_for_the_sae_itself(slices, model_folder, save_tokens, ids):
-    main = slices.sae("root", "main")
+    main = STAGES["sae"].slice(slices, "root", "main")
     assert main.activations.keep and main.corpora == ["en"] and not slices.makes_its_own("main")
     assert slices.makes_its_own("both") and slices.makes_its_own("short")
     tokens = [save_tokens("en", ids["en"])]
     wrong: list[tuple[SaeSlice, dict]] = [
         (main, {"tokens": tokens}),
-        (slices.sae("root", "short"), {"shards": tokens}),
-        (slices.sae("root", "short"), {}),
+        (STAGES["sae"].slice(slices, "root", "short"), {"shards": tokens}),
+        (STAGES["sae"].slice(slices, "root", "short"), {}),
     ]
     for cfg, given in wrong:
         words = "--shards" if cfg.activations.keep else "--tokens"
@@ -156,7 +157,7 @@ def test_the_same_study_reads_shards_for_the_sae_itself(slices, model_folder, sa
 
 
 def test_too_few_tokens_of_its_own_corpora_are_said(slices, model_folder, save_tokens, ids):
-    cfg = slices.sae("root", "both")
+    cfg = STAGES["sae"].slice(slices, "root", "both")
     tokens = [save_tokens(corpus, ids[corpus][:500]) for corpus in cfg.corpora]
     with pytest.raises(FeatflowError, match="training tokens of en, lu give activations of"):
         sae.run(cfg, model=model_folder, output=tokens[0].parent / "none", tokens=tokens)

@@ -11,7 +11,8 @@ import torch
 from featflow.artifacts.provenance import Provenance
 from featflow.config.errors import FeatflowError
 from featflow.models.hooked import HookedModel
-from featflow.plan.slices import MetricsSlice, Windows
+from featflow.plan.slices import Windows
+from featflow.plan.stages.saes import MetricsSlice
 from featflow.saes import metrics, saelens
 from featflow.saes.architectures.relu import ReluDictionary
 from featflow.saes.explained import LEAST_GAP

@@ -9,7 +9,7 @@ import torch
 from featflow.artifacts.io import ArtifactError
 from featflow.config.errors import FeatflowError
 from featflow.config.saes import Activations, Relu, Sparsity
-from featflow.plan.slices import ActivationsSlice, SaeSlice
+from featflow.plan.stages.saes import ActivationsSlice, SaeSlice
 from featflow.runtime.checkpoints import Checkpoints
 from featflow.saes import activations
 from featflow.saes.activations import whole

@@ -71,7 +71,7 @@ def test_each_corpus_is_measured_under_its_own_name(tiny):
 
     from featflow.artifacts.io import load_tensors
     from featflow.data.windows import drawn
-    from featflow.plan.slicer_analysis import seed_from
+    from featflow.plan.slicer import seed_from
 
     folder = (tiny / paths.MODEL.at(study="tiny", model="base")).parent
     model = AutoModelForCausalLM.from_pretrained(folder)

@@ -18,7 +18,7 @@ from torch import Tensor
 from featflow.config.merging import Dare
 from featflow.models.merging import Merged, Weight
 from featflow.models.task_vectors import SMALLEST, combined, conflicts, differences, mean_cosine
-from featflow.plan.slicer_analysis import seed_from
+from featflow.plan.slicer import seed_from
 
 
 def merge(weight: Weight, settings: Dare) -> Merged:

@@ -93,7 +93,7 @@ def slice_of(slices: Slices, name: str) -> Slice | None:
         slices.check(found.names)
     except ConfigError:
         return None
-    return stage.slice(slices, found.names)
+    return stage.sliced(slices, found.names)
 
 
 def targets(slices: Slices) -> Iterator[str]:

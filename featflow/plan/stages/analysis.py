@@ -2,12 +2,18 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from featflow.config.base import Config, Name
+from featflow.config.cases import Case
+from featflow.config.controls import Controls
+from featflow.config.study import Flow
 from featflow.plan import paths
+from featflow.plan.lineage import ArmKind, Dictionary, Role
 from featflow.plan.paths import Template
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import Compared
+from featflow.plan.slices import Compared, Node, Slice, Windows
 from featflow.plan.stages.data import tokens
-from featflow.plan.stages.spec import Field, File, Job, Names, Stage
+from featflow.plan.stages.features import pairing
+from featflow.plan.stages.spec import Cost, Field, File, Job, Names, Sizes, Stage
 
 LEFT_OUT = "Shares leave silent and rare features out."
 
@@ -535,26 +541,26 @@ def _pair(names: Names) -> tuple[str, str, str]:
     return names["sae"], names["parent"], names["child"]
 
 
-def _seeds(slices: Slices, names: Names, side: str) -> tuple[str, Sequence[str], Sequence[str]]:
+def _end(slices: Slices, names: Names, side: str) -> tuple[str, Sequence[str], Sequence[str]]:
     """One end of a comparison: its model, the SAEs that are compared, the corpora."""
-    cfg = slices.shares(*_pair(names))
+    cfg = shares_slice(slices, *_pair(names))
     model, saes = {"a": (cfg.parent, cfg.a), "b": (cfg.child, cfg.b)}[side]
     return model, saes, cfg.corpora
 
 
 def _seed_dumps(slices: Slices, names: Names, side: str) -> list[str]:
-    model, saes, corpora = _seeds(slices, names, side)
+    model, saes, corpora = _end(slices, names, side)
     return paths.FEATURES.each(study=slices.name, model=model, sae=saes, corpus=corpora)
 
 
 def _seed_saes(slices: Slices, names: Names, side: str) -> list[str]:
-    model, saes, _ = _seeds(slices, names, side)
+    model, saes, _ = _end(slices, names, side)
     return paths.SAE.each(study=slices.name, model=model, sae=saes)
 
 
 def _of_pairs(slices: Slices, names: Names, template: Template) -> list[str]:
     """A file of each pair of an SAE, in the order of its slice's pairs."""
-    pairs = slices.flow(names["sae"]).pairs
+    pairs = flow_slice(slices, names["sae"]).pairs
     return [template.at(study=slices.name, a=pair.a, b=pair.b) for pair in pairs]
 
 
@@ -574,7 +580,7 @@ def _of_transfers(slices: Slices, names: Names) -> list[str]:
 
 def _edge_metrics(slices: Slices, names: Names) -> list[str]:
     """Of all SAEs that the numbers of a flow's edges are from."""
-    pairs = [each.dictionary.split(".") for each in slices.edges(names["sae"]).saes]
+    pairs = [each.dictionary.split(".") for each in edges_slice(slices, names["sae"]).saes]
     return [paths.SAE_METRICS.at(study=slices.name, model=m, sae=sae) for m, sae in pairs]
 
 
@@ -585,20 +591,20 @@ def of_flow(slices: Slices, sae: str, template: Template) -> list[str]:
 
 def _case_dumps(slices: Slices, names: Names) -> list[str]:
     """Of every model in which a case is followed."""
-    cfg = slices.case(names["case"])
+    cfg = case_slice(slices, names["case"])
     return paths.FEATURES.each(study=slices.name, model=cfg.models, sae=cfg.sae, corpus=cfg.corpora)
 
 
 def _case_shares(slices: Slices, names: Names) -> list[str]:
     """The comparison of a case's model with its own reseeds, if it has any."""
-    cfg = slices.case(names["case"])
+    cfg = case_slice(slices, names["case"])
     at = {"study": slices.name, "sae": cfg.sae, "parent": cfg.model, "child": cfg.model}
     return [paths.SHARES.at(**at)] if cfg.reseeds else []
 
 
 def _case_reseeds(slices: Slices, names: Names) -> list[str]:
     """The dumps of the reseeds of a case's model."""
-    cfg = slices.case(names["case"])
+    cfg = case_slice(slices, names["case"])
     return paths.FEATURES.each(
         study=slices.name, model=cfg.model, sae=cfg.reseeds, corpus=cfg.corpora
     )
@@ -606,9 +612,329 @@ def _case_reseeds(slices: Slices, names: Names) -> list[str]:
 
 def _case_neighbours(slices: Slices, names: Names) -> list[str]:
     """The comparisons of a case's model, reseeds and all, with its parents and children."""
-    cfg = slices.case(names["case"])
+    cfg = case_slice(slices, names["case"])
     at = {"study": slices.name, "sae": cfg.sae}
     return [paths.SHARES.at(**at, parent=a, child=b) for a, b in cfg.neighbours]
+
+
+class Domain(Config):
+    """Where features are judged, by name: a corpus of the probe, or a scope."""
+
+    a: list[Name]
+    """The corpora on which the features of a are judged, with equally many tokens each."""
+    b: list[Name]
+
+
+class SharesSlice(Slice):
+    sae: Name
+    parent: Name
+    child: Name
+    a: list[Name]
+    """SAEs of the parent, in the order of the input files."""
+    b: list[Name]
+    """SAEs of the child, in the order of the input files."""
+    pairs: list[tuple[Name, Name]]
+    """(a, b): what is compared. Of a model with itself each two seeds once."""
+    everywhere: list[tuple[Name, Name]]
+    """Those of `pairs` that are compared on every domain; the others on `domain` alone."""
+    corpora: list[Name]
+    """All that is read, in the order of the input files."""
+    domains: dict[str, Domain]
+    """The corpora of the probe, each alone, and the scopes home, intersection and union (those
+    that are not empty)."""
+    domain: str
+    """That of them which is `flow.scope`."""
+    min_firings: int
+    min_documents: int
+    seed: int
+    shift: bool
+    """Whether the pair (sae, sae) is also compared after a circular shift, as domain `shift`."""
+    bootstrap: int
+    """Replicates for the pair (sae, sae); 0: none."""
+    thresholds: list[float]
+    """Of the bootstrap's shares."""
+    partners: int
+    """Candidates a feature that the bootstrap follows."""
+
+
+def shares_slice(slices: Slices, sae: str, parent: str, child: str) -> SharesSlice:
+    study, lineage, flow = slices.study, slices.lineage, slices.study.flow
+    mine, theirs = lineage.seeds(parent, sae), lineage.seeds(child, sae)
+    edge = (parent, child) in lineage.flow_edges(sae)
+    if parent == child:
+        pairs = [(a, b) for i, a in enumerate(mine) for b in mine[i + 1 :]]
+        everywhere = list(pairs)
+    else:
+        pairs = [(a, b) for a in mine for b in theirs] if edge else [(sae, sae)]
+        arms = [a for a in lineage.arms(sae) if (a.a.model, a.b.model) == (parent, child)]
+        everywhere = [(arm.a.sae, arm.b.sae) for arm in arms]
+        everywhere = list(dict.fromkeys([(sae, sae), *everywhere]))
+        pairs = list(dict.fromkeys([*pairs, *everywhere]))
+    scopes = {s: slices.scopes_by(parent, child, s) for s in ("home", "intersection", "union")}
+    own = {corpus: ([corpus], [corpus]) for corpus in study.probe_corpora}
+    domains = {n: Domain(a=a, b=b) for n, (a, b) in {**own, **scopes}.items() if a and b}
+    if flow.scope not in domains:
+        raise slices.no_corpus(parent, child)
+    return SharesSlice(
+        study=slices.name,
+        sae=sae,
+        parent=parent,
+        child=child,
+        a=list(dict.fromkeys(a for a, _ in pairs)),
+        b=list(dict.fromkeys(b for _, b in pairs)),
+        pairs=pairs,
+        everywhere=everywhere,
+        corpora=study.probe_corpora,
+        domains=domains,
+        domain=flow.scope,
+        min_firings=flow.min_firings,
+        min_documents=flow.min_documents,
+        seed=slices.seed("shares", sae, parent, child),
+        shift=study.controls.shift and edge,
+        bootstrap=study.controls.bootstrap if edge else 0,
+        thresholds=slices.thresholds() if edge else [],
+        partners=flow.partners if edge else 0,
+    )
+
+
+class TransferSlice(Slice):
+    sae: Name
+    parent: Name
+    child: Name
+    hook: str
+    corpora: list[Name]
+    windows: Windows
+    tokens_per_corpus: int
+    blocks_seed: int = 0
+    """Which blocks of a split are read, where it is not all (data/windows.py, `drawn`)."""
+    scope_a: list[Name]
+    """The corpora on which the parent's features are judged (frozen)."""
+    scope_b: list[Name]
+    """The corpora on which the child's features are judged (scaling)."""
+    scaling: bool
+    """Whether the two models are related, so that directions can be compared."""
+
+
+def transfer_slice(slices: Slices, sae: str, parent: str, child: str) -> TransferSlice:
+    scope_a, scope_b = slices.scopes(parent, child)
+    return TransferSlice(
+        study=slices.name,
+        sae=sae,
+        parent=parent,
+        child=child,
+        hook=slices.study.saes[sae].hook,
+        corpora=slices.study.probe_corpora,
+        windows=slices.windows(sae),
+        tokens_per_corpus=slices.study.probe.tokens_per_corpus,
+        blocks_seed=slices.seed("blocks"),
+        scope_a=scope_a,
+        scope_b=scope_b,
+        scaling=parent in slices.lineage.ancestors(child),
+    )
+
+
+class FlowPair(Config):
+    role: Role
+    a: str
+    b: str
+
+
+class FlowSlice(Slice):
+    sae: Name
+    flow: Flow
+    pairs: list[FlowPair]
+    """In the order of the input files."""
+
+
+def flow_slice(slices: Slices, sae: str) -> FlowSlice:
+    found = [p for p in slices.lineage.pairs(sae) if p.role in ("edge", "span")]
+    pairs = [FlowPair(role=p.role, a=str(p.a), b=str(p.b)) for p in found]
+    return FlowSlice(study=slices.name, sae=sae, flow=slices.judging, pairs=pairs)
+
+
+class EdgeArm(Config):
+    """A control of an edge (plan/lineage.py says what the kinds are)."""
+
+    parent: Name
+    child: Name
+    kind: ArmKind
+    a: str
+    b: str
+
+
+class ControlsSlice(Slice):
+    sae: Name
+    flow: Flow
+    controls: Controls
+    edges: list[tuple[Name, Name]]
+    seeds: dict[Name, list[Name]]
+    """The SAE and its reseeds, of every model of an edge."""
+    arms: list[EdgeArm]
+    shares: list[Compared]
+    """In the order of the input files, and of those of the bootstrap."""
+    transfers: list[Compared]
+    """In the order of the frozen tables."""
+
+
+def controls_slice(slices: Slices, sae: str) -> ControlsSlice:
+    return ControlsSlice(
+        study=slices.name,
+        sae=sae,
+        flow=slices.judging,
+        controls=slices.study.controls,
+        edges=slices.lineage.flow_edges(sae),
+        seeds=_seeds(slices, sae),
+        arms=_edge_arms(slices, sae),
+        shares=slices.compared(sae),
+        transfers=slices.transferred(sae),
+    )
+
+
+def _edge_arms(slices: Slices, sae: str) -> list[EdgeArm]:
+    return [
+        EdgeArm(parent=a.parent, child=a.child, kind=a.kind, a=str(a.a), b=str(a.b))
+        for a in slices.lineage.arms(sae)
+    ]
+
+
+def _seeds(slices: Slices, sae: str) -> dict[str, list[str]]:
+    found = slices.lineage.flow_edges(sae)
+    ends = dict.fromkeys(model for edge in found for model in edge)
+    return {model: slices.lineage.seeds(model, sae) for model in ends}
+
+
+class DomainsSlice(Slice):
+    sae: Name
+    flow: Flow
+    thresholds: list[float]
+    edges: list[tuple[Name, Name]]
+    seeds: dict[Name, list[Name]]
+    arms: list[EdgeArm]
+    shares: list[Compared]
+
+
+def domains_slice(slices: Slices, sae: str) -> DomainsSlice:
+    return DomainsSlice(
+        study=slices.name,
+        sae=sae,
+        flow=slices.judging,
+        thresholds=slices.thresholds(),
+        edges=slices.lineage.flow_edges(sae),
+        seeds=_seeds(slices, sae),
+        arms=_edge_arms(slices, sae),
+        shares=slices.compared(sae),
+    )
+
+
+class EdgeSae(Config):
+    """An SAE that numbers of edges are from: of an end, a reseed there, or of an arm."""
+
+    dictionary: str
+    """`model.sae`."""
+    l0: float | None = None
+    """What its sparsity is steered to (None: it has a fixed weight)."""
+    own: list[Name]
+    """The corpora that its model was trained on last."""
+    edges: list[str]
+    """`{parent}-{child}` of each of these edges."""
+
+
+class EdgesSlice(Slice):
+    sae: Name
+    flow: Flow
+    edges: list[tuple[Name, Name]]
+    models: list[Name]
+    """Of the edges, in the order of the summaries."""
+    saes: list[EdgeSae]
+    """In the order of their metrics."""
+
+
+def edges_slice(slices: Slices, sae: str) -> EdgesSlice:
+    return EdgesSlice(
+        study=slices.name,
+        sae=sae,
+        flow=slices.judging,
+        edges=slices.lineage.flow_edges(sae),
+        models=list(_seeds(slices, sae)),
+        saes=_edge_saes(slices, sae),
+    )
+
+
+def _edge_saes(slices: Slices, sae: str) -> list[EdgeSae]:
+    lineage = slices.lineage
+    found: dict[Dictionary, list[str]] = {}
+    for parent, child in lineage.flow_edges(sae):
+        ends = [Dictionary(m, s) for m in (parent, child) for s in lineage.seeds(m, sae)]
+        arms = [d for a in lineage.arms(sae) if a[:2] == (parent, child) for d in (a.a, a.b)]
+        for dictionary in dict.fromkeys([*ends, *arms]):
+            found.setdefault(dictionary, []).append(f"{parent}-{child}")
+    return [
+        EdgeSae(
+            dictionary=str(each),
+            l0=slices.study.saes[each.sae].l0,
+            own=lineage.own_corpora(each.model),
+            edges=edges,
+        )
+        for each, edges in found.items()
+    ]
+
+
+class CaseSlice(Slice):
+    case: Name
+    settings: Case
+    sae: Name
+    model: Name
+    """Where the feature is looked for."""
+    models: dict[Name, Node]
+    """The models that have the SAE, controls left out, in the order of the dumps."""
+    corpora: list[Name]
+    """Of the probe, in the order of the files of each model."""
+    flow: Flow
+    windows: Windows
+    reseeds: list[Name]
+    """Of the model, in the order of the pairs in its shares table; empty: it has none."""
+    neighbours: list[tuple[Name, Name]]
+    """The edges of the model, in the order of their shares tables, which say what became of its
+    reseeds' features; empty: it has no reseeds."""
+    scope: list[Name]
+    """The corpora on which the fates of its features are judged: passages from there come first."""
+
+
+def case_slice(slices: Slices, case: str) -> CaseSlice:
+    settings = slices.study.cases[case]
+    sae = settings.sae or slices.study.flow_saes[0]
+    having = [m for m in slices.lineage.models() if m in slices.lineage.sae_models(sae)]
+    roots = [m for m in having if m in slices.lineage.roots()] or having
+    named = settings.feature.split("/")[0] if settings.feature else settings.model
+    model = named or roots[0]
+    edges = [edge for edge in slices.lineage.flow_edges(sae) if model in edge]
+    reseeds = slices.lineage.seeds(model, sae)[1:] if edges else []
+    return CaseSlice(
+        study=slices.name,
+        case=case,
+        settings=settings,
+        sae=sae,
+        model=model,
+        models={m: node for m, node in slices.nodes.items() if m in having},
+        corpora=slices.study.probe_corpora,
+        flow=slices.judging,
+        windows=slices.windows(sae),
+        reseeds=reseeds,
+        neighbours=edges if reseeds else [],
+        scope=slices.judged_on(model, sae),
+    )
+
+
+def _sharing(z: Sizes, cfg: SharesSlice) -> float:
+    rows, m = sum(map(z.rows, cfg.corpora)), z.features((cfg.parent, cfg.sae))
+    return sum(pairing(z, rows, a, b, m) for a, b in [*cfg.pairs, *cfg.everywhere])
+
+
+def _transferring(z: Sizes, cfg: TransferSlice) -> float:
+    """FLOP: two forward passes up to the hook, and 8 n m a row."""
+    n, m = z.width(cfg.child, cfg.sae), z.features((cfg.child, cfg.sae))
+    rows = sum(min(cfg.tokens_per_corpus, z.rows(corpus)) for corpus in cfg.corpora)
+    return 2 * z.read(cfg.windows, rows) * z.forward(cfg.child, hook=cfg.hook) + rows * 8 * n * m
 
 
 STAGES = (
@@ -618,13 +944,21 @@ STAGES = (
         revision=2,
         summary="best partners on every domain, for controls",
         wildcards=("sae", "parent", "child"),
+        slice=shares_slice,
+        cost=Cost(
+            start=2,
+            rate=2.5e8,
+            memory=0.4e9,
+            work=_sharing,
+            held=lambda z, cfg: 3 * sum(z.dump_bytes(s, cfg.corpora) for s in (*cfg.a, *cfg.b)),
+        ),
         jobs=lambda s: _pairs(s, s.compared),
         inputs={
             "a": lambda s, n: _seed_dumps(s, n, "a"),
             "b": lambda s, n: _seed_dumps(s, n, "b"),
             "saes_a": lambda s, n: _seed_saes(s, n, "a"),
             "saes_b": lambda s, n: _seed_saes(s, n, "b"),
-            "tokens": lambda s, n: tokens(s, s.shares(*_pair(n)).corpora, "validation"),
+            "tokens": lambda s, n: tokens(s, shares_slice(s, *_pair(n)).corpora, "validation"),
         },
         outputs=(
             SHARES,
@@ -637,13 +971,21 @@ STAGES = (
         revision=2,
         summary="a parent's SAE applied to its child",
         wildcards=("sae", "parent", "child"),
+        slice=transfer_slice,
+        cost=Cost(
+            start=6,
+            rate=48e9,
+            float32=0.2,
+            work=_transferring,
+            held=lambda z, cfg: z.model(cfg.parent) + z.model(cfg.child),
+        ),
         jobs=lambda s: _pairs(s, s.transferred),
         inputs={
             "parent": lambda s, n: paths.MODEL.each(study=s.name, model=n["parent"]),
             "child": lambda s, n: paths.MODEL.each(study=s.name, model=n["child"]),
             "parent_sae": lambda s, n: paths.SAE.at(study=s.name, model=n["parent"], sae=n["sae"]),
             "child_sae": lambda s, n: paths.SAE.at(study=s.name, model=n["child"], sae=n["sae"]),
-            "tokens": lambda s, n: tokens(s, s.transfer(*_pair(n)).corpora, "validation"),
+            "tokens": lambda s, n: tokens(s, transfer_slice(s, *_pair(n)).corpora, "validation"),
         },
         outputs=(
             FROZEN,
@@ -656,6 +998,8 @@ STAGES = (
         revision=None,
         summary="which features persist, vanish and emerge",
         wildcards=("sae",),
+        slice=flow_slice,
+        cost=Cost(start=1, memory=0.2e9),
         jobs=_flows,
         inputs={
             "matches": lambda s, n: _of_pairs(s, n, paths.MATCHES),
@@ -673,6 +1017,8 @@ STAGES = (
         revision=None,
         summary="ceilings, floors, arms and intervals",
         wildcards=("sae",),
+        slice=controls_slice,
+        cost=Cost(start=2, memory=0.3e9),
         jobs=_flows,
         inputs={
             "shares": lambda s, n: _of_compared(s, n, paths.SHARES),
@@ -688,6 +1034,8 @@ STAGES = (
         revision=None,
         summary="the shares on each corpus alone",
         wildcards=("sae",),
+        slice=domains_slice,
+        cost=Cost(start=2, memory=0.3e9),
         jobs=_flows,
         inputs={"shares": lambda s, n: _of_compared(s, n, paths.SHARES)},
         outputs=(FLOW_DOMAINS,),
@@ -699,13 +1047,15 @@ STAGES = (
         revision=None,
         summary="every share beside its controls",
         wildcards=("sae",),
+        slice=edges_slice,
+        cost=Cost(start=1, memory=0.3e9),
         jobs=_flows,
         inputs={
             "counts": paths.FLOW_COUNTS,
             "features": paths.FLOW_FEATURES,
             "controls": paths.FLOW_CONTROLS,
             "summaries": lambda s, n: paths.SUMMARY.each(
-                study=s.name, model=s.edges(n["sae"]).models, sae=n["sae"]
+                study=s.name, model=edges_slice(s, n["sae"]).models, sae=n["sae"]
             ),
             "metrics": _edge_metrics,
         },
@@ -722,12 +1072,14 @@ STAGES = (
         revision=None,
         summary="a feature followed through the lineage",
         wildcards=("case",),
+        slice=case_slice,
+        cost=Cost(start=3, memory=0.3e9),
         jobs=lambda s: [(case,) for case in s.study.cases],
         inputs={
             "dumps": _case_dumps,
-            "tokens": lambda s, n: tokens(s, s.case(n["case"]).corpora, "validation"),
+            "tokens": lambda s, n: tokens(s, case_slice(s, n["case"]).corpora, "validation"),
             "tokenizer": paths.TOKENIZER,
-            "flow": lambda s, n: of_flow(s, s.case(n["case"]).sae, paths.FLOW_FEATURES),
+            "flow": lambda s, n: of_flow(s, case_slice(s, n["case"]).sae, paths.FLOW_FEATURES),
             "shares": _case_shares,
             "reseeds": _case_reseeds,
             "neighbours": _case_neighbours,

@@ -1,11 +1,14 @@
 """Explanations of features, their scores, and what they are about."""
 
+from featflow.config.base import Name
+from featflow.config.errors import ConfigError
+from featflow.config.interpreting import Interpret
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import InterpretSlice
+from featflow.plan.slices import Node, Slice
 from featflow.plan.stages.analysis import of_flow
 from featflow.plan.stages.data import tokens
-from featflow.plan.stages.spec import Field, File, Job, Names, Stage
+from featflow.plan.stages.spec import Cost, Field, File, Job, Stage
 
 
 def _score(name: str, meaning: str) -> Field:
@@ -90,8 +93,58 @@ def _interpreted(slices: Slices) -> list[Job]:
     return [(model, sae) for model in models]
 
 
-def _slice(slices: Slices, names: Names) -> InterpretSlice:
-    return slices.interpret(names["model"], names["sae"])
+class InterpretSlice(Slice):
+    model: Name
+    sae: Name
+    settings: Interpret
+    features: list[int]
+    """Asked for by number."""
+    edges: list[tuple[Name, Name]]
+    """Of the model, as parent or as child."""
+    corpora: list[Name]
+    seed: int
+
+
+def interpret_slice(slices: Slices, model: str, sae: str) -> InterpretSlice:
+    """Raises ConfigError for features that are not to be explained."""
+    settings = slices.study.interpret
+    own, models = slices.interpreted()
+    if settings is None or (sae, model) not in [(own, m) for m in models]:
+        known = ", ".join(f"{m}/{own}" for m in models) or "none: give the study `interpret`"
+        raise ConfigError(
+            f"study {slices.name}: {model}/{sae} is not interpreted; there are: {known}"
+        )
+    return InterpretSlice(
+        study=slices.name,
+        model=model,
+        sae=sae,
+        settings=settings.model_copy(update={"sae": None, "models": None, "features": {}}),
+        features=settings.features.get(model, []),
+        edges=[e for e in slices.lineage.flow_edges(sae) if model in e],
+        corpora=slices.study.probe_corpora,
+        seed=slices.seed("interpret", model, sae, settings.seed),
+    )
+
+
+class CategoriesSlice(Slice):
+    sae: Name
+    settings: Interpret
+    models: dict[Name, Node]
+    interpreted: list[Name]
+    """In the order of the score tables."""
+
+
+def categories_slice(slices: Slices, sae: str) -> CategoriesSlice:
+    settings, (own, models) = slices.study.interpret, slices.interpreted()
+    if settings is None or sae != own:
+        raise ConfigError(f"study {slices.name}: no features of SAE {sae!r} are interpreted")
+    return CategoriesSlice(
+        study=slices.name,
+        sae=sae,
+        settings=settings,
+        models={m: node for m, node in slices.nodes.items() if m in models},
+        interpreted=models,
+    )
 
 
 STAGES = (
@@ -101,12 +154,19 @@ STAGES = (
         revision=2,
         summary="explanations of features, and scores",
         wildcards=("model", "sae"),
+        slice=interpret_slice,
+        cost=Cost(start=10),
         jobs=_interpreted,
         inputs={
             "dumps": lambda s, n: paths.FEATURES.each(
-                study=s.name, model=n["model"], sae=n["sae"], corpus=_slice(s, n).corpora
+                study=s.name,
+                model=n["model"],
+                sae=n["sae"],
+                corpus=interpret_slice(s, n["model"], n["sae"]).corpora,
             ),
-            "tokens": lambda s, n: tokens(s, _slice(s, n).corpora, "validation"),
+            "tokens": lambda s, n: tokens(
+                s, interpret_slice(s, n["model"], n["sae"]).corpora, "validation"
+            ),
             "tokenizer": paths.TOKENIZER,
             "flow": lambda s, n: of_flow(s, n["sae"], paths.FLOW_FEATURES),
         },
@@ -118,10 +178,12 @@ STAGES = (
         revision=None,
         summary="what the explained features are about",
         wildcards=("sae",),
+        slice=categories_slice,
+        cost=Cost(start=1, memory=0.3e9),
         jobs=lambda s: [(sae,) for _, sae in list(_interpreted(s))[:1]],
         inputs={
             "scores": lambda s, n: paths.INTERPRET.each(
-                study=s.name, model=s.categories(n["sae"]).interpreted, sae=n["sae"]
+                study=s.name, model=categories_slice(s, n["sae"]).interpreted, sae=n["sae"]
             ),
             "flow": lambda s, n: of_flow(s, n["sae"], paths.FLOW_FEATURES),
             "chains": lambda s, n: of_flow(s, n["sae"], paths.FLOW_CHAINS),

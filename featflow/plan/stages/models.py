@@ -2,10 +2,24 @@
 
 from collections.abc import Callable, Iterator
 
+from featflow.config.base import Name
+from featflow.config.errors import ConfigError, did_you_mean
+from featflow.config.graph import root_of
+from featflow.config.merging import Method, TaskVectors
+from featflow.config.models import (
+    Architecture,
+    Base,
+    Finetune,
+    FinetuneTraining,
+    Pretrained,
+    Random,
+    Training,
+)
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
+from featflow.plan.slices import Slice
 from featflow.plan.stages.data import tokens
-from featflow.plan.stages.spec import Field, File, Job, Names, Stage
+from featflow.plan.stages.spec import Cost, Field, File, Job, Names, Sizes, Stage
 
 MEASURES = (
     Field("loss", "float64", "mean next-token cross-entropy, nats a token"),
@@ -19,6 +33,9 @@ def _settings(*fields: tuple[str, str, str]) -> tuple[Field, ...]:
     """Settings that only some merge methods have."""
     return tuple(Field(*field, optional=True, null=field[0] == "rescale") for field in fields)
 
+
+TRAINING_PASSES = 3
+"""Forward and backward, in forward passes."""
 
 MODEL = File(
     paths.MODEL,
@@ -128,7 +145,7 @@ def _like(slices: Slices, names: Names) -> list[str]:
 
 def _swept_tokens(slices: Slices, names: Names) -> list[str]:
     """Of the corpora of a merge's parents, each once."""
-    corpora = slices.sweep(names["model"]).corpora
+    corpora = sweep_slice(slices, names["model"]).corpora
     once = dict.fromkeys(corpus for of_a_parent in corpora for corpus in of_a_parent)
     return tokens(slices, once, "selection")
 
@@ -152,6 +169,196 @@ def _merge_base(slices: Slices, names: Names) -> list[str]:
     return paths.MODEL.each(study=slices.name, model=[base] if base else [])
 
 
+class TrainSlice(Slice):
+    model: Name
+    seed: int
+    blocks_seed: int = 0
+    """Which blocks of a split are read, where it is not all (data/windows.py, `drawn`)."""
+    corpora: list[Name]
+    architecture: Architecture
+    training: Training
+
+
+def train_slice(slices: Slices, model: str) -> TrainSlice:
+    base = slices.study.models[model]
+    assert isinstance(base, Base)
+    return TrainSlice(
+        study=slices.name,
+        model=model,
+        seed=slices.seed("train", model, base.seed),
+        blocks_seed=slices.seed("blocks"),
+        corpora=base.corpora,
+        architecture=base.architecture,
+        training=base.training,
+    )
+
+
+class PretrainedSlice(Slice):
+    model: Name
+    name: str
+    revision: str | None = None
+    context: int
+
+
+def pretrained_slice(slices: Slices, model: str) -> PretrainedSlice:
+    found = slices.study.models[model]
+    assert isinstance(found, Pretrained)
+    return PretrainedSlice(
+        study=slices.name,
+        model=model,
+        name=found.name,
+        revision=found.revision,
+        context=found.context,
+    )
+
+
+class RandomSlice(Slice):
+    model: Name
+    seed: int
+    architecture: Architecture | None = None
+    """None: that of the model folder that the stage is given (a pretrained model's)."""
+
+
+def random_slice(slices: Slices, model: str) -> RandomSlice:
+    found = slices.study.models[model]
+    assert isinstance(found, Random)
+    root = slices.study.models[found.like]
+    return RandomSlice(
+        study=slices.name,
+        model=model,
+        seed=slices.seed("random", model, found.seed),
+        architecture=root.architecture if isinstance(root, Base) else None,
+    )
+
+
+class FinetuneSlice(Slice):
+    model: Name
+    seed: int
+    blocks_seed: int = 0
+    """Which blocks of a split are read, where it is not all (data/windows.py, `drawn`)."""
+    corpora: list[Name]
+    training: FinetuneTraining
+    context: int | None = None
+    """Tokens of a block (None: the model's longest input, which is what featflow trained it on)."""
+
+
+def finetune_slice(slices: Slices, model: str) -> FinetuneSlice:
+    child = slices.study.models[model]
+    assert isinstance(child, Finetune)
+    return FinetuneSlice(
+        study=slices.name,
+        model=model,
+        seed=slices.seed("finetune", model, child.seed),
+        blocks_seed=slices.seed("blocks"),
+        corpora=child.corpora,
+        training=child.training,
+        context=_context(slices, model),
+    )
+
+
+def _context(slices: Slices, model: str) -> int | None:
+    root = root_of(slices.study, model)
+    return root.context if isinstance(root, Pretrained) else None
+
+
+class SweepSlice(Slice):
+    """The method without its t: a merge's t is chosen from the sweep, and changes nothing in it."""
+
+    model: Name
+    parents: list[Name]
+    corpora: list[list[Name]]
+    """The own corpora of each parent, in the order of `parents`."""
+    method: Method
+    points: int
+    tokens: int
+    blocks_seed: int = 0
+    """Which blocks of a split are read, where it is not all (data/windows.py, `drawn`)."""
+    context: int | None = None
+    """As for FinetuneSlice."""
+
+
+def sweep_slice(slices: Slices, model: str) -> SweepSlice:
+    if model not in slices.study.swept:
+        hint = did_you_mean(model, slices.study.swept)
+        raise ConfigError(f"study {slices.name}: {model!r} is no merge with a t; {hint}")
+    merge = slices.merge_of(model)
+    fields = type(merge.method).model_fields
+    method = merge.method.model_copy(update={"t": fields["t"].default})
+    return SweepSlice(
+        study=slices.name,
+        model=model,
+        parents=merge.parents,
+        corpora=[slices.lineage.own_corpora(p) for p in merge.parents],
+        method=method,
+        points=slices.study.evaluation.sweep_points,
+        tokens=slices.study.evaluation.tokens,
+        blocks_seed=slices.seed("blocks"),
+        context=_context(slices, model),
+    )
+
+
+class MergeSlice(Slice):
+    model: Name
+    parents: list[Name]
+    corpora: list[list[Name]]
+    """As for SweepSlice; empty where t is a number, or there is none."""
+    method: Method
+    base: Name | None = None
+    """The model that task vectors are measured from, for methods that have them."""
+
+
+def merge_slice(slices: Slices, model: str) -> MergeSlice:
+    merge = slices.merge_of(model)
+    swept = isinstance(getattr(merge.method, "t", None), str)
+    measured = isinstance(merge.method, TaskVectors)  # `base` below says from what
+    return MergeSlice(
+        study=slices.name,
+        model=model,
+        parents=merge.parents,
+        corpora=[slices.lineage.own_corpora(p) for p in merge.parents if swept],
+        method=merge.method.model_copy(update={"base": None} if measured else {}),
+        base=slices.merge_base(model),
+    )
+
+
+class EvaluateSlice(Slice):
+    model: Name
+    corpora: list[Name]
+    tokens: int
+    blocks_seed: int = 0
+    """Which blocks of a split are read, where it is not all (data/windows.py, `drawn`)."""
+    context: int | None = None
+    """As for FinetuneSlice."""
+
+
+def evaluate_slice(slices: Slices, model: str) -> EvaluateSlice:
+    return EvaluateSlice(
+        study=slices.name,
+        model=model,
+        corpora=sorted(slices.study.corpora),
+        tokens=slices.study.evaluation.tokens,
+        blocks_seed=slices.seed("blocks"),
+        context=_context(slices, model),
+    )
+
+
+def _training(z: Sizes, cfg: TrainSlice | FinetuneSlice, context: int | None) -> float:
+    """FLOP: every corpus gives as many tokens as the shortest one does."""
+    tokens = len(cfg.corpora) * min(z.tokens(corpus, "train") for corpus in cfg.corpora)
+    return TRAINING_PASSES * tokens * cfg.training.epochs * z.forward(cfg.model, context)
+
+
+def _sweeping(z: Sizes, cfg: SweepSlice) -> float:
+    corpora = {corpus for own in cfg.corpora for corpus in own}
+    seen = sum(z.at_most(cfg.tokens, corpus, "selection") for corpus in corpora)
+    return cfg.points * seen * z.forward(cfg.model, cfg.context)
+
+
+def _evaluating(z: Sizes, cfg: EvaluateSlice) -> float:
+    seen = sum(z.at_most(cfg.tokens, corpus, "validation") for corpus in cfg.corpora)
+    return seen * z.forward(cfg.model, cfg.context)
+
+
 STAGES = (
     Stage(
         "train",
@@ -159,10 +366,18 @@ STAGES = (
         revision=2,
         summary="train a base model",
         wildcards=("model",),
+        slice=train_slice,
+        cost=Cost(
+            start=6,
+            rate=80e9,
+            bfloat16=0.2,
+            work=lambda z, cfg: _training(z, cfg, cfg.architecture.context),
+            held=lambda z, cfg: 5 * z.model(cfg.model),
+        ),
         jobs=_of_kind("base"),
         kind="base",
         inputs={
-            "tokens": lambda s, n: tokens(s, s.train(n["model"]).corpora, "train"),
+            "tokens": lambda s, n: tokens(s, train_slice(s, n["model"]).corpora, "train"),
             "tokenizer": paths.TOKENIZER,
         },
         outputs=(
@@ -177,6 +392,8 @@ STAGES = (
         revision=1,
         summary="fetch a model that exists",
         wildcards=("model",),
+        slice=pretrained_slice,
+        cost=Cost(start=6, rate=1e8, threads=1, work=lambda z, cfg: z.model(cfg.model)),
         jobs=_of_kind("pretrained"),
         kind="pretrained",
         inputs={"tokenizer": paths.TOKENIZER},
@@ -191,6 +408,8 @@ STAGES = (
         revision=1,
         summary="a model with random weights, for a floor",
         wildcards=("model",),
+        slice=random_slice,
+        cost=Cost(start=4),
         jobs=_of_kind("random"),
         kind="random",
         inputs={"like": _like, "tokenizer": paths.TOKENIZER},
@@ -205,11 +424,19 @@ STAGES = (
         revision=2,
         summary="train a model further on other data",
         wildcards=("model",),
+        slice=finetune_slice,
+        cost=Cost(
+            start=6,
+            rate=140e9,
+            bfloat16=0.2,
+            work=lambda z, cfg: _training(z, cfg, cfg.context),
+            held=lambda z, cfg: 5 * z.model(cfg.model),
+        ),
         jobs=_of_kind("finetune"),
         kind="finetune",
         inputs={
             "parent": _parents,
-            "tokens": lambda s, n: tokens(s, s.finetune(n["model"]).corpora, "train"),
+            "tokens": lambda s, n: tokens(s, finetune_slice(s, n["model"]).corpora, "train"),
         },
         outputs=(
             MODEL,
@@ -223,6 +450,14 @@ STAGES = (
         revision=2,
         summary="a merge at every t, on its parents' data",
         wildcards=("model",),
+        slice=sweep_slice,
+        cost=Cost(
+            start=6,
+            rate=55e9,
+            float32=0.4,
+            work=_sweeping,
+            held=lambda z, cfg: (len(cfg.parents) + 1) * z.model(cfg.model),
+        ),
         jobs=lambda s: [(m,) for m in s.study.swept],
         inputs={"parents": _parents, "tokens": _swept_tokens},
         outputs=(SWEEP,),
@@ -234,6 +469,14 @@ STAGES = (
         revision=1,
         summary="merge models tensor by tensor",
         wildcards=("model",),
+        slice=merge_slice,
+        cost=Cost(
+            start=4.5,
+            rate=1e8,
+            threads=1,
+            work=lambda z, cfg: len(cfg.parents) * z.model(cfg.model),
+            held=lambda z, cfg: (len(cfg.parents) + 1) * z.model(cfg.model),
+        ),
         jobs=_of_kind("merge"),
         kind="merge",
         inputs={
@@ -253,10 +496,18 @@ STAGES = (
         revision=2,
         summary="loss and accuracy of a model on every corpus",
         wildcards=("model",),
+        slice=evaluate_slice,
+        cost=Cost(
+            start=5.5,
+            rate=65e9,
+            float32=0.4,
+            work=_evaluating,
+            held=lambda z, cfg: z.model(cfg.model),
+        ),
         jobs=lambda s: [(m,) for m in s.study.models],
         inputs={
             "model": paths.MODEL,
-            "tokens": lambda s, n: tokens(s, s.evaluate(n["model"]).corpora, "validation"),
+            "tokens": lambda s, n: tokens(s, evaluate_slice(s, n["model"]).corpora, "validation"),
         },
         outputs=(EVALUATE,),
         leaves=(paths.EVALUATE,),

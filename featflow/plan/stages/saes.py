@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+from featflow.config.base import Name
+from featflow.config.saes import Activations, Sae
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
+from featflow.plan.slices import Slice, Windows
 from featflow.plan.stages.data import tokens
-from featflow.plan.stages.spec import Field, File, Job, Names, Stage
+from featflow.plan.stages.spec import Cost, Field, File, Job, Names, Sizes, Stage
 
 
 def _measures(where: str = "") -> tuple[Field, ...]:
@@ -194,6 +197,123 @@ def handle(slices: Slices, dictionary: str) -> str:
     return paths.SAE.at(study=slices.name, model=model, sae=sae)
 
 
+class ActivationsSlice(Slice):
+    model: Name
+    hook: str
+    corpora: list[Name]
+    windows: Windows
+    seed: int
+    shard: int
+    shard_tokens: int
+    tokens: int
+    """Tokens of this shard: `shard_tokens`, or what is left for the last one."""
+
+
+def activations_slice(slices: Slices, model: str, hook: str, shard: int | str) -> ActivationsSlice:
+    settings, shard = slices.study.activations, int(shard)
+    left = settings.tokens - shard * settings.shard_tokens
+    return ActivationsSlice(
+        study=slices.name,
+        model=model,
+        hook=hook,
+        corpora=slices.lineage.activation_corpora(model),
+        windows=slices.windows(),
+        seed=slices.seed("activations"),
+        shard=shard,
+        shard_tokens=settings.shard_tokens,
+        tokens=min(settings.shard_tokens, left),
+    )
+
+
+class SaeSlice(Slice):
+    model: Name
+    name: Name
+    seed: int
+    activations_seed: int
+    settings: Sae
+    activations: Activations
+    """What decides its shards: `data`, `window` and `context` are in `corpora` and `windows`."""
+    windows: Windows
+    corpora: list[Name]
+    """The corpora whose training tokens it sees."""
+
+
+def sae_slice(slices: Slices, model: str, sae: str) -> SaeSlice:
+    settings, activations = slices.study.saes[sae], slices.study.activations
+    shared = settings.init == "shared"
+    said_elsewhere = ("models", "control_of", "corpora", "context")
+    # Without what `windows` and `corpora` say, and without tokens of shards that it never sees.
+    data = Activations(
+        scale=activations.scale,
+        outliers=activations.outliers,
+        tokens=min(activations.tokens, len(slices.shards(sae)) * activations.shard_tokens),
+        shard_tokens=activations.shard_tokens,
+        keep=not slices.makes_its_own(sae),
+    )
+    return SaeSlice(
+        study=slices.name,
+        model=model,
+        name=sae,
+        seed=slices.seed("sae", "*" if shared else model, settings.seed),
+        activations_seed=slices.seed("activations"),
+        settings=settings.model_copy(update=dict.fromkeys(said_elsewhere)),
+        activations=data,
+        windows=slices.windows(sae),
+        corpora=slices.lineage.activation_corpora(model, sae),
+    )
+
+
+class MetricsSlice(Slice):
+    model: Name
+    sae: Name
+    hook: str
+    corpora: list[Name]
+    """Those whose training tokens the SAE saw; it is measured on their validation tokens."""
+    windows: Windows
+    tokens: int
+    """Validation tokens a corpus."""
+    blocks_seed: int = 0
+    """Which blocks of a split are read, where it is not all (data/windows.py, `drawn`)."""
+
+
+def metrics_slice(slices: Slices, model: str, sae: str) -> MetricsSlice:
+    return MetricsSlice(
+        study=slices.name,
+        model=model,
+        sae=sae,
+        hook=slices.study.saes[sae].hook,
+        corpora=slices.lineage.activation_corpora(model, sae),
+        windows=slices.windows(sae),
+        tokens=slices.study.evaluation.tokens,
+        blocks_seed=slices.seed("blocks"),
+    )
+
+
+def _reading(z: Sizes, cfg: ActivationsSlice) -> float:
+    """FLOP up to the hook, of all blocks that the shard's windows are cut from."""
+    read = z.read(cfg.windows, cfg.tokens)
+    return read * z.forward(cfg.model, cfg.windows.context_length, hook=cfg.hook)
+
+
+def _training(z: Sizes, cfg: SaeSlice) -> float:
+    """FLOP: 10 n m a token visit (n inputs, m features: five products, forward and backward)."""
+    n = z.hook_width(cfg.model, cfg.settings.hook)
+    return 10 * n * n * cfg.settings.expansion * cfg.settings.tokens
+
+
+def _held(z: Sizes, cfg: SaeSlice) -> float:
+    """Its activations in bfloat16, and weights with their gradients and moments."""
+    n = z.hook_width(cfg.model, cfg.settings.hook)
+    return 2 * n * cfg.activations.tokens + 40 * n * n * cfg.settings.expansion
+
+
+def _measuring(z: Sizes, cfg: MetricsSlice) -> float:
+    """FLOP: three forward passes and 4 n m, a token."""
+    n, m = z.width(cfg.model, cfg.sae), z.features((cfg.model, cfg.sae))
+    seen = sum(z.at_most(cfg.tokens, corpus, "validation") for corpus in cfg.corpora)
+    return seen * (3 * z.forward(cfg.model) + 4 * n * m)
+
+
 STAGES = (
     Stage(
         "activations",
@@ -201,6 +321,10 @@ STAGES = (
         revision=2,
         summary="a shard of an SAE's training data",
         wildcards=("model", "hook", "shard"),
+        slice=activations_slice,
+        cost=Cost(
+            start=6, rate=50e9, float32=0.3, work=_reading, held=lambda z, cfg: z.model(cfg.model)
+        ),
         jobs=_shards,
         inputs={
             "model": paths.MODEL,
@@ -214,6 +338,8 @@ STAGES = (
         revision=2,
         summary="train a sparse autoencoder",
         wildcards=("model", "sae"),
+        slice=sae_slice,
+        cost=Cost(start=6, rate=220e9, bfloat16=0.2, work=_training, held=_held),
         jobs=lambda s: s.lineage.dictionaries(),
         inputs={
             "model": paths.MODEL,
@@ -231,11 +357,17 @@ STAGES = (
         revision=2,
         summary="how good a sparse autoencoder is",
         wildcards=("model", "sae"),
+        slice=metrics_slice,
+        cost=Cost(
+            start=6, rate=55e9, float32=0.4, work=_measuring, held=lambda z, cfg: z.model(cfg.model)
+        ),
         jobs=lambda s: s.lineage.dictionaries(),
         inputs={
             "model": paths.MODEL,
             "sae": paths.SAE,
-            "tokens": lambda s, n: tokens(s, s.metrics(n["model"], n["sae"]).corpora, "validation"),
+            "tokens": lambda s, n: tokens(
+                s, metrics_slice(s, n["model"], n["sae"]).corpora, "validation"
+            ),
         },
         outputs=(SAE_METRICS,),
         leaves=(paths.SAE_METRICS,),

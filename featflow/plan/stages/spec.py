@@ -1,12 +1,13 @@
 """What is said of a stage, and of each file that it writes."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
+from featflow.config.corpora import Corpus
 from featflow.plan import paths
 from featflow.plan.paths import Template
 from featflow.plan.slicer import Slices
-from featflow.plan.slices import Slice
+from featflow.plan.slices import Slice, Windows
 
 Kind = Literal["safetensors", "parquet", "csv", "json", "other"]
 
@@ -70,6 +71,84 @@ class File(NamedTuple):
         return self.provenance or beside or PROVENANCE[self.kind]
 
 
+class Sizes(Protocol):
+    """How large things of a study are, as far as that is known before they are there.
+
+    Every method raises Unknown where it is not (commands/sizes.py has them).
+    """
+
+    slices: Slices
+
+    def text(self, corpus: str, source: Corpus | None = None) -> float:
+        """UTF-8 bytes of a corpus, all splits together."""
+
+    def tokens(self, corpus: str, split: str) -> float:
+        """Tokens of a split."""
+
+    def at_most(self, limit: float, corpus: str, split: str) -> float:
+        """Tokens of a split, or the limit where that is less, or nobody knows yet."""
+
+    def rows(self, corpus: str) -> float:
+        """Rows of the probe."""
+
+    def read(self, windows: Windows, rows: float) -> float:
+        """Tokens that the LM reads for so many rows of windows."""
+
+    def model(self, model: str) -> float:
+        """Bytes of a model's weights."""
+
+    def forward(
+        self, model: str, context: int | None = None, head: bool = True, hook: str | None = None
+    ) -> float:
+        """FLOP of a token through a model, or up to a hook."""
+
+    def hook_width(self, model: str, hook: str) -> int:
+        """Numbers at a hook."""
+
+    def width(self, model: str, sae: str) -> int:
+        """Inputs of an SAE."""
+
+    def features(self, dictionary: tuple[str, str]) -> int:
+        """Features of a dictionary (model, sae)."""
+
+    def l0(self, sae: str) -> float:
+        """Features that fire at a token."""
+
+    def dump_bytes(self, sae: str, corpora: list[str]) -> float:
+        """Bytes of the feature activations of an SAE on the probe."""
+
+
+class Cost(NamedTuple):
+    """What a job takes: the law of its time and of its memory, for `featflow plan`.
+
+    seconds = start + work / (rate × threads)             on a CPU
+    seconds = start + work / (share × the GPU's peak)     on a GPU, for stages that use one
+
+    The rates are of a core of a server CPU with AMX, of the studies demo and desk run with other
+    jobs beside them (training and SAEs compute in bfloat16, the rest in float32, corpora are mostly
+    generated). Another machine may be two times faster or slower; once it has run something, its
+    own benchmark files count instead (commands/estimates.py). The shares of GPUs are assumed.
+    """
+
+    start: float = 1.0
+    """Seconds of imports, and of opening what is read."""
+    rate: float | None = None
+    """Work a second and core (None: its time does not grow)."""
+    threads: int | None = None
+    """Cores that it uses at most (None: all)."""
+    bfloat16: float | None = None
+    """Share of a GPU's peak in bfloat16 that it reaches, if it computes in that."""
+    float32: float | None = None
+    """The same in float32."""
+    memory: float = 0.6e9
+    """Bytes at its start; the default is with torch and transformers imported."""
+    work: Callable[[Sizes, Any], float] | None = None
+    """Work of a job with a slice: FLOP where a model is computed, bytes of text or weights, or what
+    its function says (None: 1)."""
+    held: Callable[[Sizes, Any], float] | None = None
+    """Bytes that a job with a slice holds at most, beside its start (None: 0)."""
+
+
 class Stage(NamedTuple):
     """A step of the workflow; the rule, the verb and the module carry one name.
 
@@ -83,10 +162,12 @@ class Stage(NamedTuple):
     revision: int | None
     summary: str
     wildcards: tuple[str, ...]
-    """What tells its jobs apart within a study; `Slices` has a method of the verb's name, which
-    takes them in this order."""
+    """What tells its jobs apart within a study."""
+    slice: Callable[..., Slice]
+    """What a job reads of the config, from `Slices` and what its wildcards stand for, in order."""
     jobs: Callable[[Slices], Iterable[Job]]
     """Every job of a study."""
+    cost: Cost
     inputs: Mapping[str, Input]
     """What a job reads, by what it is to the stage; in the order of its slice."""
     outputs: tuple[File, ...]
@@ -114,10 +195,9 @@ class Stage(NamedTuple):
                     if all(every[key] in values for key, values in only.items() if key in every):
                         yield template.at(study=slices.name, **every)
 
-    def slice(self, slices: Slices, names: Names) -> Slice:
-        """What a job reads of the config."""
-        made: Slice = getattr(slices, self.verb)(*(names[key] for key in self.wildcards))
-        return made
+    def sliced(self, slices: Slices, names: Names) -> Slice:
+        """The slice of the job with these names."""
+        return self.slice(slices, *(names[key] for key in self.wildcards))
 
 
 def targets(

@@ -14,7 +14,7 @@ from featflow.features.columns import Columns
 from featflow.features.lookup import lookup_r
 from featflow.features.probe import Probe
 from featflow.features.strata import LOOKUPS, UNKNOWN, lookup
-from featflow.plan.slices import DashboardsSlice
+from featflow.plan.stages.report import DashboardsSlice
 from featflow.report.dashboard import tables
 from featflow.report.dashboard.activity import Typical, histogram, typical
 from featflow.report.dashboard.contexts import TOP, Chosen, Contexts, chosen, contexts, values
