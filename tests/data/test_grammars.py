@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from featflow.data.grammars import LANGUAGES, documents, english, lua, python, stories
-from featflow.data.grammars.engine import parse_rules
+from featflow.data.grammars.engine import parse_rules, parse_words, read_words
 
 COUNT = 1_500
 EXCEPTION_WORDS = re.compile(r"\b(try|except)\b")
@@ -201,3 +201,19 @@ def test_every_slot_has_a_meaning(grammar) -> None:  # type: ignore[no-untyped-d
 def test_rules_are_weighted_and_made_for_each_letter() -> None:
     rules = parse_rules("[np_@ | @=s p]\n2 the $thing_@\n1 if $x {\n      $(block)\n  ~\n  }\n")
     assert rules["np_p"] == ["the {thing_p}"] * 2 + ["if {x} {{\n    {>4 block}\n\n}}"]
+
+
+def test_word_lists_go_on_in_deeper_lines() -> None:
+    assert parse_words("kitchen\n  thing pot\n    cup\n  stuff\n\ngarden\n  thing rake\n") == {
+        "kitchen": {"thing": ["pot", "cup"], "stuff": []},
+        "garden": {"thing": ["rake"]},
+    }
+
+
+def test_no_comment_of_a_file_gets_into_its_rules_or_lists() -> None:
+    for grammar in (english, stories, python, lua):
+        options = [option for options in grammar.RULES.values() for option in options]
+        assert not any("engine.py" in option or option.endswith("\\") for option in options)
+    for file in ("topics.txt", "domains.txt", "forms.txt"):
+        for fields in read_words(file).values():
+            assert all(re.fullmatch(r"[\w-]+", w) for words in fields.values() for w in words)
