@@ -12,6 +12,7 @@ import pytest
 
 from featflow.data.grammars import LANGUAGES, documents, english, lua, python, stories
 from featflow.data.grammars.engine import parse_rules, parse_words, read_words
+from featflow.plan.stages import STAGES
 
 COUNT = 1_500
 EXCEPTION_WORDS = re.compile(r"\b(try|except)\b")
@@ -67,6 +68,13 @@ def test_documents_are_the_same_in_another_process(corpus: dict[str, list[str]])
             check=True,
         )
         assert there.stdout.split() == here
+
+
+def test_an_edited_grammar_goes_with_a_raised_revision(corpus: dict[str, list[str]]) -> None:
+    """It alone has corpora remade that lie on disks already."""
+    text = "\0".join(text for name in LANGUAGES for text in corpus[name])
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    assert (STAGES["corpus"].revision, digest) == (2, "8a594b34f08e")
 
 
 def test_an_unknown_language_is_named_with_the_known_ones() -> None:
