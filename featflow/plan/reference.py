@@ -124,7 +124,7 @@ def map_() -> str:
     parts = [MAP_HEAD]
     for folder in MAPPED:
         parts += [f"## {folder}\n", "| file | what it is |", "|---|---|"]
-        files = sorted(p for p in Path(folder).rglob("*") if p.suffix in (".py", ".smk"))
+        files = sorted(p for p in Path(folder).rglob("*") if p.suffix in (".py", ".smk", ".txt"))
         for path in files:
             said = _said(path).replace("|", "\\|")
             if said and path.name != "__init__.py":

@@ -11,7 +11,8 @@ from random import Random
 import pytest
 
 from featflow.data.grammars import LANGUAGES, documents, english, lua, python, stories
-from featflow.data.grammars.engine import parse_rules
+from featflow.data.grammars.engine import parse_rules, parse_words, read_words
+from featflow.plan.stages import STAGES
 
 COUNT = 1_500
 EXCEPTION_WORDS = re.compile(r"\b(try|except)\b")
@@ -67,6 +68,13 @@ def test_documents_are_the_same_in_another_process(corpus: dict[str, list[str]])
             check=True,
         )
         assert there.stdout.split() == here
+
+
+def test_an_edited_grammar_goes_with_a_raised_revision(corpus: dict[str, list[str]]) -> None:
+    """It alone has corpora remade that lie on disks already."""
+    text = "\0".join(text for name in LANGUAGES for text in corpus[name])
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    assert (STAGES["corpus"].revision, digest) == (2, "8a594b34f08e")
 
 
 def test_an_unknown_language_is_named_with_the_known_ones() -> None:
@@ -201,3 +209,19 @@ def test_every_slot_has_a_meaning(grammar) -> None:  # type: ignore[no-untyped-d
 def test_rules_are_weighted_and_made_for_each_letter() -> None:
     rules = parse_rules("[np_@ | @=s p]\n2 the $thing_@\n1 if $x {\n      $(block)\n  ~\n  }\n")
     assert rules["np_p"] == ["the {thing_p}"] * 2 + ["if {x} {{\n    {>4 block}\n\n}}"]
+
+
+def test_word_lists_go_on_in_deeper_lines() -> None:
+    assert parse_words("kitchen\n  thing pot\n    cup\n  stuff\n\ngarden\n  thing rake\n") == {
+        "kitchen": {"thing": ["pot", "cup"], "stuff": []},
+        "garden": {"thing": ["rake"]},
+    }
+
+
+def test_no_comment_of_a_file_gets_into_its_rules_or_lists() -> None:
+    for grammar in (english, stories, python, lua):
+        options = [option for options in grammar.RULES.values() for option in options]
+        assert not any("engine.py" in option or option.endswith("\\") for option in options)
+    for file in ("topics.txt", "domains.txt", "forms.txt"):
+        for fields in read_words(file).values():
+            assert all(re.fullmatch(r"[\w-]+", w) for words in fields.values() for w in words)

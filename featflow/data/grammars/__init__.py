@@ -1,7 +1,8 @@
 """The generated corpora: four grammars that need no download, for the demo study.
 
-Each language is a module with ``document(rng)``. English and the stories share clauses and words;
-Python and Lua share their domains and the way names are made.
+Each language is a module with ``document(rng)``, and a text of the same name with its rules.
+English and the stories share clauses and words (prose, topics, forms); Python and Lua share their
+domains and the way names are made (code, domains).
 """
 
 import random

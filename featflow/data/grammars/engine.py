@@ -1,4 +1,7 @@
-"""Grammars written as text, and the writer that expands them.
+"""Grammars and word lists, written as text, and the writer that expands them.
+
+They are the .txt files beside this module. In all of them a line that begins with ``#`` is a
+comment, and a line that ends with a backslash goes on in the next. Rules:
 
     [np_@ | @=s d]
     3 the $thing_s
@@ -10,19 +13,61 @@ is a slot; a slot that opens an indented line has its whole text indented alike,
 code nest by themselves. After ``|``, each letter stands for several values, and the rule is made
 once for each (verb forms, speakers). Past a depth, a rule gives its first alternative, which must
 therefore be a plain one.
+
+Word lists:
+
+    kitchen
+      thing pot cup spoon bowl
+        plate pan
+      stuff flour sugar
+
+A section's name stands above its fields; a field's name stands before its words, which go on in
+deeper lines.
 """
 
 import itertools
 import random
 import re
 from collections.abc import Mapping, Sequence
+from importlib import resources
 
 Rules = Mapping[str, list[str]]
 Lexicon = Mapping[str, tuple[str, list[str]]]
 
+COMMENT = re.compile(r"^#.*\n", re.MULTILINE)
+SECTION = re.compile(r"^(\w+)\n", re.MULTILINE)
+FIELD = re.compile(r"^  (?=\w)", re.MULTILINE)
 ALTERNATIVE = re.compile(r"^(\d+) ", re.MULTILINE)
 SLOT = re.compile(r"\$\(([^)]+)\)|\$(\w+)")
 INDENTED = re.compile(r"^( +)\{(.*?)\}", re.MULTILINE)
+
+
+def read_rules(*files: str) -> dict[str, list[str]]:
+    """The rules of several files; of two with one name the later."""
+    return parse_rules("\n".join(map(_text, files)))
+
+
+def read_words(file: str) -> dict[str, dict[str, list[str]]]:
+    """The word lists of a file: section → field → words, in the file's order."""
+    return parse_words(_text(file))
+
+
+def _text(file: str) -> str:
+    """A file beside this module as it is meant: without comments, with lines that go on joined."""
+    text = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
+    return COMMENT.sub("", text).replace("\\\n", "")
+
+
+def parse_words(text: str) -> dict[str, dict[str, list[str]]]:
+    """Word lists: section → field → words."""
+    _, *parts = SECTION.split(text)
+    return {name: _fields(body) for name, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def _fields(body: str) -> dict[str, list[str]]:
+    """A section's lists: field → words."""
+    rows = [row.split() for row in FIELD.split(body)[1:]]
+    return {field: words for field, *words in rows}
 
 
 def parse_rules(text: str) -> dict[str, list[str]]:

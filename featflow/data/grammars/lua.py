@@ -8,25 +8,16 @@ share is words and habits (assignment above all), and what they do not is except
 import random
 
 from featflow.data.grammars.code import Class, Coder, tidy
-from featflow.data.grammars.domains import NAMES
-from featflow.data.grammars.engine import parse_rules
-from featflow.data.grammars.lua_rules import EXPRESSIONS, MODULE, STATEMENTS
+from featflow.data.grammars.engine import read_rules
 
-RULES = parse_rules(NAMES + MODULE + STATEMENTS + EXPRESSIONS)
-
-RESERVED = """
-and break do else elseif end false for function goto if in local nil not or repeat return then
-true until while M self string table math io os print pairs ipairs error assert pcall type next
-select require setmetatable tostring tonumber unpack try except args file line word low high
-middle main err
-"""
+RULES = read_rules("code.txt", "lua.txt")
 
 
 class Luan(Coder):
     """Writes Lua: functions of a module table ``M`` or local ones, snake_case or camelCase."""
 
     colon = ":"
-    reserved = frozenset(RESERVED.split())
+    reserved = frozenset(RULES["reserved"][0].split())
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__(rng, RULES, camel=rng.random() < 0.5)

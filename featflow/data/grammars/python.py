@@ -7,11 +7,9 @@ name the exceptions that the guarded statement can raise.
 import random
 
 from featflow.data.grammars.code import Class, Coder, tidy
-from featflow.data.grammars.domains import NAMES
-from featflow.data.grammars.engine import parse_rules
-from featflow.data.grammars.python_rules import EXPRESSIONS, MODULE, STATEMENTS
+from featflow.data.grammars.engine import read_rules
 
-RULES = parse_rules(NAMES + MODULE + STATEMENTS + EXPRESSIONS)
+RULES = read_rules("code.txt", "python.txt")
 HINTS = {
     "num": "int",
     "str": "str",
@@ -23,19 +21,11 @@ HINTS = {
 }
 DEFAULTS = {"num": "plain_num", "str": "plain_str", "flag": "plain_flag"}
 
-RESERVED = """
-and as assert async await break class continue def del elif else except finally for from global if
-import in is lambda nonlocal not or pass raise return try while with yield len sum min max sorted
-list dict set str int float range enumerate zip open print next map filter any all type round abs
-id input object format hash json math os re time random sys logging main key file self cls args
-parser stream error arg kwargs value function logger bin
-"""
-
 
 class Pythonist(Coder):
     """Writes Python. A document's records are objects or dicts, its parameters hinted or not."""
 
-    reserved = frozenset(RESERVED.split())
+    reserved = frozenset(RULES["reserved"][0].split())
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__(rng, RULES)

@@ -1,22 +1,25 @@
-"""The lexicon's words in their forms: plurals, tenses, and each topic's word classes.
+"""Words in their forms: plurals, tenses, comparisons, and each topic's word classes.
 
-Verb forms are named by one letter: s (now, singular), p (now, plural), d (past, singular), t (past,
-plural), b (base), g (-ing), n (participle). Nouns have s and p.
+The words are in topics.txt, the forms that follow no rule in forms.txt. Verb forms are named by one
+letter: s (now, singular), p (now, plural), d (past, singular), t (past, plural), b (base), g
+(-ing), n (participle). Nouns have s and p.
 """
 
 import functools
 
-from featflow.data.grammars import lexicon
-from featflow.data.grammars.engine import Lexicon
+from featflow.data.grammars.engine import Lexicon, read_words
 
 VOWELS = "aeiou"
 NOUNS = ("place", "thing", "food", "animal", "person", "notion")
 VERBS = ("act", "use", "go", "meet", "say", "think")
 PLAIN = ("stuff", "adj", "feel", "adverb", "when", "count", "colour", "bang", "virtue")
 
-_PLURALS = dict(pair.split("/") for pair in lexicon.IRREGULAR_PLURALS.split())
-_CONJUGATIONS = {row.split("/")[0]: row.split("/") for row in lexicon.IRREGULAR_VERBS.split()}
-_DOUBLING = frozenset(lexicon.DOUBLING.split())
+TOPICS = read_words("topics.txt")
+COMMON = TOPICS.pop("common")
+
+_FORMS = read_words("forms.txt")
+_CONJUGATIONS, _PLURALS, _COMPARED = (_FORMS[name] for name in ("verbs", "plurals", "comparisons"))
+_DOUBLING = frozenset(_FORMS["spelling"]["doubling"])
 
 
 def spaced(word: str) -> str:
@@ -27,7 +30,7 @@ def spaced(word: str) -> str:
 def plural(noun: str) -> str:
     """The plural of a noun; of a compound's last part."""
     *front, last = noun.split("_")
-    return " ".join([*front, _PLURALS.get(last) or _with_s(last)])
+    return " ".join([*front, *_PLURALS.get(last, [_with_s(last)])])
 
 
 def _with_s(word: str) -> str:
@@ -42,13 +45,13 @@ def verb_forms(verb: str) -> dict[str, str]:
     """Every form of a verb; a particle (``dig_up``) stays behind it."""
     head, *particle = verb.split("_")
     if head in _CONJUGATIONS:
-        base, third, past, participle, gerund = _CONJUGATIONS[head]
+        third, past, participle, gerund = _CONJUGATIONS[head]
     else:
-        base, third = head, _with_s(head)
+        third = _with_s(head)
         stem = head + head[-1] if head in _DOUBLING else head
         past = participle = _with_ed(stem)
         gerund = (head[:-1] if head.endswith("e") and head[-2] not in "eo" else stem) + "ing"
-    forms = {"s": third, "p": base, "d": past, "t": past, "b": base, "g": gerund, "n": participle}
+    forms = {"s": third, "p": head, "d": past, "t": past, "b": head, "g": gerund, "n": participle}
     return {name: " ".join([form, *particle]) for name, form in forms.items()}
 
 
@@ -72,49 +75,6 @@ def compared(adjective: str, ending: str) -> str:
         return adjective + ending[1:]
     short = adjective[-1] in "dgmnt" and adjective[-2] in VOWELS and adjective[-3] not in VOWELS
     return adjective + (adjective[-1] if short else "") + ending
-
-
-_COMPARED = {
-    "good": ("better", "best"),
-    "better": ("better", "best"),
-    "little": ("smaller", "smallest"),
-    "far": ("farther", "farthest"),
-    "ill": ("worse", "worst"),
-    "grey": ("greyer", "greyest"),
-    "first": ("earlier", "earliest"),
-    "last": ("later", "latest"),
-}
-
-
-def fields(lines: str) -> dict[str, list[str]]:
-    """Lines of ``field word word …`` (deeper lines go on) as field → words."""
-    found: dict[str, list[str]] = {}
-    field = ""
-    for line in lines.splitlines():
-        words = line.split()
-        if line.startswith("    "):
-            found[field] += words
-        elif words:
-            field = words[0]
-            found[field] = words[1:]
-    return found
-
-
-def topics(text: str) -> dict[str, dict[str, list[str]]]:
-    """Unindented names, each above its fields, as name → field → words."""
-    lines: dict[str, list[str]] = {}
-    name = ""
-    for line in text.strip().splitlines():
-        if line.startswith(" "):
-            lines[name].append(line)
-        else:
-            name = line
-            lines[name] = []
-    return {name: fields("\n".join(below)) for name, below in lines.items()}
-
-
-TOPICS = topics(lexicon.TOPICS)
-COMMON = fields(lexicon.COMMON)
 
 
 @functools.cache
