@@ -25,7 +25,7 @@ from featflow.runtime.torchrun import rank, world
 PATIENCE = timedelta(days=30)
 """The first process may wait for another job's lock; torchrun notices who dies."""
 
-NOTICED = 3.0
+NOTICED = 10.0
 """Seconds in which torchrun has surely seen that another process died (it looks every 0.1 s)."""
 
 
