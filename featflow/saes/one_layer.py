@@ -17,13 +17,13 @@ On a GPU the host waits once a step, for three numbers of the forward pass, with
 Shapes: B tokens, n inputs, m features.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from featflow.config.saes import OneLayerSettings
+from featflow.config.saes import OneLayerSettings, Resampling
 from featflow.runtime.device import product_dtype
 from featflow.saes import sparse
 from featflow.saes.adam import Moments, Pace, Rule, match_threads, update_rows, update_rows_torch
@@ -88,7 +88,8 @@ class OneLayer:
     """The weights, their optimiser, and one training step.
 
     An architecture says what is encoded (`_centred`), which features may fire (`_select`), and adds
-    to the gradients (`_more`).
+    to the gradients (`_more`). Of the rest of `Autoencoder` (saes/architectures) it overrides what
+    it has: by default nothing is prepared, steered, resampled or complained of.
     """
 
     def __init__(self, settings: OneLayerSettings, width: int, seed: int, device: torch.device):
@@ -132,11 +133,62 @@ class OneLayer:
         counters = {"steps": self.steps, "offset_steps": self.offset_steps}
         return {**self._weights, **moments, **counters}
 
-    def _restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a `state`."""
+    @property
+    def notes(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+    def restore(self, state: dict[str, Tensor], notes: dict[str, Any]) -> None:
+        """Go on from a `state` and its `notes`."""
         for name, tensor in self.state.items():
             tensor.copy_(state[name])
         self._copy_weights()
+
+    def prepare(self, steps: int, element: float) -> None:
+        """Nothing."""
+
+    @property
+    def resampling(self) -> Resampling | None:
+        """None."""
+        return None
+
+    @property
+    def silence(self) -> float:
+        """As with resampling by default."""
+        return Resampling().silent
+
+    @property
+    def settled(self) -> bool:
+        """From the first step on."""
+        return True
+
+    def complaint(self) -> str | None:
+        """None."""
+        return None
+
+    def remedies(self) -> list[str]:
+        """None."""
+        return []
+
+    def raw_weights(
+        self, scale: float, encoder: Tensor | None = None, bias: Tensor | None = None
+    ) -> dict[str, Any]:
+        """The weights for raw activations in float32, as a dictionary has them:
+        W_enc = W_eᵀ, b_enc = b_e / s, W_dec = W_d, b_dec = b_d / s.
+
+        Args:
+            scale: s; training saw x · s.
+            encoder: (m, n) in place of W_e.
+            bias: (m,) in place of b_e.
+        """
+        encoder = self.encoder if encoder is None else encoder
+        bias = self.bias[:, 0] if bias is None else bias
+        return {
+            "W_enc": encoder.cpu().T.float().contiguous(),
+            "b_enc": (bias.double().cpu() / scale).float(),
+            "W_dec": self.decoder.cpu().clone(),
+            "b_dec": (self.offset[0].double().cpu() / scale).float(),
+        }
 
     def start_at(self, offset: Tensor) -> None:
         """Begin with b_d = offset (n,)."""

@@ -121,7 +121,7 @@ class Autoencoder(OneLayer):
 
     def restore(self, state: dict[str, Tensor], notes: dict[str, Any]) -> None:
         """Go on from a `state` and its `notes`."""
-        self._restore(state)
+        super().restore(state, notes)
         self.penalty.restore(notes["penalty"])
 
     @property
@@ -159,16 +159,11 @@ class Autoencoder(OneLayer):
         W_enc = (W_e (I − 11ᵀ/n))ᵀ, b_enc = (b_e − mean(b_d) W_e 1) / s, b_dec = b_d / s.
         """
         encoder, bias, offset = (t.double().cpu() for t in (self.encoder, self.bias, self.offset))
-        bias, offset = bias[:, 0], offset[0]
+        bias = bias[:, 0]
         if self.settings.centering == "element":
             bias = bias - offset.mean() * encoder.sum(1)
             encoder = encoder - encoder.mean(1, keepdim=True)
-        return ReluDictionary(
-            W_enc=encoder.T.float().contiguous(),
-            b_enc=(bias / scale).float(),
-            W_dec=self.decoder.cpu().clone(),
-            b_dec=(offset / scale).float(),
-        )
+        return ReluDictionary(**self.raw_weights(scale, encoder, bias))
 
     def _centred(self, x: Tensor) -> Tensor:
         if self.settings.centering == "element":

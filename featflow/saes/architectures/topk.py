@@ -115,32 +115,9 @@ class Autoencoder(OneLayer):
         return Told(mse + weight * self._aux, fired, record)
 
     @property
-    def notes(self) -> dict[str, Any]:
-        """None."""
-        return {}
-
-    def restore(self, state: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        """Go on from a `state`."""
-        self._restore(state)
-
-    @property
-    def resampling(self) -> Resampling | None:
-        """None: AuxK is the remedy."""
-        return None
-
-    @property
     def silence(self) -> float:
         """As the settings say, or as resampling would."""
         return (self.settings.auxiliary or Resampling()).silent
-
-    @property
-    def settled(self) -> bool:
-        """From the first step on."""
-        return True
-
-    def complaint(self) -> str | None:
-        """None: L0 is what k says."""
-        return None
 
     def remedies(self) -> list[str]:
         """A smaller share of AuxK."""
@@ -148,15 +125,8 @@ class Autoencoder(OneLayer):
         return [f"a smaller auxiliary.weight (it is {auxiliary.weight:g})"] if auxiliary else []
 
     def dictionary(self, scale: float) -> TopKDictionary:
-        """The weights for raw activations: W_enc = W_eᵀ, b_enc = b_e / s, b_dec = b_d / s."""
-        bias, offset = (t.double().cpu() / scale for t in (self.bias[:, 0], self.offset[0]))
-        return TopKDictionary(
-            W_enc=self.encoder.cpu().T.contiguous(),
-            b_enc=bias.float(),
-            W_dec=self.decoder.cpu().clone(),
-            b_dec=offset.float(),
-            k=self.settings.k,
-        )
+        """The weights for raw activations."""
+        return TopKDictionary(**self.raw_weights(scale), k=self.settings.k)
 
     def _select(self, pre: Tensor) -> Tensor:
         if self._dead is not None:

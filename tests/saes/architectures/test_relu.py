@@ -196,9 +196,12 @@ def test_folding_gives_the_trained_form_on_raw_activations(centering, scale):
 
 def test_a_restored_state_goes_on_bit_for_bit(path):
     first, second = autoencoder("bfloat16"), autoencoder("bfloat16")
+    for each in (first, second):
+        each.prepare(steps=10, element=1.0)
     for i in range(5):
         first.step(batch(seed=i), 1e-2, PENALTY)
-    second._restore({name: tensor.clone() for name, tensor in first.state.items()})
+    state = {name: tensor.clone() for name, tensor in first.state.items()}
+    second.restore(state, first.notes)
     for i in range(5, 10):
         first.step(batch(seed=i), 1e-2, PENALTY)
         second.step(batch(seed=i), 1e-2, PENALTY)
