@@ -89,7 +89,8 @@ rule controls:
     input:
         **reads("controls"),
     output:
-        paths.FLOW_CONTROLS,
+        controls=paths.FLOW_CONTROLS,
+        domains=paths.FLOW_DOMAINS,
     log:
         "logs/{study}/controls/{sae}.log",
     benchmark:
@@ -104,28 +105,8 @@ rule controls:
         frozen=lambda w, input: flags({"--frozen": input.frozen}),
     shell:
         "python -m featflow controls --log {log:q} --cfg {params.cfg:q} --shares {input.shares:q}"
-        " --bootstraps {input.bootstraps:q} --output {output:q} {params.frozen:q}"
-
-
-rule domains:
-    input:
-        **reads("domains"),
-    output:
-        paths.FLOW_DOMAINS,
-    log:
-        "logs/{study}/domains/{sae}.log",
-    benchmark:
-        "logs/{study}/domains/{sae}.tsv"
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=8000,
-    params:
-        cfg=sliced("domains"),
-        code=code("domains"),
-    shell:
-        "python -m featflow domains --log {log:q} --cfg {params.cfg:q} --shares {input:q}"
-        " --output {output:q}"
+        " --bootstraps {input.bootstraps:q} --output {output.controls:q} --domains {output.domains:q}"
+        " {params.frozen:q}"
 
 
 rule edges:

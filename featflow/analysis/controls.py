@@ -31,6 +31,9 @@ from featflow.plan.stages.analysis import ControlsSlice
 from featflow.runtime.log import log
 from featflow.wording import percent
 
+SHIFT = "shift"
+"""A comparison of stage shares that is no domain."""
+
 TRANSFERRED = ("unrelated", "random", "continued", "retrained")
 """Arms with a child of their own, to which the parent's SAE is applied too."""
 
@@ -41,14 +44,16 @@ def run(
     shares: list[Path],
     bootstraps: list[Path],
     output: Path,
+    domains: Path,
     frozen: Sequence[Path] = (),
 ) -> None:
-    """What every share stands beside: ceilings, floors, arms and intervals.
+    """What every share stands beside: ceilings, floors, arms and intervals; and on what text.
 
     Args:
         shares: best partners of each pair of `cfg.shares`.
         bootstraps: the bootstrap's shares of the same.
-        output: controls.parquet.
+        output: controls.parquet, on the flow's scope.
+        domains: domains.parquet, on each corpus alone and on every scope.
         frozen: frozen dictionaries of each pair of `cfg.transfers`.
 
     Raises:
@@ -57,11 +62,37 @@ def run(
     provenance = Provenance("controls", cfg, [*shares, *bootstraps, *frozen])
     every = Every(cfg, shares, bootstraps, frozen)
     table = joined([every.table(edge) for edge in cfg.edges])
+    by_domain = domain_table(cfg, every.bests, every.thresholds)
     save_table(output, table, provenance)
-    for line in [*seed_lines(cfg.seeds), *lines(table, cfg.flow.threshold)]:
+    save_table(domains, by_domain, provenance)
+    threshold = cfg.flow.threshold
+    for line in [*seed_lines(cfg.seeds), *lines(table, threshold)]:
         log.info(line)
-    for line in fragile_lines(table, cfg.flow.threshold):
+    for line in domain_lines(by_domain, threshold):
+        log.info(line)
+    elsewhere = by_domain[by_domain["domain"] != cfg.flow.scope]
+    for line in fragile_lines(pd.concat([table, elsewhere]), threshold):
         log.warning("%s", line)
+
+
+def domain_table(cfg: ControlsSlice, bests: Bests, thresholds: np.ndarray) -> pd.DataFrame:
+    """domains.parquet: of every edge, on every domain on which its SAEs were compared.
+
+    A share depends on the text on which features are judged. Beside each of an edge's shares stand
+    the ceiling, the floors and the arms on that very text. A ceiling is that of the domain of the
+    same name: on a corpus, both seeds on that corpus; on a scope, both seeds on the scope of a
+    model with itself, which is its own home whatever the scope.
+    """
+    known, parts = {}, []
+    for parent, child in cfg.edges:
+        for domain in bests.domains(parent, child, cfg.sae, cfg.sae):
+            if domain == SHIFT:
+                continue
+            if domain not in known:
+                known[domain] = ceilings(bests, cfg.seeds, domain, thresholds)
+            beside = standing(cfg, bests, (parent, child), domain, known[domain], thresholds)
+            parts.append(expanded((parent, child), domain, thresholds, beside))
+    return joined(parts)
 
 
 class Every:
@@ -154,7 +185,7 @@ class Every:
 
     def _shift(self, edge: Edge) -> list[Line]:
         """The edge's share after a circular shift of the child's rows: chance alone."""
-        side = self._side(*edge, self.cfg.sae, "shift")
+        side = self._side(*edge, self.cfg.sae, SHIFT)
         return counted("shift", self._between(*edge), side, self.thresholds)
 
 
@@ -179,6 +210,19 @@ def lines(table: pd.DataFrame, threshold: float) -> list[str]:
         f"{edge}: "
         + ", ".join(
             f"{row['control']} {percent(row['share'])}" for row in of_edge.to_dict("records")
+        )
+        for edge, of_edge in rows.groupby("edge", sort=False)
+    ]
+
+
+def domain_lines(table: pd.DataFrame, threshold: float) -> list[str]:
+    """The edges' shares on every domain at one threshold, as text, a line an edge."""
+    rows = table[(table["threshold"] == threshold) & (table["kind"] == "all")]
+    rows = rows[rows["control"] == "edge"]
+    return [
+        f"{edge}: "
+        + ", ".join(
+            f"{row['domain']} {percent(row['share'])}" for row in of_edge.to_dict("records")
         )
         for edge, of_edge in rows.groupby("edge", sort=False)
     ]

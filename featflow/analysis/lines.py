@@ -11,7 +11,7 @@ from featflow.analysis.fragile import MANY, said
 from featflow.analysis.judged import Bests, Judged, tally
 from featflow.analysis.tables import Edge
 from featflow.features.strata import STRATA, Stratum
-from featflow.plan.stages.analysis import ControlsSlice, DomainsSlice, EdgeArm
+from featflow.plan.stages.analysis import ControlsSlice, EdgeArm
 
 COLUMNS = {
     "edge": "str",
@@ -50,7 +50,6 @@ class Line(NamedTuple):
     """Their part of all that is found; None: not known."""
 
 
-Compares = ControlsSlice | DomainsSlice
 """What the stages are told of the lineage."""
 
 
@@ -78,7 +77,7 @@ def counted(
 
 
 def standing(
-    cfg: Compares,
+    cfg: ControlsSlice,
     bests: Bests,
     edge: Edge,
     domain: str,
@@ -114,7 +113,7 @@ def _ceiling(control: str, by: str, stratum: Stratum, it: Ceiling) -> Line:
     return Line(control, by, stratum, it.share, fragile_share=it.fragile_share)
 
 
-def arms_of(cfg: Compares, edge: Edge) -> list[EdgeArm]:
+def arms_of(cfg: ControlsSlice, edge: Edge) -> list[EdgeArm]:
     """The controls of an edge."""
     return [arm for arm in cfg.arms if (arm.parent, arm.child) == tuple(edge)]
 
@@ -165,7 +164,7 @@ def fragile_lines(table: pd.DataFrame, threshold: float) -> list[str]:
     """What of the shares over all features hangs on a handful of rows, where that is over 5 %.
 
     Args:
-        table: of stage controls or domains.
+        table: controls.parquet, domains.parquet, or rows of both.
         threshold: τ.
     """
     rows = table[(table["threshold"] == threshold) & (table["kind"] == "all")]

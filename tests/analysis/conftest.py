@@ -273,7 +273,7 @@ def write_tables(slices: Slices, sae: str, root: Path, known: Planting) -> None:
 
     The summaries of the models' features have to be there.
     """
-    from featflow.analysis import controls, domains, edges, flow
+    from featflow.analysis import controls, edges, flow
 
     def at(template: paths.Template, **names: str) -> Path:
         return root / template.at(study=slices.name, sae=sae, **names)
@@ -307,8 +307,8 @@ def write_tables(slices: Slices, sae: str, root: Path, known: Planting) -> None:
         bootstraps=[at(paths.BOOTSTRAP, **names) for names in compared],
         frozen=[at(paths.FROZEN, **pair.model_dump()) for pair in slices.transferred(sae)],
         output=at(paths.FLOW_CONTROLS),
+        domains=at(paths.FLOW_DOMAINS),
     )
-    domains.run(STAGES["domains"].slice(slices, sae), shares=shares, output=at(paths.FLOW_DOMAINS))
     edges.run(
         STAGES["edges"].slice(slices, sae),
         **fates,

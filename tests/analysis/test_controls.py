@@ -15,11 +15,15 @@ from featflow.analysis.jackknife import jackknife, together
 from featflow.analysis.judged import Bests, Judged, tally
 from featflow.analysis.lines import COLUMNS
 from featflow.artifacts.io import ArtifactError
+from featflow.artifacts.provenance import Provenance
+from featflow.config.controls import Controls
 from featflow.config.study import Flow
 from featflow.plan import paths
 from featflow.plan.slices import Compared
 from featflow.plan.stages import STAGES
+from featflow.plan.stages.analysis import ControlsSlice
 
+from .conftest import Counts, Known, write_best
 from .controlled import (
     SETTINGS,
     SIZE,
@@ -46,6 +50,7 @@ def run(it: Controlled) -> pd.DataFrame:
         bootstraps=it.each(paths.BOOTSTRAP),
         frozen=it.each(paths.FROZEN, transferred=True),
         output=output,
+        domains=it.path(paths.FLOW_DOMAINS),
     )
     return pd.read_parquet(output)
 
@@ -58,6 +63,11 @@ def study(tmp_path_factory) -> Controlled:
 @pytest.fixture(scope="module")
 def table(study) -> pd.DataFrame:
     return run(study)
+
+
+@pytest.fixture(scope="module")
+def by_domain(study, table) -> pd.DataFrame:
+    return pd.read_parquet(study.path(paths.FLOW_DOMAINS))
 
 
 @pytest.fixture(scope="module")
@@ -294,7 +304,7 @@ def test_what_the_table_looks_like(table):
     assert set(made) == {"edge_mean", "edge_both", "ceiling", "ceiling_parent", "ceiling_child"}
 
 
-def test_same_inputs_same_bytes_with_provenance(study, table, caplog):
+def test_same_inputs_same_bytes_with_provenance(study, table, by_domain, caplog):
     file = study.path(paths.FLOW_CONTROLS)
     before = file.read_bytes()
     with caplog.at_level("INFO", "featflow"):
@@ -304,11 +314,14 @@ def test_same_inputs_same_bytes_with_provenance(study, table, caplog):
         "lua: 2 seeds of its SAE; a published figure wants three or more",
     ]
     assert caplog.messages[2].startswith("base-lua: edge ")
-    rows = table[(table["threshold"] == 0.8) & (table["kind"] == "all")]
+    rows = pd.concat([table, by_domain[by_domain["domain"] != "home"]])
+    rows = rows[(rows["threshold"] == 0.8) & (rows["kind"] == "all")]
     rows = rows[(rows["fragile_share"] > 0.05) & (rows["control"] != "bootstrap")]
     told = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
     assert len(told) == len(rows) > 0
-    part = rows.set_index(["edge", "control"])["fragile_share"]["base-lua", "edge"]
+    part = rows.set_index(["edge", "domain", "control"])["fragile_share"][
+        "base-lua", "home", "edge"
+    ]
     assert told[0] == (
         f"base-lua on home: {part:.1%} of what edge finds (base.main-lua.main) hang on a handful "
         "of rows: without these r is not above 0.8"
@@ -367,3 +380,67 @@ def test_a_frozen_table_of_another_dictionary_is_named(tmp_path):
     drawn_frozen("base", "lua").iloc[1:].to_parquet(file)
     with pytest.raises(ArtifactError, match=r"frozen\.parquet: its features are not the 60"):
         frozen(file, Flow(), np.zeros(SIZE))
+
+
+def test_an_edge_is_on_every_domain_that_it_has(by_domain):
+    found = by_domain.groupby("edge")["domain"].agg(lambda each: set(each)).to_dict()
+    corpora = {"code", "prose", "home", "union"}
+    assert found == {
+        "base-lua": corpora | {"intersection"},
+        "base-tales": corpora | {"intersection"},
+        "lua-both": corpora | {"intersection"},
+        "tales-both": corpora | {"intersection"},
+    }
+    assert list(by_domain) == list(COLUMNS)
+    assert by_domain["low"].isna().all() and by_domain["high"].isna().all()
+    assert sorted(set(by_domain["threshold"])) == TAUS
+
+
+@pytest.mark.parametrize("domain", ["code", "prose", "home", "intersection", "union"])
+@pytest.mark.parametrize("stratum", [("all", "all"), ("lookup", "contextual")])
+def test_every_share_by_domain_is_the_one_counted_by_hand(by_domain, domain, stratum):
+    of = by_domain[(by_domain["edge"] == "base-lua") & (by_domain["domain"] == domain)]
+    of = of[(of["kind"] == stratum[0]) & (of["stratum"] == stratum[1])]
+    shares = of.set_index(["control", "threshold"])["share"]
+    for tau in TAUS:
+        for control, (a, b) in {
+            "edge": ("base.main", "lua.main"),
+            "unrelated": ("base.main", "otherlua.main"),
+            "random": ("base.main", "noise.main"),
+            "continued": ("base.main", "further.main"),
+            "data": ("base.mixed", "lua.main"),
+        }.items():
+            answer = found_in(a, b, tau, stratum, domain)
+            assert shares[control, tau] == pytest.approx(share(answer))
+        of_lua = [found_in("lua.main", "lua.reseed", tau, stratum, domain, s) for s in "ab"]
+        assert shares["ceiling_child", tau] == pytest.approx(np.mean([share(x) for x in of_lua]))
+        ends = [shares[f"ceiling_{end}", tau] for end in ("parent", "child")]
+        assert shares["ceiling", tau] == pytest.approx(np.sqrt(np.prod(ends)))
+    expected = {"edge", "ceiling", "ceiling_parent", "ceiling_child", "continued", "data"}
+    expected |= {"random", "unrelated"}
+    assert set(of["control"]) == expected
+
+
+def test_where_no_feature_lives_there_is_no_share(tmp_path):
+    dead = Counts(*(np.zeros(3, int),) * 3)
+    none = Known(np.full((3, 3), np.nan), a=dead, b=dead, tokens=0)
+    some = Known(np.eye(3, dtype=np.float32))
+    cfg = ControlsSlice(
+        study="s",
+        sae="main",
+        flow=Flow(),
+        controls=Controls(),
+        edges=[("base", "lua")],
+        seeds={"base": ["main"], "lua": ["main"]},
+        arms=[],
+        shares=[Compared(parent="base", child="lua")],
+        transfers=[],
+    )
+    pairs = {("main", "main", "code"): none, ("main", "main", "home"): some}
+    pairs["main", "main", "shift"] = some
+    file = write_best(tmp_path / "best.parquet", pairs, Provenance("shares", cfg))
+    table = controls.domain_table(cfg, Bests(cfg.shares, [file], cfg.flow), np.array([0.8]))
+    rows = table[table["kind"] == "all"].set_index("domain")
+    assert list(rows.index) == ["code", "home"]  # a shift is no domain
+    assert (rows["features"]["code"], rows["found"]["code"]) == (0, 0)
+    assert np.isnan(rows["share"]["code"]) and rows["share"]["home"] == 1

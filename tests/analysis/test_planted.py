@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 from scipy.sparse import csr_array
 
-from featflow.analysis import controls, domains, edges, flow
+from featflow.analysis import controls, edges, flow
 from featflow.analysis.jackknife import together
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
@@ -162,12 +162,9 @@ class Built:
         )
         found = self.share()
         beside = at(paths.FLOW_CONTROLS)
-        controls.run(STAGES["controls"].slice(slices, "main"), **found, output=beside)
-        domains.run(
-            STAGES["domains"].slice(slices, "main"),
-            shares=found["shares"],
-            output=at(paths.FLOW_DOMAINS),
-        )
+        by_domain = at(paths.FLOW_DOMAINS)
+        cfg = STAGES["controls"].slice(slices, "main")
+        controls.run(cfg, **found, output=beside, domains=by_domain)
         edges.run(
             STAGES["edges"].slice(slices, "main"),
             **fates,

@@ -94,10 +94,6 @@ def test_what_is_compared():
     cut = slices()
     asked = STAGES["controls"].slice(cut, "main")
     assert [(p.parent, p.child) for p in asked.shares] == found
-    assert (
-        asked.shares == STAGES["domains"].slice(cut, "main").shares
-        and asked.arms == STAGES["domains"].slice(cut, "main").arms
-    )
     assert {(arm.a.split(".")[0], arm.b.split(".")[0]) for arm in asked.arms} <= set(found)
 
 

@@ -33,7 +33,6 @@ def every_slice(s: Slices) -> dict:
         "transfer": STAGES["transfer"].slice(s, "main", "root", "lua"),
         "flow": STAGES["flow"].slice(s, "main"),
         "controls": STAGES["controls"].slice(s, "main"),
-        "domains": STAGES["domains"].slice(s, "main"),
         "edges": STAGES["edges"].slice(s, "main"),
         "case": STAGES["case"].slice(s, "sign"),
         "interpret": STAGES["interpret"].slice(s, "lua", "main"),
@@ -61,8 +60,8 @@ def test_a_default_written_out_changes_no_slice():
     assert changed_by("flow/threshold", 0.8) == set()
 
 
-JUDGED = {"flow", "controls", "domains", "edges", "case", "dashboards", "explorer"}
-RESEEDED = {"shares", "controls", "domains", "edges", "case"}
+JUDGED = {"flow", "controls", "edges", "case", "dashboards", "explorer"}
+RESEEDED = {"shares", "controls", "edges", "case"}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +85,7 @@ RESEEDED = {"shares", "controls", "domains", "edges", "case"}
             12,
             {"activations", "sae", "metrics", "features", "transfer", "case"},
         ),
-        ("controls/thresholds", [0.6], {"shares", "controls", "domains"}),
+        ("controls/thresholds", [0.6], {"shares", "controls"}),
         ("controls/shift", False, {"shares", "controls"}),
         ("controls/bootstrap", 0, {"shares", "controls"}),
         ("controls/transfer", False, {"controls"}),
@@ -94,7 +93,7 @@ RESEEDED = {"shares", "controls", "domains", "edges", "case"}
         ("interpret/records/top", 4, {"interpret", "categories"}),
         ("explorer/top", 4, {"dashboards"}),
         ("saes/second", {"extends": "main", "seed": 2, "control_of": "main"}, RESEEDED),
-        ("models/noise", {"kind": "random", "like": "root"}, {"controls", "domains", "edges"}),
+        ("models/noise", {"kind": "random", "like": "root"}, {"controls", "edges"}),
     ],
 )
 def test_an_edit_reaches_the_stages_that_read_it(path, value, stages):

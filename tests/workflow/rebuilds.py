@@ -19,8 +19,8 @@ OTHER_SCOPES = (
     "correlation base.main tuned.main, correlation base.main ball.main,"
     " correlation other.main ball.main, correlation found.wide more.wide"
 )
-JUDGES = "flow *, controls *, domains *, edges *, case *, dashboards *, explorer"
-JUDGING = "and what judges features: `controls`, `domains`, `edges`, `case`, the explorer"
+JUDGES = "flow *, controls *, edges *, case *, dashboards *, explorer"
+JUDGING = "and what judges features: `controls`, `edges`, `case`, the explorer"
 OTHER_TRANSFERS = (
     "transfer main base tuned, transfer main base aparttuned, transfer main base noise,"
     " transfer main other ball, transfer main other noise, transfer wide found more"
@@ -150,10 +150,10 @@ COMPARISON = [
     ),
 ]
 
-FLOWING = "controls main, domains main, case *, categories main, dashboards * main, explorer"
+FLOWING = "controls main, case *, categories main, dashboards * main, explorer"
 CONTROLS = [
     *keys(
-        *("controls", f"{EDGES}, controls *, domains *", "`shares`, `controls`, `domains`"),
+        *("controls", f"{EDGES}, controls *", "`shares`, `controls`"),
         thresholds=[0.6],
     ),
     *keys(
@@ -170,12 +170,12 @@ CONTROLS = [
             "models.aparttuned",
             f"{FLOWING}, figure lineage *, interpret aparttuned main, figure scores *",
         ),
-        "`controls`, `domains`, and all that has models whose features flow",
+        "`controls`, and all that has models whose features flow",
         control_of=gone,
     ),
     *keys(
         *("models.apartball", "figure lineage *, report"),
-        "what shows the models; `controls` and `domains`, where it has an SAE",
+        "what shows the models; `controls`, where it has an SAE",
         control_of="ball",
     ),
     *keys("models.noise", "random noise", "its `random`", seed=1),

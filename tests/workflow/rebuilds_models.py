@@ -212,7 +212,7 @@ SAES = [
     *keys(
         *(
             "saes.reseed",
-            f"{EDGES_OF_BASE}, controls main, domains main, edges main, case sign, case words,"
+            f"{EDGES_OF_BASE}, controls main, edges main, case sign, case words,"
             " explorer, report, dashboards base reseed",
         ),
         "`controls` of the one SAE, the `flow` of the other",
@@ -264,7 +264,7 @@ SAES = [
     ),
     *keys(
         "saes.again",
-        "shares largest one two, controls largest, domains largest, edges largest, report, "
+        "shares largest one two, controls largest, edges largest, report, "
         "explorer, dashboards one again",
         "`controls` of the one SAE, the `flow` of the other",
         study="small",

@@ -37,7 +37,7 @@ def test_paper_has_the_jobs_of_its_graph(checkout, without_torch):
         "correlation": 4 + 1,  # edges, base to merge
         # edges, the base with itself, three parents with random weights, unrelated, continued
         **{"shares": 4 + 1 + 3 + 2, "transfer": 4 + 3 + 2},
-        **{"flow": 1, "controls": 1, "domains": 1, "edges": 1, "case": 2},
+        **{"flow": 1, "controls": 1, "edges": 1, "case": 2},
         **{"interpret": 4, "categories": 1, "dashboards": 4, "explorer": 1},
         **{"figure": 9 * 2, "report": 1},  # html to look at, json for the report
     }

@@ -146,7 +146,7 @@ TRAINED = [
     *(f"featflow/saes/{name}.py" for name in ("activations", "training", "sae", "metrics")),
 ]
 CSS, MODELS = "featflow/report/page/report.css", "rules/models.smk"
-COMPARED = ("controls *", "domains *")
+COMPARED = ("controls *",)
 ANALYSED = (
     *("flow *", *COMPARED, "edges *", "case *", "categories *", "dashboards *", "explorer"),
 )

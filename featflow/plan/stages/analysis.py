@@ -803,29 +803,6 @@ def _seeds(slices: Slices, sae: str) -> dict[str, list[str]]:
     return {model: slices.lineage.seeds(model, sae) for model in ends}
 
 
-class DomainsSlice(Slice):
-    sae: Name
-    flow: Flow
-    thresholds: list[float]
-    edges: list[tuple[Name, Name]]
-    seeds: dict[Name, list[Name]]
-    arms: list[EdgeArm]
-    shares: list[Compared]
-
-
-def domains_slice(slices: Slices, sae: str) -> DomainsSlice:
-    return DomainsSlice(
-        study=slices.name,
-        sae=sae,
-        flow=slices.judging,
-        thresholds=slices.thresholds(),
-        edges=slices.lineage.flow_edges(sae),
-        seeds=_seeds(slices, sae),
-        arms=_edge_arms(slices, sae),
-        shares=slices.compared(sae),
-    )
-
-
 class EdgeSae(Config):
     """An SAE that numbers of edges are from: of an end, a reseed there, or of an arm."""
 
@@ -1015,7 +992,7 @@ STAGES = (
         "controls",
         "featflow.analysis.controls",
         revision=None,
-        summary="ceilings, floors, arms and intervals",
+        summary="ceilings, floors, arms and intervals; each corpus alone",
         wildcards=("sae",),
         slice=controls_slice,
         cost=Cost(start=2, memory=0.3e9),
@@ -1025,21 +1002,8 @@ STAGES = (
             "bootstraps": lambda s, n: _of_compared(s, n, paths.BOOTSTRAP),
             "frozen": _of_transfers,
         },
-        outputs=(FLOW_CONTROLS,),
-        leaves=(paths.FLOW_CONTROLS,),
-    ),
-    Stage(
-        "domains",
-        "featflow.analysis.domains",
-        revision=None,
-        summary="the shares on each corpus alone",
-        wildcards=("sae",),
-        slice=domains_slice,
-        cost=Cost(start=2, memory=0.3e9),
-        jobs=_flows,
-        inputs={"shares": lambda s, n: _of_compared(s, n, paths.SHARES)},
-        outputs=(FLOW_DOMAINS,),
-        leaves=(paths.FLOW_DOMAINS,),
+        outputs=(FLOW_CONTROLS, FLOW_DOMAINS),
+        leaves=(paths.FLOW_CONTROLS, paths.FLOW_DOMAINS),
     ),
     Stage(
         "edges",
