@@ -137,11 +137,12 @@ rule edges:
     params:
         cfg=sliced("edges"),
         code=code("edges"),
+        scaling=lambda w, input: flags({"--scaling": input.scaling}),
     shell:
         "python -m featflow edges --log {log:q} --cfg {params.cfg:q} --counts {input.counts:q}"
         " --features {input.features:q} --controls {input.controls:q} --summaries {input.summaries:q}"
         " --metrics {input.metrics:q} --edges {output.edges:q} --typed {output.typed:q}"
-        " --strata {output.strata:q}"
+        " --strata {output.strata:q} {params.scaling:q}"
 
 
 rule case:

@@ -50,7 +50,12 @@ rule dashboards:
         folder=lambda w, output: folder(output[0]),
         dumps=lambda w: dumps(of(w), dict(w.items())),
         optional=lambda w, input: flags(
-            {"--flow": input.flow, "--chains": input.chains, "--scores": input.scores}
+            {
+                "--flow": input.flow,
+                "--chains": input.chains,
+                "--scores": input.scores,
+                "--scaling": input.scaling,
+            }
         ),
     shell:
         "NUMBA_NUM_THREADS={threads} OMP_NUM_THREADS={threads} python -m featflow dashboards"

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from featflow.analysis.ratios import corrected, ratio
+from featflow.analysis.specific import NONE
 from featflow.features.strata import ALL, STRATA, Stratum
 from featflow.plan.stages.analysis import EdgesSlice
 
@@ -59,6 +60,14 @@ EDGE_COLUMNS = {
     "corrected_unrelated": "float64",
     "remarks": "str",
     "persisting_anywhere": "int64",
+    "emerging_scaled": "Int64",
+    "emerging_specific": "Int64",
+    "emerging_nu_error": "float64",
+    "emerging_nu_reconstruction": "float64",
+    "traced_scaled": "Int64",
+    "traced_specific": "Int64",
+    "traced_nu_error": "float64",
+    "traced_nu_reconstruction": "float64",
 }
 """Of edges.csv and edges.parquet, with their types."""
 
@@ -79,6 +88,8 @@ STRATA_COLUMNS = {
 
 FLOORS = ("unrelated", "random")
 """What a share is held against from below, the higher kind first."""
+
+NO_SCALING: Mapping[str, Mapping[str, Any]] = {}
 
 DIFFERS = 0.1
 """L0 of two dictionaries differ by more than this part of the larger one: they are flagged."""
@@ -160,6 +171,7 @@ def edge_table(
     beside: Beside,
     l0: Mapping[str, float],
     remarks: Mapping[str, str | None],
+    specific: Mapping[str, Mapping[str, Any]] = NO_SCALING,
 ) -> pd.DataFrame:
     """edges.csv: the counts of stage flow, each edge's share with what it stands beside.
 
@@ -171,6 +183,7 @@ def edge_table(
         beside: the controls.
         l0: features that fire at a token, of each model's dictionary over the probe.
         remarks: what makes the numbers of each edge doubtful.
+        specific: what latent scaling says of an edge's child features, where there is one.
     """
     common = beside.common_floor(list(counts["edge"]))
     rows = [
@@ -179,6 +192,7 @@ def edge_table(
             **_standing(row["edge"], row["share"], beside, common),
             **_l0(row["edge"], l0),
             "remarks": remarks.get(row["edge"]),
+            **specific.get(row["edge"], NONE),
         }
         for row in counts.to_dict("records")
     ]

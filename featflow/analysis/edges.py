@@ -4,12 +4,14 @@ The counts are those of stage flow; what they stand beside comes from controls.p
 flow's threshold and on its scope. A share alone says nothing (docs/controls.md).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from featflow.analysis.edge_tables import Beside, edge_table, l0_of, strata_table
 from featflow.analysis.quality import each_once, remarks
+from featflow.analysis.specific import SPECIFIC, counted
 from featflow.analysis.terminal import table as text
 from featflow.artifacts.io import load_json, load_table, save_table
 from featflow.artifacts.provenance import Provenance
@@ -21,7 +23,7 @@ TOLERANCE = 0.005
 alone (analysis/fates.py), stage shares those on every scope: this much may come of it."""
 
 
-FATES = ("edge", "role", "fate", "lookup", "density", "firings", "documents")
+FATES = ("edge", "role", "feature", "fate", "lookup", "density", "firings", "documents")
 """What is read of features.parquet."""
 
 
@@ -36,6 +38,7 @@ def run(
     edges: Path,
     typed: Path,
     strata: Path,
+    scaling: Sequence[Path] = (),
 ) -> None:
     """Put every share beside its controls.
 
@@ -48,18 +51,28 @@ def run(
         edges: edges.csv.
         typed: edges.parquet: the same, with the types of its columns and its provenance.
         strata: strata.csv.
+        scaling: latent scaling of each of `cfg.scaled`.
 
     Raises:
         ArtifactError: when a table cannot be read, or lacks a column.
     """
-    provenance = Provenance("edges", cfg, [counts, features, controls, *summaries, *metrics])
+    provenance = Provenance(
+        "edges", cfg, [counts, features, controls, *summaries, *metrics, *scaling]
+    )
     beside = Beside(load_table(controls), cfg)
     l0 = l0_of(cfg.models, [load_table(file, "density") for file in summaries])
     fates = load_table(features, *FATES)
     names = ["-".join(edge) for edge in cfg.edges]
     measured = [load_json(file) for file in metrics]
     doubts = remarks(names, cfg.saes, measured, fates, cfg.sae, cfg.flow)
-    table = edge_table(load_table(counts), beside, l0, doubts)
+    children = fates[fates["role"] == "child"]
+    specific = {
+        (name := "-".join(edge)): counted(
+            children[children["edge"] == name], load_table(file, "feature", *SPECIFIC)
+        )
+        for edge, file in zip(cfg.scaled, scaling, strict=True)
+    }
+    table = edge_table(load_table(counts), beside, l0, doubts, specific)
     save_table(typed, table, provenance)
     save_table(edges, table, provenance)
     save_table(strata, strata_table(fates, beside), provenance)

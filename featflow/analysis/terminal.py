@@ -9,6 +9,7 @@ import pandas as pd
 from featflow.analysis.edge_words import LETTERS, has_lent_ceiling, has_other_floor, one_sided
 from featflow.analysis.fragile import warnings
 from featflow.analysis.quality import each_once
+from featflow.analysis.specific import ENDS, SPECIFIC
 from featflow.wording import percent
 
 Row = dict[Hashable, Any]
@@ -26,6 +27,11 @@ rare: under"""
 FRAGILE = """\
 Of the features that are found again, the part that hangs on a handful of rows: without the rows
 that contribute most to it (r_trimmed, docs/methods.md), r is not above"""
+
+SCALED = """\
+Of the child's features that emerge, and of those that are traced: how many are specific to it by
+latent scaling (nu_error < 0.2 and nu_reconstruction < 0.5; medians behind), which says whether the
+parent had them under another name (docs/methods.md). Neither is 0 by chance: compare the two."""
 
 
 def table(edges: pd.DataFrame) -> str:
@@ -47,6 +53,8 @@ def table(edges: pd.DataFrame) -> str:
         f"{FRAGILE} {first['threshold']:g}.",
         pd.DataFrame(map(_fragile, rows)).to_string(index=False),
     ]
+    if any(row["emerging_scaled"] > 0 for row in rows if pd.notna(row["emerging_scaled"])):
+        parts += [SCALED, pd.DataFrame(map(_scaled, rows)).to_string(index=False)]
     flags = [line for row in rows for line in (flag(row), *_hanging(row)) if line]
     flags += map(_wrapped, each_once(rows))
     return "\n\n".join([*parts, *(["\n".join(flags)] if flags else [])])
@@ -147,3 +155,16 @@ def _fragile(row: Row) -> dict[str, str]:
         "of the ceiling's": percent(row["ceiling_fragile_share"]),
         "of the floor's": percent(row["floor_fragile_share"]),
     }
+
+
+def _scaled(row: Row) -> dict[str, str]:
+    return {"edge": row["edge"], **{end: _specific(row, end) for end in ENDS}}
+
+
+def _specific(row: Row, end: str) -> str:
+    """`73 of 742 9.8% (0.30, 0.48)`; a dash where there is nothing to count."""
+    count, of = row[f"{end}_specific"], row[f"{end}_scaled"]
+    if pd.isna(of) or not of:
+        return "-"
+    medians = ", ".join(f"{row[f'{end}_{name}']:.2f}" for name in SPECIFIC)
+    return f"{count:,} of {of:,} {percent(count / of)} ({medians})"

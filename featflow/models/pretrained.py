@@ -52,11 +52,12 @@ def run(cfg: PretrainedSlice, *, tokenizer: Path, output: Path) -> None:
     with keyed(f"studies.{cfg.study}.models.{cfg.model}"):
         source = find(cfg)
         config = causal_config(source)
+        inputs = [tokenizer, source.folder / HANDLE, *source.files]
+        provenance = Provenance("pretrained", cfg, inputs)
         check_context(cfg.context, config, source)
         model = opened(source, config)
         check_causal(model, source)
         check_tokenizer(load(tokenizer), tokenizer, model, source, cfg.name)
-    provenance = Provenance("pretrained", cfg, [tokenizer, source.folder / HANDLE, *source.files])
     with written_folder(output) as folder:
         save_tokenizer(tokenizer, folder)
         save_model(model, folder, provenance)

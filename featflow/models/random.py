@@ -43,23 +43,23 @@ def run(
         FeatflowError: unless there is either an architecture in the slice or a folder.
         ArtifactError: when the folder's config.json cannot be used.
     """
-    if cfg.architecture is not None and like is None:
-        sources = [tokenizer]
-        seeded(cfg.seed)
-        model: PreTrainedModel = build(cfg.architecture, load(tokenizer))
-    elif cfg.architecture is None and like is not None:
-        sources = [tokenizer, like / HANDLE]
-        model = drawn_like(like, cfg.seed)
-    else:
+    if (cfg.architecture is None) == (like is None):
         raise FeatflowError(
             f"studies.{cfg.study}.models.{cfg.model}: its architecture is either in the slice "
             "(like a base) or in the folder of --like (like a pretrained model); give one of them"
         )
-    provenance = Provenance("random", cfg, sources)
+    provenance = Provenance("random", cfg, [tokenizer, *([like / HANDLE] if like else [])])
+    model = _drawn(cfg, tokenizer) if like is None else drawn_like(like, cfg.seed)
     with written_folder(output) as folder:
         save_tokenizer(tokenizer, folder)
         save_model(model, folder, provenance)
     log.info("%s parameters drawn at random", f"{model.num_parameters():,}")
+
+
+def _drawn(cfg: RandomSlice, tokenizer: Path) -> PreTrainedModel:
+    assert cfg.architecture is not None
+    seeded(cfg.seed)
+    return build(cfg.architecture, load(tokenizer))
 
 
 def drawn_like(folder: Path, seed: int) -> PreTrainedModel:

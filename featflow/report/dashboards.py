@@ -4,6 +4,7 @@ All of a dictionary's features are computed at once; what stands on a page is de
 plan/stages/report.py. Corpora appear as token ids only, whose texts are in vocabulary.js.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from featflow.artifacts.provenance import Provenance
@@ -38,6 +39,7 @@ def run(
     flow: Path | None = None,
     chains: Path | None = None,
     scores: Path | None = None,
+    scaling: Sequence[Path] = (),
 ) -> None:
     """The data of every feature's page.
 
@@ -52,6 +54,7 @@ def run(
         flow: the fate of every feature.
         chains: where features come from.
         scores: explanations of this dictionary's features.
+        scaling: latent scaling of its features against each of `cfg.scaled`.
 
     Raises:
         ArtifactError: when a file is missing, truncated or foreign, or dumps are not of the same
@@ -60,11 +63,12 @@ def run(
     """
     optional = [path for path in (flow, chains, scores) if path is not None]
     inputs = [model, sae / "cfg.json", sae / "sae_weights.safetensors", *dumps, *tokens]
-    provenance = Provenance("dashboards", cfg, [*inputs, tokenizer, summary, *optional])
+    provenance = Provenance("dashboards", cfg, [*inputs, tokenizer, summary, *optional, *scaling])
     groups = _by_model(cfg, dumps)
     own = read_activations(cfg.corpora, groups[cfg.model], d_sae(sae))
     columns = columns_of(own)
-    facts = Facts.read(summary, flow, chains, scores, cfg.model, len(columns.starts))
+    scaled = dict(zip(cfg.scaled, scaling, strict=True))
+    facts = Facts.read(summary, flow, chains, scores, scaled, cfg.model, len(columns.starts))
     it = Dictionary(cfg, columns, read_probe(own, tokens))
     own = own._replace(corpora={})  # the columns hold them all
     others = {

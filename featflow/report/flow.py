@@ -10,13 +10,14 @@ from featflow.analysis.edge_words import LETTERS, has_lent_ceiling, has_other_fl
 from featflow.analysis.fragile import MANY
 from featflow.analysis.quality import each_once
 from featflow.analysis.ratios import ratio
+from featflow.analysis.specific import SPECIFIC
 from featflow.artifacts.io import load_table
 from featflow.figures.flow_words import SCOPES
 from featflow.plan import paths
 from featflow.plan.stages.report import ReportSlice
 from featflow.report.files import among
 from featflow.report.findings import Row, edge, finding, hanging, traces
-from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, share, text
+from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, number, share, text
 from featflow.wording import page_percent
 
 LOOKUPS = {"lookup": "token look-ups", "between": "between", "contextual": "contextual"}
@@ -34,6 +35,8 @@ class Flow(NamedTuple):
     """What counts as the same feature, in words."""
     edges: Table
     fragile: Table
+    specific: Table | None
+    """Without latent scaling there is none."""
     lookups: Table
     strata: Table
     chains: Table
@@ -60,6 +63,7 @@ def _flow(cfg: ReportSlice, sae: str, edges: Path, strata: Path, chains: Path) -
         rule=_rule(cfg),
         edges=_edges(sae, rows),
         fragile=_fragile(sae, rows),
+        specific=_specific(sae, rows),
         lookups=_lookups(sae, rows, parts),
         strata=_strata(sae, parts),
         chains=_chains(sae, counts),
@@ -218,6 +222,40 @@ def _part(value: float) -> Cell:
     """A fragile share; marked where it is too large."""
     cell = share(value)
     return cell._replace(text=f"{cell.text} !", look="own") if value > MANY else cell
+
+
+def _specific(sae: str, rows: list[Row]) -> Table | None:
+    """Whether what emerges is new to the model, or to its dictionary alone."""
+    rows = [row for row in rows if pd.notna(row["emerging_scaled"])]
+    if not rows:
+        return None
+    groups = {"emerging": "child’s that emerge", "traced": "child’s that are traced"}
+    columns = [
+        Column("edge", is_text=True),
+        *(
+            Column(name, group)
+            for group in groups.values()
+            for name in ("features", "specific", "share", "ν error", "ν reconstruction")
+        ),
+    ]
+    cells = []
+    for row in rows:
+        line = [text(edge(row["edge"]))]
+        for end in groups:
+            specific, scaled = row[f"{end}_specific"], row[f"{end}_scaled"]
+            line += [count(scaled), count(specific), share(ratio(specific, scaled))]
+            line += [number(row[f"{end}_{name}"], 2) for name in SPECIFIC]
+        cells.append(line)
+    note = (
+        "Latent scaling: how much of a child’s feature was in the parent’s activations before, "
+        "unsaid by the parent’s SAE (ν error) or said by other features (ν reconstruction); "
+        "medians. Specific to the child, by Minder et al. 2025: ν error < 0.2 and ν "
+        "reconstruction < 0.5. Neither is 0 by chance, so what emerges stands beside what is "
+        "traced: where the shares are alike, the measure tells nothing that the correlation has "
+        "not."
+    )
+    title = "What emerges: new to the model, or to its dictionary alone"
+    return Table(f"specific{sae}", title, columns, cells, note)
 
 
 def _lookups(sae: str, rows: list[Row], strata: list[Row]) -> Table:

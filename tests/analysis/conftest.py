@@ -268,6 +268,23 @@ def write_metrics(slices: Slices, sae: str, root: Path, **of: dict[str, float]) 
     return files
 
 
+def write_scaling(slices: Slices, sae: str, root: Path) -> list[Path]:
+    """Latent scaling of the edges: drawn numbers, some of them null."""
+    files = []
+    for parent, child in STAGES["edges"].slice(slices, sae).scaled:
+        names = {"sae": sae, "parent": parent, "child": child}
+        file = root / paths.SCALING.at(study=slices.name, **names)
+        rng = np.random.default_rng(sum(map(ord, parent + child)))
+        drawn = rng.uniform(0, 1, (64, 2))
+        drawn[rng.random(drawn.shape) < 0.1] = np.nan
+        table = pd.DataFrame(drawn, columns=["nu_error", "nu_reconstruction"])
+        table.insert(0, "feature", np.arange(64, dtype="int32"))
+        made = Provenance("transfer", STAGES["transfer"].slice(slices, sae, parent, child))
+        save_table(file, table, made)
+        files.append(file)
+    return files
+
+
 def write_tables(slices: Slices, sae: str, root: Path, known: Planting) -> None:
     """All tables of an SAE's flow and its controls, by the real stages from planted pairs.
 
@@ -317,6 +334,7 @@ def write_tables(slices: Slices, sae: str, root: Path, known: Planting) -> None:
             at(paths.SUMMARY, model=model) for model in STAGES["edges"].slice(slices, sae).models
         ],
         metrics=write_metrics(slices, sae, root),
+        scaling=write_scaling(slices, sae, root),
         edges=at(paths.FLOW_EDGES),
         typed=at(paths.FLOW_SHARES),
         strata=at(paths.FLOW_STRATA),

@@ -17,7 +17,7 @@ from featflow.artifacts.provenance import Provenance
 from featflow.plan import paths
 from featflow.plan.stages import STAGES
 
-from .conftest import write_metrics, write_tables
+from .conftest import write_metrics, write_scaling, write_tables
 from .controlled import NAME, SETTINGS, Controlled, Slices, Study, known
 
 DENSITIES = {"base": [0.5, 9.5], "lua": [9.0, 2.2], "tales": [4.0, 5.0], "both": [10.0]}
@@ -197,9 +197,31 @@ def test_the_typed_table_is_the_same_with_its_provenance(study):
     assert typed["l0_differs"].dtype == bool
     metadata = pq.read_schema(study.path(paths.FLOW_SHARES)).metadata
     provenance = json.loads(metadata[b"featflow"])
-    assert provenance["stage"] == "edges" and len(provenance["inputs"]) == 3 + len(DENSITIES) + len(
-        STAGES["edges"].slice(study.slices, "main").saes
-    )
+    cfg = STAGES["edges"].slice(study.slices, "main")
+    files = 3 + len(DENSITIES) + len(cfg.saes) + len(cfg.scaled)
+    assert provenance["stage"] == "edges" and len(provenance["inputs"]) == files
+
+
+def test_what_latent_scaling_says_is_counted_beside_what_is_traced(study, rows):
+    fates = pd.read_parquet(study.path(paths.FLOW_FEATURES))
+    files = write_scaling(study.slices, "main", study.root)
+    scaled = STAGES["edges"].slice(study.slices, "main").scaled
+    assert len(scaled) == 4
+    for (parent, child), file in zip(scaled, files, strict=True):
+        nu = pd.read_parquet(file).to_dict("records")
+        row = rows.loc[f"{parent}-{child}"]
+        of = fates[(fates["edge"] == f"{parent}-{child}") & (fates["role"] == "child")]
+        for end, fate in (("emerging", "emerging"), ("traced", "persisting")):
+            found = [nu[i] for i in of[of["fate"] == fate]["feature"]]
+            found = [x for x in found if x["nu_error"] >= 0 and x["nu_reconstruction"] >= 0]
+            assert row[f"{end}_scaled"] == len(found)
+            assert row[f"{end}_specific"] == sum(
+                x["nu_error"] < 0.2 and x["nu_reconstruction"] < 0.5 for x in found
+            )
+            errors = [x["nu_error"] for x in found]
+            middle = float(np.median(errors)) if errors else np.nan
+            assert row[f"{end}_nu_error"] == pytest.approx(middle, nan_ok=True)
+    assert rows["emerging_scaled"].sum() > 0 < rows["traced_scaled"].sum()
 
 
 def test_a_share_that_its_controls_do_not_know_is_said(study, tmp_path, caplog):
@@ -215,6 +237,7 @@ def test_a_share_that_its_controls_do_not_know_is_said(study, tmp_path, caplog):
             controls=study.path(paths.FLOW_CONTROLS),
             summaries=[study.path(paths.SUMMARY, model=model) for model in cfg.models],
             metrics=write_metrics(study.slices, "main", study.root),
+            scaling=write_scaling(study.slices, "main", study.root),
             edges=tmp_path / "edges.csv",
             typed=tmp_path / "edges.parquet",
             strata=tmp_path / "strata.csv",
@@ -225,7 +248,7 @@ def test_a_share_that_its_controls_do_not_know_is_said(study, tmp_path, caplog):
 
 def test_the_table_for_the_terminal():
     row = {
-        **{name: 0 for name, kind in EDGE_COLUMNS.items() if kind == "int64"},
+        **{name: 0 for name, kind in EDGE_COLUMNS.items() if kind in ("int64", "Int64")},
         **{"edge": "babypython-tinystories", "threshold": 0.8, "scope": "intersection"},
         **{"parent_features": 12_100, "persisting": 10_230, "child_features": 11_100},
         **{"emerging": 10_870, "traced_share": 0.0207, "parent_rare": 1100, "share": 0.209},
@@ -239,12 +262,14 @@ def test_the_table_for_the_terminal():
         **{"l0_parent": 20.04, "l0_child": 25.0, "l0_differs": True, "fragile": 1_023},
         **{"fragile_share": 0.1, "traced_fragile": 12, "traced_fragile_share": 0.0521},
         **{"ceiling_fragile_share": 0.05, "floor_fragile_share": np.nan},
+        **{"emerging_scaled": 742, "emerging_specific": 73, "traced_nu_error": 0.131},
+        **{"emerging_nu_error": 0.304, "emerging_nu_reconstruction": 0.478},
     }
     other = {**row, "edge": "lua-luastories", "l0_differs": False, "interval": "seeds+documents"}
     other |= {"interval_of": "lua", "floor_unrelated": np.nan, "corrected_unrelated": np.nan}
     said = text(pd.DataFrame([row, other]))
     assert max(map(len, said.splitlines())) <= 100
-    first, floors, second, third, *_ = (
+    first, floors, second, third, fourth, *_ = (
         x.split() for x in said.splitlines() if x.startswith("babypython-tiny")
     )
     assert first[1:] == [
@@ -257,6 +282,7 @@ def test_the_table_for_the_terminal():
     ]
     line = next(x for x in said.splitlines() if x.strip().startswith("lua-luastories"))
     assert "15.5-25.5 sd" in line and "10.0% r" in line and "*" not in line
+    assert fourth[1:] == ["73", "of", "742", "9.8%", "(0.30,", "0.48)", "-"]
     assert third[1:] == ["1,023", "10.0%", "12", "5.2%", "5.0%", "-"]
     assert "s: luastories has no reseeds, its SAE is taken to scatter as lua's." in said
     flags = [x for x in said.splitlines() if x.startswith("!")]

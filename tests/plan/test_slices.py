@@ -88,7 +88,7 @@ RESEEDED = {"shares", "controls", "edges", "case"}
         ("controls/thresholds", [0.6], {"shares", "controls"}),
         ("controls/shift", False, {"shares", "controls"}),
         ("controls/bootstrap", 0, {"shares", "controls"}),
-        ("controls/transfer", False, {"controls"}),
+        ("controls/transfer", False, {"controls", "edges", "dashboards"}),
         ("cases/sign/passages", 2, {"case"}),
         ("interpret/records/top", 4, {"interpret", "categories"}),
         ("explorer/top", 4, {"dashboards"}),

@@ -51,6 +51,11 @@ SETTINGS = {
 LENGTHS = {"code": 700, "extra": 500, "prose": 900}
 
 
+NU = np.random.default_rng(5).uniform(0, 1.2, (FEATURES, 2))
+NU[3] = np.nan
+"""Latent scaling of the child's features against the base."""
+
+
 class Planted(NamedTuple):
     root: Path
     slices: Slices
@@ -145,7 +150,13 @@ def planted(tmp_path_factory, model_folder, tokenizer_file) -> Planted:
         table,
         Provenance("features", STAGES["features"].slice(slices, "tuned", SAE)),
     )
+    ratios = pd.DataFrame(NU, columns=["nu_error", "nu_reconstruction"])
+    ratios.insert(0, "feature", np.arange(FEATURES, dtype="int32"))
+    scaling = path(paths.SCALING, parent="base", child="tuned")
+    made = Provenance("transfer", STAGES["transfer"].slice(slices, SAE, "base", "tuned"))
+    save_table(scaling, ratios, made)
     inputs = {
+        "scaling": [scaling],
         "model": path(paths.MODEL).parent,
         "sae": path(paths.SAE).parent,
         "dumps": [path(paths.FEATURES, model=m, corpus=c) for m in sorted(dense) for c in LENGTHS],
@@ -351,7 +362,11 @@ def test_partners_are_those_of_numpy(planted, index, features, model, scope):
     of_mine = np.where(theirs & ~np.isnan(r), r, -np.inf)
     of_theirs = np.where(mine[:, None] & ~np.isnan(r), r, -np.inf)
     for i, feature in enumerate(features):
-        (found,) = (p for p in feature["partners"] if p["model"] == model)
+        (found,) = (dict(p) for p in feature["partners"] if p["model"] == model)
+        if model == "base":
+            said = found.pop("nu_error"), found.pop("nu_reconstruction")
+            nothing = (None, None)
+            assert said == (nothing if i == 3 else pytest.approx(tuple(NU[i]), rel=1e-3))
         best = int(of_mine[i].argmax())
         if i == SILENT:
             none = {"feature": None, "r": None, "r_back": None, "r_trimmed": None}
@@ -484,7 +499,7 @@ def test_the_same_study_gives_the_same_bytes_and_stale_shards_go(planted, folder
 def test_index_says_where_it_comes_from_and_stands_for_the_shards(planted, folder):
     found = load_provenance(folder / INDEX)
     assert found and found["stage"] == "dashboards" and found["config"]["model"] == "tuned"
-    assert len(found["inputs"]) == 3 + 9 + 3 + 2 + 3
+    assert len(found["inputs"]) == 3 + 9 + 3 + 2 + 3 + 1
     assert load_provenance(folder / "0.js") is None
     handle = paths.DASHBOARDS.at(study=NAME, model="tuned", sae=SAE)
     assert target(f"{paths.folder(handle)}/0.js") == handle

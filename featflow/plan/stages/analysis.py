@@ -97,6 +97,28 @@ EDGE_FIELDS = (
         "int64",
         "parent features with a partner above τ in any of its children",
     ),
+    *(
+        field
+        for end, what in (("emerging", "emerge"), ("traced", "are traced"))
+        for field in (
+            Field(
+                f"{end}_scaled",
+                "int64",
+                f"child features that {what} and have both ν (latent scaling); null: not measured",
+                null=True,
+            ),
+            Field(
+                f"{end}_specific",
+                "int64",
+                "of these, ν_error < 0.2 and ν_reconstruction < 0.5",
+                null=True,
+            ),
+            Field(f"{end}_nu_error", "float64", "their median ν_error", null=True),
+            Field(
+                f"{end}_nu_reconstruction", "float64", "their median ν_reconstruction", null=True
+            ),
+        )
+    ),
 )
 
 STRATUM = (
@@ -824,6 +846,8 @@ class EdgesSlice(Slice):
     """Of the edges, in the order of the summaries."""
     saes: list[EdgeSae]
     """In the order of their metrics."""
+    scaled: list[tuple[Name, Name]] = []
+    """The edges with latent scaling, in the order of its tables."""
 
 
 def edges_slice(slices: Slices, sae: str) -> EdgesSlice:
@@ -834,6 +858,7 @@ def edges_slice(slices: Slices, sae: str) -> EdgesSlice:
         edges=slices.lineage.flow_edges(sae),
         models=list(_seeds(slices, sae)),
         saes=_edge_saes(slices, sae),
+        scaled=slices.lineage.flow_edges(sae) if slices.study.controls.transfer else [],
     )
 
 
@@ -1022,6 +1047,10 @@ STAGES = (
                 study=s.name, model=edges_slice(s, n["sae"]).models, sae=n["sae"]
             ),
             "metrics": _edge_metrics,
+            "scaling": lambda s, n: [
+                paths.SCALING.at(study=s.name, sae=n["sae"], parent=parent, child=child)
+                for parent, child in edges_slice(s, n["sae"]).scaled
+            ],
         },
         outputs=(
             FLOW_EDGES,

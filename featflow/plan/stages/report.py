@@ -46,8 +46,9 @@ SHARD = File(
     "where it fires on it, firings), by the sum of activation; `promoted`, `suppressed`: (id, "
     "logit) of its direction, null: not known for such a model or hook; `partners`: `model`, "
     "`feature`, `r`, `r_back` (the partner's r with its own best partner), `mutual` (that is "
-    "this feature), `r_trimmed` (r without the rows that contribute most); `chain`: its row in "
-    "chains.parquet; `scores`: its rows in scores.parquet.",
+    "this feature), `r_trimmed` (r without the rows that contribute most), of a parent also "
+    "`nu_error` and `nu_reconstruction` (its row in scaling.parquet, where there is one); "
+    "`chain`: its row in chains.parquet; `scores`: its rows in scores.parquet.",
     beside="index.js",
     target=False,
 )
@@ -103,6 +104,13 @@ def _scores(slices: Slices, names: Names) -> list[str]:
         if dashboards_slice(slices, names["model"], names["sae"]).interpreted
         else []
     )
+
+
+def _scaling(slices: Slices, names: Names) -> list[str]:
+    """Latent scaling of a dictionary's features against each of its parents."""
+    model, sae = names["model"], names["sae"]
+    parents = dashboards_slice(slices, model, sae).scaled
+    return paths.SCALING.each(study=slices.name, sae=sae, parent=parents, child=model)
 
 
 def _explored(slices: Slices, names: Names) -> list[str]:
@@ -175,6 +183,8 @@ class DashboardsSlice(Slice):
     flow: Flow
     hook: str
     interpreted: bool
+    scaled: list[Name] = []
+    """The parents of which there is latent scaling, in the order of its tables."""
 
 
 def dashboards_slice(slices: Slices, model: str, sae: str) -> DashboardsSlice:
@@ -187,6 +197,7 @@ def dashboards_slice(slices: Slices, model: str, sae: str) -> DashboardsSlice:
             f"{known or 'none: give the study `explorer`'}"
         )
     interpreted_sae, interpreted = slices.interpreted()
+    scaled = slices.lineage.flow_edges(sae) if slices.study.controls.transfer else []
     shared = {m: slices.scopes_by(model, m, "intersection")[0] for m in explored[sae]}
     return DashboardsSlice(
         study=slices.name,
@@ -200,6 +211,7 @@ def dashboards_slice(slices: Slices, model: str, sae: str) -> DashboardsSlice:
         flow=slices.judging,
         hook=slices.study.saes[sae].hook,
         interpreted=sae == interpreted_sae and model in interpreted,
+        scaled=[a for a, b in scaled if b == model],
     )
 
 
@@ -296,6 +308,7 @@ STAGES = (
             "flow": lambda s, n: of_flow(s, n["sae"], paths.FLOW_FEATURES),
             "chains": lambda s, n: of_flow(s, n["sae"], paths.FLOW_CHAINS),
             "scores": _scores,
+            "scaling": _scaling,
         },
         outputs=(
             DASHBOARDS,

@@ -40,6 +40,8 @@ class Facts(NamedTuple):
     fates: dict[str, list[int]]
     chains: dict[int, dict[str, Any]]
     scores: pd.DataFrame | None
+    scaling: dict[str, np.ndarray]
+    """By parent, ν_error and ν_reconstruction of each feature (m, 2)."""
 
     @classmethod
     def read(
@@ -48,6 +50,7 @@ class Facts(NamedTuple):
         flow: Path | None,
         chains: Path | None,
         scores: Path | None,
+        scaling: Mapping[str, Path],
         model: str,
         features: int,
     ) -> "Facts":
@@ -67,6 +70,7 @@ class Facts(NamedTuple):
             tables.fates(flow, model) if flow else {},
             tables.chain_rows(chains, model) if chains else {},
             tables.score_rows(scores) if scores else None,
+            {parent: tables.ratios(file, features) for parent, file in scaling.items()},
         )
 
 
@@ -144,7 +148,10 @@ class Dictionary:
                     "histogram": self._histogram(i),
                     "tokens": self._tokens(i),
                     **_logits(promoted, i),
-                    "partners": [_partner(m, o.partners, i) for m, o in others.items()],
+                    "partners": [
+                        _partner(m, o.partners, i) | _ratios(facts.scaling.get(m), i)
+                        for m, o in others.items()
+                    ],
                     "chain": facts.chains.get(i),
                     "scores": scores.get(i, []),
                 }
@@ -215,6 +222,13 @@ def _partner(model: str, found: Partners, i: int) -> dict[str, Any]:
         "mutual": bool(found.mutual[i]),
         "r_trimmed": trimmed,
     }
+
+
+def _ratios(found: np.ndarray | None, i: int) -> dict[str, Any]:
+    """What latent scaling says of a feature against a parent."""
+    if found is None:
+        return {}
+    return dict(zip(("nu_error", "nu_reconstruction"), rounded(found[i]), strict=True))
 
 
 def _present(numbers: np.ndarray) -> list[int | None]:

@@ -40,6 +40,12 @@ def fates(flow: Path, model: str) -> dict[str, list[int]]:
     return found
 
 
+def ratios(scaling: Path, features: int) -> np.ndarray:
+    """ν_error and ν_reconstruction of each feature (m, 2), NaN where there is none."""
+    table = load_table(scaling, "feature", "nu_error", "nu_reconstruction").set_index("feature")
+    return table.reindex(range(features)).to_numpy(dtype=np.float64)
+
+
 def chain_rows(chains: Path, model: str) -> dict[int, dict[str, Any]]:
     """Where each feature comes from, or what became of it: its row in chains.parquet."""
     table = load_table(chains, "model", "feature", *CHAIN)

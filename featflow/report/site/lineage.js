@@ -71,18 +71,22 @@ function partners(index, sae, id, {partners: found}) {
     const name = one && names[c.fates?.[fatesKey(one)]?.[id]];
     return name ? fateMark(name, one.role) : UNKNOWN;
   };
-  const has = one => !missing(one.feature);
+  const has = one => !missing(one.feature), scaled = found.some(one => 'nu_error' in one);
   return plainTable('Best partners in the other models',
     [['model', true], ['feature'], ['r'], ['r trimmed'], ['r from its side'],
-      ['each other’s best', true], ['on the edge', true], ['r on', true]],
+      ['each other’s best', true], ['on the edge', true], ['r on', true],
+      ...(scaled ? [['ν error'], ['ν reconstruction']] : [])],
     found.map(one => [one.model,
       has(one) ? el('a', {href: href([sae, one.model, one.feature])}, String(one.feature))
         : UNKNOWN,
       fixed(one.r), fixed(one.r_trimmed), fixed(one.r_back),
       has(one) ? (one.mutual ? 'yes' : 'no') : UNKNOWN,
-      fate(one.model), index.scopes?.[one.model]?.join(', ') ?? UNKNOWN]),
+      fate(one.model), index.scopes?.[one.model]?.join(', ') ?? UNKNOWN,
+      ...(scaled ? [fixed(one.nu_error), fixed(one.nu_reconstruction)] : [])]),
     'Pearson’s r is on the corpora that both models know, or on the whole probe if there are ' +
     'none; trimmed, it leaves out the few rows that contribute most to it. The fate on an edge is ' +
     `judged on the flow’s scope, ${study.flow.scope}, so the two may differ near the threshold; ` +
-    'traced is traced to any parent.');
+    'traced is traced to any parent.' + (scaled ?
+      ' ν (latent scaling): how much of this feature was in the parent’s activations before, ' +
+      'unsaid by its SAE (error) or said by its other features (reconstruction).' : ''));
 }
