@@ -53,7 +53,7 @@ def table(edges: pd.DataFrame) -> str:
         f"{FRAGILE} {first['threshold']:g}.",
         pd.DataFrame(map(_fragile, rows)).to_string(index=False),
     ]
-    if any(row["emerging_scaled"] > 0 for row in rows if pd.notna(row["emerging_scaled"])):
+    if "emerging_scaled" in edges and edges["emerging_scaled"].gt(0).any():
         parts += [SCALED, pd.DataFrame(map(_scaled, rows)).to_string(index=False)]
     flags = [line for row in rows for line in (flag(row), *_hanging(row)) if line]
     flags += map(_wrapped, each_once(rows))
