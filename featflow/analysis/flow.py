@@ -13,7 +13,7 @@ import pandas as pd
 from featflow.analysis.chain_counts import chain_counts
 from featflow.analysis.chains import chain_table
 from featflow.analysis.fates import Comparison, compare
-from featflow.analysis.fragile import warnings
+from featflow.analysis.fragile import warning
 from featflow.analysis.tables import Edge, count_table, feature_table, traced
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
@@ -62,7 +62,7 @@ def run(
     for line in [*count_lines(counted), *chain_lines(paths)]:
         log.info(line)
     for row in counted.to_dict("records"):
-        for line in warnings(row):
+        if line := warning(row):
             log.warning("%s: %s", row["edge"], line)
 
 

@@ -19,7 +19,7 @@ MANY = 0.05
 OF_EDGES = {
     "fragile_share": "the features that persist",
     "traced_fragile_share": "the child's features that are traced",
-    "ceiling_fragile_share": "those that another seed finds, of which the ceiling is made,",
+    "ceiling_fragile_share": "those that its ceiling is made of",
     "floor_fragile_share": "those that its floor is made of",
 }
 """Columns of counts.csv and edges.csv, and what each is a part of."""
@@ -39,22 +39,23 @@ def hanging(
     return found
 
 
-def said(share: float, of: str, threshold: float) -> str:
-    """What a share of fragile ones means."""
-    return (
-        f"{percent(share)} of {of} hang on a handful of rows: without these r is not above "
-        f"{threshold:g}"
-    )
+def said(shares: Mapping[str, float], threshold: float) -> str:
+    """What shares of fragile ones mean.
+
+    Args:
+        shares: by what they are a part of.
+        threshold: τ.
+    """
+    *first, last = (f"{percent(share)} of {of}" for of, share in shares.items())
+    parts = f"{', '.join(first)} and {last}" if first else last
+    return f"{parts} hang on a handful of rows: without these r is not above {threshold:g}"
 
 
-def warnings(row: Mapping[Hashable, Any]) -> list[str]:
+def warning(row: Mapping[Hashable, Any]) -> str | None:
     """What hangs on a handful of rows on an edge, where that is more than 5 %.
 
     Args:
         row: of counts.csv or edges.csv.
     """
-    return [
-        said(row[name], of, row["threshold"])
-        for name, of in OF_EDGES.items()
-        if name in row and row[name] > MANY
-    ]
+    shares = {of: row[name] for name, of in OF_EDGES.items() if name in row and row[name] > MANY}
+    return said(shares, row["threshold"]) if shares else None

@@ -171,7 +171,7 @@ def fragile_lines(table: pd.DataFrame, threshold: float) -> list[str]:
     rows = rows[(rows["fragile_share"] > MANY) & (rows["control"] != "bootstrap")]  # as of `edge`
     return [
         f"{row['edge']} on {row['domain']}: "
-        + said(row["fragile_share"], f"what {row['control']} finds ({row['by']})", threshold)
+        + said({f"what {row['control']} finds ({row['by']})": row["fragile_share"]}, threshold)
         for row in rows.to_dict("records")
     ]
 

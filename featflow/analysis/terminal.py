@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from featflow.analysis.edge_words import LETTERS, has_lent_ceiling, has_other_floor, one_sided
-from featflow.analysis.fragile import warnings
+from featflow.analysis.fragile import warning
 from featflow.analysis.quality import each_once
 from featflow.analysis.specific import ENDS, SPECIFIC
 from featflow.wording import percent
@@ -71,8 +71,9 @@ def flag(row: Row) -> str:
 
 
 def _hanging(row: Row) -> list[str]:
-    """Warnings where more than 5 % of what is found hangs on a handful of rows."""
-    return [fill(f"! {row['edge']}: {line}.", 98, subsequent_indent="  ") for line in warnings(row)]
+    """A warning where more than 5 % of what is found hangs on a handful of rows."""
+    line = warning(row)
+    return [fill(f"! {row['edge']}: {line}.", 98, subsequent_indent="  ")] if line else []
 
 
 def _stars(rows: list[Row]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from featflow.analysis.edge_words import share_in_words
-from featflow.analysis.fragile import warnings
+from featflow.analysis.fragile import warning
 
 Row = dict[Hashable, Any]
 """A row of edges.csv or strata.csv, or of the chains' counts."""
@@ -25,7 +25,8 @@ def finding(row: Row) -> str:
 
 def hanging(row: Row) -> list[str]:
     """What of an edge's shares hangs on a handful of rows, where that is more than 5 %."""
-    return [f"{edge(row['edge'])}: {line}." for line in warnings(row)]
+    line = warning(row)
+    return [f"{edge(row['edge'])}: {line}."] if line else []
 
 
 def traces(counts: list[Row]) -> list[str]:

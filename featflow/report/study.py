@@ -16,6 +16,9 @@ from featflow.plan.stages.report import Difference, ReportSlice
 from featflow.report.files import among
 from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, number, share, text
 
+SOURCES = 12
+"""Rows that a corpus has at most in the table of sources."""
+
 
 def models_in_order(models: dict[str, Node]) -> list[str]:
     """The models by generation (a slice has them by name)."""
@@ -90,9 +93,24 @@ def sources(cfg: ReportSlice, files: list[Path]) -> list[list[Part]]:
     return [composition(c, documents[c], ids[c], cfg.probe) for c in cfg.probe.corpora]
 
 
+def largest(parts: list[Part]) -> list[Part]:
+    """The largest sources of a corpus, and all smaller ones together, where there are many."""
+    if len(parts) <= SOURCES:
+        return parts
+    shown, rest = parts[: SOURCES - 1], parts[SOURCES - 1 :]
+    together = Part(
+        parts[0].corpus,
+        f"{len(rest):,} others",
+        sum(part.documents for part in rest),
+        sum(part.split for part in rest),
+        sum(part.probe for part in rest),
+    )
+    return [*shown, together]
+
+
 def sources_table(found: list[list[Part]]) -> Table | None:
     """What the probe is made of, of corpora with several sources; None where there is none."""
-    parts = [part for of_corpus in found if len(of_corpus) > 1 for part in of_corpus]
+    parts = [part for of_corpus in found if len(of_corpus) > 1 for part in largest(of_corpus)]
     if not parts:
         return None
     rows = [

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from featflow.artifacts.io import ArtifactError, load_provenance
+from featflow.data.composition import Part
 from featflow.plan.slices import Node
-from featflow.report import flow, pages
+from featflow.report import flow, pages, study
 from featflow.report import report as stage
 from featflow.report.findings import finding
 from featflow.report.summary import summary
@@ -135,9 +136,9 @@ def test_what_hangs_on_a_handful_of_rows(page):
     none = page.row("fragilemain", "base → tuned")
     assert none[1:] == ["30", "0", SHARE("0.0"), "30", "0", SHARE("0.0"), SHARE("0.0"), "–"]
     text = words(page)
-    for of in ("the features that persist", "the child's features that are traced"):
-        assert f"base → again: 10.0% of {of} hang on a handful of rows" in text
-    assert text.count("hang on a handful of rows: without these") == 2
+    both = "10.0% of the features that persist and 10.0% of the child's features that are traced"
+    assert f"base → again: {both} hang on a handful of rows" in text
+    assert text.count("hang on a handful of rows: without these") == 1
 
 
 def test_an_edge_in_words_with_all_that_it_stands_beside():
@@ -270,3 +271,12 @@ def test_small_things():
     points = [tuple(map(float, p.split(","))) for p in curve(np.array([3.0, 2.0, 1.0])).split()]
     assert points == [(1.0, 1.0), (60.0, 13.0), (119.0, 25.0)]
     assert curve(np.array([1.0])) == "" and len(curve(np.arange(1e4)).split()) == 60
+
+
+def test_many_small_sources_are_one_row():
+    parts = [Part("code", f"file{i}", 1, (40 - i) / 820, (40 - i) / 820) for i in range(40)]
+    shown = study.largest(parts)
+    assert [part.source for part in shown[:2]] == ["file0", "file1"] and len(shown) == study.SOURCES
+    assert shown[-1].source == "29 others" and shown[-1].documents == 29
+    assert sum(part.split for part in shown) == pytest.approx(1)
+    assert study.largest(parts[:5]) == parts[:5]
