@@ -62,8 +62,8 @@ def run(
     for line in [*count_lines(counted), *chain_lines(paths)]:
         log.info(line)
     for row in counted.to_dict("records"):
-        if line := warning(row):
-            log.warning("%s: %s", row["edge"], line)
+        if hanging := warning(row):
+            log.warning("%s: %s", row["edge"], hanging)
 
 
 def _by_models(pairs: dict[FlowPair, Comparison], role: str) -> dict[Edge, Comparison]:

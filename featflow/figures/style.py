@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 # Okabe & Ito's colours, which colour-blind readers can tell apart.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#8A8F98"
-SERIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+SERIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, GREY, "#7a5230")
+"""Okabe and Ito's, then a grey and a brown."""
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -60,7 +61,7 @@ def template(scheme: str) -> dict[str, Any]:
 
 
 def series(names: Iterable[str]) -> dict[str, str]:
-    """A colour for each name, the same in every figure; they come round again after six."""
+    """A colour for each name, the same in every figure; they come round again after eight."""
     return {name: SERIES[i % len(SERIES)] for i, name in enumerate(names)}
 
 
