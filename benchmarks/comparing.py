@@ -150,9 +150,9 @@ def flow(size: Size) -> list[str]:
     of = {"a": "base.main", "b": "child.main"}
     others = [{"a": "base.main", "b": f"{c}.main"} for c in children]
     outputs = {
-        **{"features": at(paths.FLOW_FEATURES, sae="main")},
-        **{"counts": at(paths.FLOW_COUNTS, sae="main")},
-        **{"chains": at(paths.FLOW_CHAINS, sae="main")},
+        "features": at(paths.FLOW_FEATURES, sae="main"),
+        "counts": at(paths.FLOW_COUNTS, sae="main"),
+        "chains": at(paths.FLOW_CHAINS, sae="main"),
     }
     matches = _copies(at(paths.MATCHES, **of), [at(paths.MATCHES, **o) for o in others])
     matrices = _copies(at(paths.MATRIX, **of), [at(paths.MATRIX, **o) for o in others])

@@ -187,26 +187,47 @@ def measure(seconds: float) -> list[Row]:
     cost, pairs = apart(from_floor, LARGE, FEW)
     return [
         Row(
-            *(what, "scipy, CSRᵀ·CSR", ours, theirs.seconds, "s", on_gpu(2, 20)),
+            what,
+            "scipy, CSRᵀ·CSR",
+            ours,
+            theirs.seconds,
+            "s",
+            on_gpu(2, 20),
             note="scipy uses one core",
         ),
         Row(
-            *(what, "torch, dense products", ours, found["torch"][0].seconds, "s", 200),
+            what,
+            "torch, dense products",
+            ours,
+            found["torch"][0].seconds,
+            "s",
+            200,
             note=f"torch: {SLICE:,} tokens, its time × {tokens // SLICE:,} (it is linear in them)",
         ),
         Row(
-            *(f"{what}: memory", "the limit", gib, 4.0, "GiB", 1),
+            f"{what}: memory",
+            "the limit",
+            gib,
+            4.0,
+            "GiB",
+            1,
             note=f"beside the dumps; scipy {theirs.gib:.1f} GiB",
         ),
         Row(
-            *(f"{what}: a quarter's time", "a quarter of the tokens", ours / 4, quarter, "s"),
+            f"{what}: a quarter's time",
+            "a quarter of the tokens",
+            ours / 4,
+            quarter,
+            "s",
             aim=0.9 if whole else None,  # of few tokens r itself takes most of the time
             note=f"linear in tokens: {ours:.2f} s, and {quarter:.2f} s for a quarter of them",
         ),
         Row(
             f"|r| ≥ {FLOOR:g}, {FEW:,} tokens, {LARGE:,}²: memory",
             "the full matrix",
-            *(cost.gib, 4 * LARGE**2 / 2**30, "GiB"),
+            cost.gib,
+            4 * LARGE**2 / 2**30,
+            "GiB",
             note=f"{pairs:,} pairs and all best partners in {cost.seconds:.1f} s",
         ),
     ]

@@ -27,10 +27,20 @@ PAUSE = 60.0
 
 KINDS = {
     "featflow.saes.activations, transformer_lens.model_bridge": (
-        *("activations", "features", "metrics", "transfer"),
+        "activations",
+        "features",
+        "metrics",
+        "transfer",
     ),
     "featflow.models.evaluate": (
-        *("train", "finetune", "random", "pretrained", "sweep", "merge", "evaluate", "sae"),
+        "train",
+        "finetune",
+        "random",
+        "pretrained",
+        "sweep",
+        "merge",
+        "evaluate",
+        "sae",
     ),
     "featflow.features.correlation": ("correlation", "shares", "interpret", "dashboards"),
 }

@@ -160,8 +160,9 @@ def tokens(corpus: str, split: str, count: int, size: Size) -> Path:
     header = {
         "input_ids": {"dtype": "I32", "shape": [count], "data_offsets": [0, 4 * count]},
         "document_starts": {
-            **{"dtype": "I64", "shape": [len(starts)]},
-            **{"data_offsets": [ends["input_ids"], ends["document_starts"]]},
+            "dtype": "I64",
+            "shape": [len(starts)],
+            "data_offsets": [ends["input_ids"], ends["document_starts"]],
         },
     }
     rng = np.random.default_rng([len(corpus), count])
@@ -237,9 +238,14 @@ def sae(model_folder: Path, name: str, size: Size, seed: int = 0) -> Path:
 def handle(folder: Path, size: Size) -> None:
     """An SAE's cfg.json."""
     said = {
-        **{"architecture": "standard", "d_in": size.width, "d_sae": size.features},
-        **{"dtype": "float32", "device": "cpu", "apply_b_dec_to_input": True},
-        **{"normalize_activations": "none", "reshape_activations": "none"},
+        "architecture": "standard",
+        "d_in": size.width,
+        "d_sae": size.features,
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": True,
+        "normalize_activations": "none",
+        "reshape_activations": "none",
         "metadata": {"sae_lens_version": "6.54.12"},
     }
     (folder / "cfg.json").write_text(json.dumps(said))

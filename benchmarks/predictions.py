@@ -154,7 +154,9 @@ def _on(layer: Layer) -> dict[str, tuple[str, str, str, str]]:
         "activations": (_flop(lm), gpu(lm), size(4 * 7e9), size(2 * layer.width * TOKENS)),
         "sae": (_flop(train), gpu(train), size(18 * weights), size(4 * weights)),
         "features": (
-            *(_flop(dump), gpu(dump), size(4 * 7e9 + 4 * weights)),
+            _flop(dump),
+            gpu(dump),
+            size(4 * 7e9 + 4 * weights),
             size(TOKENS * (8 * FIRING + 16)),
         ),
     }

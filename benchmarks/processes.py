@@ -23,9 +23,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PRELOAD = (
-    *("pandas", "pyarrow.parquet", "scipy.sparse", "scipy.stats", "tyro", "torch"),
-    *("transformers.models.mistral.modeling_mistral", "transformer_lens.model_bridge"),
-    *("featflow.cli", "featflow.plan.slices"),
+    "pandas",
+    "pyarrow.parquet",
+    "scipy.sparse",
+    "scipy.stats",
+    "tyro",
+    "torch",
+    "transformers.models.mistral.modeling_mistral",
+    "transformer_lens.model_bridge",
+    "featflow.cli",
+    "featflow.plan.slices",
 )
 """What the server imports: not what the stages are made of, which may start threads."""
 
@@ -37,8 +44,10 @@ SETTINGS = {
 }
 
 HEAP = {
-    **{"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "262144"},
-    **{"MALLOC_TRIM_THRESHOLD_": "262144", "ARROW_DEFAULT_MEMORY_POOL": "system"},
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "262144",
+    "MALLOC_TRIM_THRESHOLD_": "262144",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
 """A heap that gives back to the kernel what is freed: peaks that can be compared."""
 

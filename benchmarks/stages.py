@@ -8,11 +8,27 @@ STAGES: dict[str, Callable[..., list[str]]] = {
     name: getattr(module, name)
     for module, names in {
         making: (
-            *("corpus", "tokenizer", "tokens", "train", "finetune", "sweep", "merge", "evaluate"),
-            *("activations", "sae", "metrics", "features"),
+            "corpus",
+            "tokenizer",
+            "tokens",
+            "train",
+            "finetune",
+            "sweep",
+            "merge",
+            "evaluate",
+            "activations",
+            "sae",
+            "metrics",
+            "features",
         ),
         comparing: (
-            *("correlation", "shares", "transfer", "flow", "controls", "case", "interpret"),
+            "correlation",
+            "shares",
+            "transfer",
+            "flow",
+            "controls",
+            "case",
+            "interpret",
             "dashboards",
         ),
     }.items()

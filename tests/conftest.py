@@ -13,8 +13,16 @@ os.environ["FEATFLOW_BIN"] = ""
 """Messages name `snakemake` and `featflow` plainly, whether or not the environment is activated."""
 
 SLOW = (
-    *("slurm/", "workflow/test_tiny", "workflow/test_rebuilds", "workflow/test_integrity"),
-    *("memory/", "workflow/", "commands/", "features/test_transfer", "models/", "saes/"),
+    "slurm/",
+    "workflow/test_tiny",
+    "workflow/test_rebuilds",
+    "workflow/test_integrity",
+    "memory/",
+    "workflow/",
+    "commands/",
+    "features/test_transfer",
+    "models/",
+    "saes/",
 )
 """Whole files are dealt to the workers in this order, then the rest: no core is idle at the end."""
 

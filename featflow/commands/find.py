@@ -223,8 +223,11 @@ def _reseeds(case: Mapping[str, Any]) -> list[str]:
         fates, best = found["models"] or {}, found["best"]
         rows.append(
             (
-                *(name, _number(found["feature"], "d"), _number(found["r"], ".2f")),
-                *(_number(found["f1"], ".3f"), _number(best and best["f1"], ".3f")),
+                name,
+                _number(found["feature"], "d"),
+                _number(found["r"], ".2f"),
+                _number(found["f1"], ".3f"),
+                _number(best and best["f1"], ".3f"),
                 *(_fate(fates.get(model)) for model in others),
             )
         )

@@ -176,16 +176,26 @@ def table(found: list[Row], disks: Disk) -> list[str]:
     sizes = disk_of(found, disks)
     body = [
         (
-            *(row.stage, str(row.jobs), str(row.pending), _time(row.seconds, row.unknown)),
-            *(hours(row.on_gpus), size(row.memory)),
-            *(size(sizes[row.stage]) if sizes[row.stage] else "", ", ".join(row.sources)),
+            row.stage,
+            str(row.jobs),
+            str(row.pending),
+            _time(row.seconds, row.unknown),
+            hours(row.on_gpus),
+            size(row.memory),
+            size(sizes[row.stage]) if sizes[row.stage] else "",
+            ", ".join(row.sources),
         )
         for row in found
     ]
     total = (
-        *("total", str(sum(r.jobs for r in found)), str(sum(r.pending for r in found))),
+        "total",
+        str(sum(r.jobs for r in found)),
+        str(sum(r.pending for r in found)),
         _time(sum(r.seconds for r in found), sum(r.unknown for r in found)),
-        *(hours(sum(r.on_gpus for r in found)), "", size(sum(sizes.values())), ""),
+        hours(sum(r.on_gpus for r in found)),
+        "",
+        size(sum(sizes.values())),
+        "",
     )
     head = ("", "jobs", "to run", "time", "GPU-hours", "memory", "disk", "estimated from")
     return _aligned([head, *body, total])

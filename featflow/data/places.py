@@ -19,12 +19,20 @@ from featflow.plan import paths
 from featflow.plan.slicer import Slices
 
 TOKENIZER_FILES = (
-    *("tokenizer*", "*tokens*.json", "vocab*", "merges.txt", "*.model", "config.json"),
+    "tokenizer*",
+    "*tokens*.json",
+    "vocab*",
+    "merges.txt",
+    "*.model",
+    "config.json",
 )
 """The files of a folder or repository that a tokenizer may be made of: weights are left alone."""
 MODEL_FILES = (
-    *("config.json", "generation_config.json", "model*.safetensors"),
-    *("model.safetensors.index.json", *TOKENIZER_FILES),
+    "config.json",
+    "generation_config.json",
+    "model*.safetensors",
+    "model.safetensors.index.json",
+    *TOKENIZER_FILES,
 )
 """Those that a model may be made of."""
 DATA_FILES = tuple(

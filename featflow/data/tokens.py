@@ -50,7 +50,10 @@ def run(cfg: TokensSlice, *, documents: Path, tokenizer: Path, output: Path) -> 
         log.warning(
             "studies.%s.corpora.%s.tokens: asked for %s tokens, the corpus has %s; what reads it "
             "uses these",
-            *(cfg.study, cfg.corpus, f"{cfg.tokens:,}", f"{len(tokens.ids):,}"),
+            cfg.study,
+            cfg.corpus,
+            f"{cfg.tokens:,}",
+            f"{len(tokens.ids):,}",
         )
     write(output, tokens, provenance)
     counts = f"{len(tokens.ids):,} tokens of {len(tokens.document_starts):,} documents"

@@ -142,7 +142,10 @@ def probe(ids: np.ndarray, corpus: str, cfg: FeaturesSlice, special: np.ndarray)
         log.warning(
             "studies.%s.probe.tokens_per_corpus: asked for %s rows, the validation split of %s "
             "gives %s; they are used",
-            *(cfg.study, f"{cfg.tokens_per_corpus:,}", corpus, f"{whole * a_block:,}"),
+            cfg.study,
+            f"{cfg.tokens_per_corpus:,}",
+            corpus,
+            f"{whole * a_block:,}",
         )
     chosen = drawn(whole, wanted, cfg.blocks_seed)
     return Rows(ids, chosen, cfg.windows, special).require(corpus)
@@ -185,5 +188,9 @@ def encode(
 def _log_dump(corpus: str, rows: int, density: pd.Series) -> None:
     log.info(
         "%s: %s tokens, %.1f features a token, %s of %s features silent",
-        *(corpus, f"{rows:,}", density.sum(), f"{(density == 0).sum():,}", f"{len(density):,}"),
+        corpus,
+        f"{rows:,}",
+        density.sum(),
+        f"{(density == 0).sum():,}",
+        f"{len(density):,}",
     )

@@ -180,7 +180,10 @@ class _Probe:
                 "studies.%s.probe.tokens_per_corpus: %s has %s tokens; under %s there is no "
                 "bootstrap over documents: raise that, and give its corpora more documents if "
                 "their validation split is shorter",
-                *(cfg.study, cfg.domain, f"{min(lengths):,}", f"{resampling.LEAST:,}"),
+                cfg.study,
+                cfg.domain,
+                f"{min(lengths):,}",
+                f"{resampling.LEAST:,}",
             )
             return 0
         return cfg.bootstrap

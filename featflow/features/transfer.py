@@ -262,7 +262,9 @@ def _log_tables(frozen: pd.DataFrame, scaling: pd.DataFrame) -> None:
     fires = frozen[frozen["firings"] > 0]
     log.info(
         "%s tokens; of %s features that fire %.1f %% have r > 0.8 with themselves on the child",
-        *(f"{frozen['tokens'].iloc[0]:,}", f"{len(fires):,}", 100 * (fires["r"] > 0.8).mean()),
+        f"{frozen['tokens'].iloc[0]:,}",
+        f"{len(fires):,}",
+        100 * (fires["r"] > 0.8).mean(),
     )
     if len(scaling):
         medians = scaling[["nu_error", "nu_reconstruction"]].median()

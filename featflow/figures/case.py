@@ -183,6 +183,14 @@ def _texts(strips: Sequence[Strip]) -> list[Any]:
 
 def _written(text: str, x: float, y: float) -> dict[str, Any]:
     return {
-        **{"text": text, "x": x, "y": y, "xref": "x", "yref": "y", "align": "left"},
-        **{"xanchor": "left", "yanchor": "top", "showarrow": False, "borderpad": 1},
+        "text": text,
+        "x": x,
+        "y": y,
+        "xref": "x",
+        "yref": "y",
+        "align": "left",
+        "xanchor": "left",
+        "yanchor": "top",
+        "showarrow": False,
+        "borderpad": 1,
     }

@@ -190,7 +190,9 @@ def _band(band: Band, places: Places, rows: list[Row]) -> Any:
     thickness = band.features * places.scale, band.size(1) * places.scale
     x, y = outline(*places.bands[band], thickness)
     meta = {
-        **{"edge": band.edge, "kind": band.kind, "features": band.features},
+        "edge": band.edge,
+        "kind": band.kind,
+        "features": band.features,
         "entering": band.entering,
     }
     return _filled(
@@ -268,8 +270,15 @@ def _inside(
 
 def _text(x: float, y: float, text: str, align: str, yanchor: str) -> dict[str, Any]:
     return {
-        **{"x": x, "y": y, "text": text, "align": align, "xanchor": align, "yanchor": yanchor},
-        **{"showarrow": False, "bgcolor": "rgba(0,0,0,0)", "borderpad": 0},
+        "x": x,
+        "y": y,
+        "text": text,
+        "align": align,
+        "xanchor": align,
+        "yanchor": yanchor,
+        "showarrow": False,
+        "bgcolor": "rgba(0,0,0,0)",
+        "borderpad": 0,
     }
 
 

@@ -164,8 +164,13 @@ def _lines(
 
 def _label(place: Place, lines: list[str]) -> dict[str, Any]:
     return {
-        **{"x": place.x, "y": place.y, "text": "<br>".join(lines), "showarrow": False},
-        **{"yanchor": "top", "yshift": -9, "borderpad": 2},
+        "x": place.x,
+        "y": place.y,
+        "text": "<br>".join(lines),
+        "showarrow": False,
+        "yanchor": "top",
+        "yshift": -9,
+        "borderpad": 2,
     }
 
 
@@ -180,10 +185,20 @@ def _arrows(models: Mapping[str, Node], places: Mapping[Item, Place]) -> list[di
             start = places[source]
             arrows.append(
                 {
-                    **{"x": end.x, "y": end.y, "ax": start.x, "ay": start.y, "text": ""},
-                    **{"axref": "x", "ayref": "y", "showarrow": True, "arrowhead": 2},
-                    **{"arrowwidth": 1.3, "arrowcolor": GREY, "standoff": 10},
-                    **{"startstandoff": 9, "bgcolor": "rgba(0,0,0,0)"},
+                    "x": end.x,
+                    "y": end.y,
+                    "ax": start.x,
+                    "ay": start.y,
+                    "text": "",
+                    "axref": "x",
+                    "ayref": "y",
+                    "showarrow": True,
+                    "arrowhead": 2,
+                    "arrowwidth": 1.3,
+                    "arrowcolor": GREY,
+                    "standoff": 10,
+                    "startstandoff": 9,
+                    "bgcolor": "rgba(0,0,0,0)",
                 }
             )
             middle = {"x": 0.4 * start.x + 0.6 * end.x, "y": 0.4 * start.y + 0.6 * end.y}

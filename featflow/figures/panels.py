@@ -35,9 +35,15 @@ def stacked(headings: Sequence[str], row: int) -> "Figure":
 
 def _heading(text: str, top: float) -> dict[str, Any]:
     return {
-        **{"text": text, "showarrow": False, "borderpad": 1},
-        **{"x": 0, "xref": "paper", "xanchor": "left"},
-        **{"y": top, "yref": "paper", "yanchor": "bottom"},
+        "text": text,
+        "showarrow": False,
+        "borderpad": 1,
+        "x": 0,
+        "xref": "paper",
+        "xanchor": "left",
+        "y": top,
+        "yref": "paper",
+        "yanchor": "bottom",
     }
 
 

@@ -146,14 +146,18 @@ def _histograms(name: str, model: Scored, side: str, bins: "np.ndarray", colour:
                 name=f"{name}, {side}, {explainer}",
                 mode="lines",
                 line={
-                    **{"color": colour, "width": 1.6 if plain else 1.3, "shape": "hv"},
+                    "color": colour,
+                    "width": 1.6 if plain else 1.3,
+                    "shape": "hv",
                     "dash": "solid" if plain else "dot",
                 },
                 fill="tozeroy" if plain else None,
                 fillcolor=faded(colour, 0.2) if plain else None,
                 showlegend=False,
                 meta={
-                    **{"model": name, "side": side, "explainer": explainer},
+                    "model": name,
+                    "side": side,
+                    "explainer": explainer,
                     "counts": counts.tolist(),
                 },
             )

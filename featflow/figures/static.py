@@ -103,9 +103,14 @@ def sheet(figure: "Figure", name: str) -> "Figure":
         height=height,
         margin={"l": left, "r": EDGE, "t": top, "b": bottom},
         title={
-            **{"text": f"<b>{html.escape(said.title, quote=False)}</b>", "font": {"size": HEAD}},
-            **{"x": EDGE / WIDTH, "xref": "container", "xanchor": "left"},
-            **{"y": 1 - EDGE / height, "yref": "container", "yanchor": "top"},
+            "text": f"<b>{html.escape(said.title, quote=False)}</b>",
+            "font": {"size": HEAD},
+            "x": EDGE / WIDTH,
+            "xref": "container",
+            "xanchor": "left",
+            "y": 1 - EDGE / height,
+            "yref": "container",
+            "yanchor": "top",
         },
         legend=_placed(1 - (top - PLOT - legends) / height),
         annotations=[*plot.layout.annotations, *(text for text in texts if text["text"])],
@@ -145,8 +150,13 @@ def _rows_of_traces(plot: "Figure") -> int:
 def _placed(y: float) -> dict[str, Any]:
     """plotly's own legend, above the plot."""
     return {
-        **{"orientation": "h", "yref": "container", "yanchor": "top", "y": y},
-        **{"xref": "container", "x": EDGE / WIDTH, "xanchor": "left"},
+        "orientation": "h",
+        "yref": "container",
+        "yanchor": "top",
+        "y": y,
+        "xref": "container",
+        "x": EDGE / WIDTH,
+        "xanchor": "left",
     }
 
 
@@ -162,7 +172,17 @@ def _text(
     text: str, y: float, yanchor: str, yshift: float, xshift: float, size: int
 ) -> dict[str, Any]:
     return {
-        **{"text": text, "xref": "paper", "yref": "paper", "x": 0, "y": y, "align": "left"},
-        **{"xanchor": "left", "yanchor": yanchor, "xshift": xshift, "yshift": yshift},
-        **{"showarrow": False, "font": {"size": size}, "borderpad": 0},
+        "text": text,
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0,
+        "y": y,
+        "align": "left",
+        "xanchor": "left",
+        "yanchor": yanchor,
+        "xshift": xshift,
+        "yshift": yshift,
+        "showarrow": False,
+        "font": {"size": size},
+        "borderpad": 0,
     }

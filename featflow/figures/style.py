@@ -43,7 +43,10 @@ def template(scheme: str) -> dict[str, Any]:
     """The light or the dark template, as plotly takes it."""
     ink, ground, grid = INK[scheme], GROUND[scheme], GRID[scheme]
     axis = {
-        **{"gridcolor": grid, "linecolor": grid, "zerolinecolor": grid, "automargin": True},
+        "gridcolor": grid,
+        "linecolor": grid,
+        "zerolinecolor": grid,
+        "automargin": True,
         "title": {"font": {"size": 13}, "standoff": 10},
     }
     return {

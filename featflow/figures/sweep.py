@@ -151,14 +151,24 @@ def _layout(
         "legend": {"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},
         "annotations": [
             {
-                **{"x": t, "y": 0, "yref": "paper", "yanchor": "bottom", "showarrow": False},
+                "x": t,
+                "y": 0,
+                "yref": "paper",
+                "yanchor": "bottom",
+                "showarrow": False,
                 "text": f"t = {t:.2f}<br>accuracy {reached}",
             }
         ],
         "shapes": [
             {
-                **{"type": "line", "x0": t, "x1": t, "y0": 0, "y1": 1, "yref": "paper"},
-                **{"line": {"width": 1, "dash": "dot", "color": GREY}, "layer": "below"},
+                "type": "line",
+                "x0": t,
+                "x1": t,
+                "y0": 0,
+                "y1": 1,
+                "yref": "paper",
+                "line": {"width": 1, "dash": "dot", "color": GREY},
+                "layer": "below",
             }
         ],
         "meta": {

@@ -19,8 +19,15 @@ from featflow.plan.stages.interpret import CategoriesSlice
 from featflow.runtime.log import log
 
 COLUMNS = {
-    **{"model": "str", "explainer": "str", "kind": "str", "name": "str", "category": "str"},
-    **{"features": "int64", "of": "int64", "share": "float64", "population": "Int64"},
+    "model": "str",
+    "explainer": "str",
+    "kind": "str",
+    "name": "str",
+    "category": "str",
+    "features": "int64",
+    "of": "int64",
+    "share": "float64",
+    "population": "Int64",
 }
 
 STATUSES = ("persisting", "disappearing", "base-derived", "emerged-in-finetune", "emerging")
@@ -86,8 +93,13 @@ def count(
             for category, features in ranked:
                 share = features / len(members)
                 yield (
-                    *(str(explainer), kind, name, str(category)),
-                    *(int(features), len(members), float(share)),
+                    str(explainer),
+                    kind,
+                    name,
+                    str(category),
+                    int(features),
+                    len(members),
+                    float(share),
                 )
 
 

@@ -101,14 +101,20 @@ class Client:
         spent = f"; ${self._spent():.4f} spent in all" if self.settings.prices else ""
         log.info(
             "%s: %s asked, %s answered before, %s without an answer%s",
-            *(what, f"{missing - short:,}", f"{known:,}", f"{len(failures):,}", spent),
+            what,
+            f"{missing - short:,}",
+            f"{known:,}",
+            f"{len(failures):,}",
+            spent,
         )
         if short and not self._warned:
             self._warned = True
             log.warning(
                 "%s.max_usd %g is reached: $%.4f spent, what is not answered yet stays so; "
                 "with a larger max_usd only that is asked",
-                *(WHERE, self.settings.max_usd, self._spent()),
+                WHERE,
+                self.settings.max_usd,
+                self._spent(),
             )
         if other := Counter(reason for reason in failures if reason != BUDGET).most_common():
             said = "; ".join(f"{count:,} × {reason}" for reason, count in other[:3])

@@ -42,10 +42,18 @@ BATCH = 32
 """Features that a provider is asked about at once: where money runs out, whole ones are done."""
 
 TYPES = {
-    **{"feature": "int32", "groups": "str", "explainer": "str", "explanation": "str"},
-    **{"category": "str", "status": "str", "reason": "str"},
+    "feature": "int32",
+    "groups": "str",
+    "explainer": "str",
+    "explanation": "str",
+    "category": "str",
+    "status": "str",
+    "reason": "str",
     **dict.fromkeys(NUMBERS, "float64"),
-    **{"records": "int32", "tokens": "int32", "density": "float64", "stratum": "str"},
+    "records": "int32",
+    "tokens": "int32",
+    "density": "float64",
+    "stratum": "str",
     "firings": "int64",
 }
 """The columns of scores.parquet."""
@@ -204,12 +212,18 @@ def _table(
         score = asked.sample.score
         lines.append(
             {
-                **{"feature": feature, "groups": "+".join(chosen.groups), "explainer": explainer},
-                **{"explanation": result.explanation, "category": result.category},
-                **{"status": result.status, "reason": "; ".join(result.reasons) or None},
+                "feature": feature,
+                "groups": "+".join(chosen.groups),
+                "explainer": explainer,
+                "explanation": result.explanation,
+                "category": result.category,
+                "status": result.status,
+                "reason": "; ".join(result.reasons) or None,
                 **result.numbers,
-                **{"records": len(score), "tokens": sum(len(record.ids) for record in score)},
-                **{"density": len(found.rows) / rows, "stratum": chosen.stratum},
+                "records": len(score),
+                "tokens": sum(len(record.ids) for record in score),
+                "density": len(found.rows) / rows,
+                "stratum": chosen.stratum,
                 "firings": len(found.rows),
             }
         )
@@ -235,5 +249,6 @@ def _say(cfg: InterpretSlice, table: pd.DataFrame, explainers: Sequence[str], ou
         log.warning(
             "features with questions that were not answered: %s (column `reason`); what was "
             "answered is kept; to ask for the rest, %s",
-            *(count, rebuild(named(output))),
+            count,
+            rebuild(named(output)),
         )

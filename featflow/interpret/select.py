@@ -102,7 +102,10 @@ def _without_flow(cfg: InterpretSlice, firings: np.ndarray) -> dict[str, np.ndar
         log.warning(
             "%s has no edge with SAE %s, so that no feature of it is %s; "
             "studies.%s.interpret: only `random` and listed `features` are explained",
-            *(cfg.model, cfg.sae, ", ".join(asked), cfg.study),
+            cfg.model,
+            cfg.sae,
+            ", ".join(asked),
+            cfg.study,
         )
     return {"random": np.flatnonzero(firings)}
 

@@ -19,30 +19,43 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 HARMLESS = {
-    *(KEY, "_name_or_path", "name_or_path", "architectures", "auto_map", "tokenizer_class"),
+    KEY,
+    "_name_or_path",
+    "name_or_path",
+    "architectures",
+    "auto_map",
+    "tokenizer_class",
     # dtype of the weights: a merge computes in float32 at least, and has that of the first parent
-    *("dtype", "torch_dtype"),
+    "dtype",
+    "torch_dtype",
     # what a forward pass gives beside the logits, or by which of equal means
-    *("use_cache", "return_dict", "output_hidden_states", "output_attentions", "torchscript"),
-    *(
-        "output_router_logits",
-        "chunk_size_feed_forward",
-        "gradient_checkpointing",
-        "pretraining_tp",
-    ),
+    "use_cache",
+    "return_dict",
+    "output_hidden_states",
+    "output_attentions",
+    "torchscript",
+    "output_router_logits",
+    "chunk_size_feed_forward",
+    "gradient_checkpointing",
+    "pretraining_tp",
     # heads that are not a language model's
-    *(
-        "id2label",
-        "label2id",
-        "num_labels",
-        "problem_type",
-        "finetuning_task",
-        "classifier_dropout",
-    ),
-    *("task_specific_params", "summary_type", "summary_use_proj", "summary_activation"),
-    *("summary_proj_to_labels", "summary_first_dropout"),
+    "id2label",
+    "label2id",
+    "num_labels",
+    "problem_type",
+    "finetuning_task",
+    "classifier_dropout",
+    "task_specific_params",
+    "summary_type",
+    "summary_use_proj",
+    "summary_activation",
+    "summary_proj_to_labels",
+    "summary_first_dropout",
     # training alone
-    *("initializer_range", "initializer_factor", "router_aux_loss_coef", "router_jitter_noise"),
+    "initializer_range",
+    "initializer_factor",
+    "router_aux_loss_coef",
+    "router_jitter_noise",
 }
 """Keys of config.json that change no logit of a text; those of generation are harmless, too."""
 

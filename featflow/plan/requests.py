@@ -13,9 +13,27 @@ from featflow.plan.programs import featflow, snakemake
 from featflow.plan.stages import STAGES
 
 RESOURCES = (
-    *("clusters", "constraint", "cpus_per_gpu", "cpus_per_task", "disk", "disk_mb", "gpu"),
-    *("gpu_model", "gres", "mem", "mem_mb", "mem_mb_per_cpu", "nodes", "qos", "runtime"),
-    *("slurm_account", "slurm_extra", "slurm_partition", "tasks", "tasks_per_gpu", "tmpdir"),
+    "clusters",
+    "constraint",
+    "cpus_per_gpu",
+    "cpus_per_task",
+    "disk",
+    "disk_mb",
+    "gpu",
+    "gpu_model",
+    "gres",
+    "mem",
+    "mem_mb",
+    "mem_mb_per_cpu",
+    "nodes",
+    "qos",
+    "runtime",
+    "slurm_account",
+    "slurm_extra",
+    "slurm_partition",
+    "tasks",
+    "tasks_per_gpu",
+    "tmpdir",
 )
 """Those that Snakemake and its SLURM plugin read."""
 

@@ -305,5 +305,8 @@ def run(cfg: ActivationsSlice, *, model: Path, tokens: list[Path], output: Path)
         checkpoints.clear()
     log.info(
         "%s: %d windows of %d tokens, %s of them rows",
-        *(output.name, stop - start, cfg.windows.window, f"{rows.sum():,}"),
+        output.name,
+        stop - start,
+        cfg.windows.window,
+        f"{rows.sum():,}",
     )

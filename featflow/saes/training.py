@@ -78,7 +78,10 @@ class Training:
         if outliers:
             log.warning(
                 "%s of %s sampled rows are longer than %g (%g medians), and not trained on",
-                *(f"{outliers:,}", f"{len(norms):,}", self.longest, activations.outliers),
+                f"{outliers:,}",
+                f"{len(norms):,}",
+                self.longest,
+                activations.outliers,
             )
         inside = norms <= self.longest
         self.sample = found[inside].to(device)

@@ -167,9 +167,14 @@ def best_rows(a: str, b: str, domain: str, known: Known, flow: Flow) -> pd.DataF
         found.append(
             pd.DataFrame(
                 {
-                    **{"a": a, "b": b, "domain": domain, "side": "ab"[i]},
+                    "a": a,
+                    "b": b,
+                    "domain": domain,
+                    "side": "ab"[i],
                     "feature": np.arange(len(r), dtype=np.int32),
-                    **{"firings": own.own, "documents": own.documents, "tokens": known.tokens},
+                    "firings": own.own,
+                    "documents": own.documents,
+                    "tokens": known.tokens,
                     "lookup_r": np.float32(0.3) if looks[i] is None else np.float32(looks[i]),
                     "partner": np.where(none, -1, r.argmax(axis=1)).astype(np.int32),
                     "r": np.where(none, np.nan, r.max(axis=1)).astype(np.float32),
@@ -244,8 +249,14 @@ def _without(known: Known) -> Known:
 
 
 METRICS = {
-    **{"l0": 20.0, "mse": 0.1, "fve": 0.9, "dead_fraction": 0.05, "tokens": 1000},
-    **{"loss_clean": 3.0, "loss_sae": 3.1, "loss_zero": 4.0},
+    "l0": 20.0,
+    "mse": 0.1,
+    "fve": 0.9,
+    "dead_fraction": 0.05,
+    "tokens": 1000,
+    "loss_clean": 3.0,
+    "loss_sae": 3.1,
+    "loss_zero": 4.0,
 }
 """Of an SAE that is good enough: 0.9 of the loss is explained."""
 

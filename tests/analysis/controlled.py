@@ -37,11 +37,17 @@ SETTINGS = {
         "both": {"kind": "merge", "parents": ["lua", "tales"], "method": {"kind": "linear"}},
         "other": {"kind": "base", "corpora": ["prose"], "seed": 1, "control_of": "base"},
         "otherlua": {
-            **{"kind": "finetune", "parent": "other", "corpora": ["code"], "seed": 1},
+            "kind": "finetune",
+            "parent": "other",
+            "corpora": ["code"],
+            "seed": 1,
             "control_of": "lua",
         },
         "further": {
-            **{"kind": "finetune", "parent": "base", "corpora": ["prose"], "control_of": "lua"}
+            "kind": "finetune",
+            "parent": "base",
+            "corpora": ["prose"],
+            "control_of": "lua",
         },
         "noise": {"kind": "random", "like": "base"},
     },
@@ -51,7 +57,9 @@ SETTINGS = {
         "reseed": {"kind": "relu", "seed": 1, "control_of": "main", "models": ["base", "lua"]},
         "reseed2": {"kind": "relu", "seed": 2, "control_of": "main", "models": ["base"]},
         "mixed": {
-            **{"kind": "relu", "corpora": ["code", "prose"], "control_of": "main"},
+            "kind": "relu",
+            "corpora": ["code", "prose"],
+            "control_of": "main",
             "models": ["base"],
         },
     },
@@ -104,8 +112,11 @@ def drawn_frozen(parent: str, child: str) -> pd.DataFrame:
         {
             "feature": np.arange(SIZE, dtype=np.int32),
             "r": np.where(there == 0, np.nan, rng.uniform(0.5, 1, SIZE)).astype(np.float32),
-            **{"firings": of.own, "documents": of.documents},
-            **{"child_firings": there, "child_documents": np.minimum(there, 30), "tokens": TOKENS},
+            "firings": of.own,
+            "documents": of.documents,
+            "child_firings": there,
+            "child_documents": np.minimum(there, 30),
+            "tokens": TOKENS,
         }
     )
 

@@ -135,7 +135,11 @@ class Planted:
         size = self.activations["base"].shape[1]
         rows = [
             {
-                **{"a": "main", "b": b, "domain": domain, "side": side, "feature": f},
+                "a": "main",
+                "b": b,
+                "domain": domain,
+                "side": side,
+                "feature": f,
                 "r": (known[f] if f < len(known) else np.nan) if good else 0.99,
                 "partner": (f + (b == "reseed") if f < len(known) else -1) if good else 4,
             }
@@ -156,11 +160,15 @@ class Planted:
                 best = np.where(np.isnan(r), -2, r)
                 own = pd.DataFrame(
                     {
-                        **{"a": reseed, "b": "main", "domain": "home", "side": "a"},
+                        "a": reseed,
+                        "b": "main",
+                        "domain": "home",
+                        "side": "a",
                         "feature": np.arange(len(r)),
                         "partner": best.argmax(axis=1),
                         "r": best.max(axis=1).astype(np.float32),
-                        **{"firings": (a > 0).sum(axis=0), "documents": (a > 0).sum(axis=0)},
+                        "firings": (a > 0).sum(axis=0),
+                        "documents": (a > 0).sum(axis=0),
                     }
                 )
                 # what a careless reader would take: the other side, another domain, another SAE

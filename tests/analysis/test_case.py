@@ -127,7 +127,9 @@ def test_a_better_feature_that_is_not_followed_is_shown_with_its_own_fate(plante
     assert best["models"]["base"] == {"feature": 1, "link_r": None, "verdict": "origin"}
     # kept has the very feature, scaled; the followed one goes to another
     assert best["models"]["kept"] == {
-        **{"feature": 2, "link_r": pytest.approx(1), "verdict": "persists"}
+        "feature": 2,
+        "link_r": pytest.approx(1),
+        "verdict": "persists",
     }
     assert found["models"]["kept"]["feature"] == 1
     assert "feature 1 marks them better" in "\n".join(case.said(found))

@@ -144,7 +144,8 @@ def test_a_merge_of_a_base_and_its_fine_tune_and_of_two_bases(tmp_path, run_flow
     found = chains_of(run_flow, tmp_path, matrices)
     both = found[found["model"] == "both"].set_index("feature")
     assert both.loc[3, ["parent", "root", "r_last", "r_first", "r_end"]].tolist() == [
-        *("base", "base"),
+        "base",
+        "base",
         *([pytest.approx(0.9)] * 3),
     ]
     assert both.loc[0, "parent"] == "lua"  # 0.95 · 0.9 is more than 0.82

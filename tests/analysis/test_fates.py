@@ -51,7 +51,7 @@ def test_each_side_is_judged_on_its_own_scope(tmp_path):
     r[0] = np.nan  # silent on the parent's scope
     r_b = matrix({(0, 0): 0.95, (1, 1): 0.7, (2, 2): 0.9})
     a = Counts(
-        *(np.array([0, 100, 100]), np.array([0, 9, 9]), np.array([60, 100, 3])), np.array([9, 9, 2])
+        np.array([0, 100, 100]), np.array([0, 9, 9]), np.array([60, 100, 3]), np.array([9, 9, 2])
     )
     pair = compare(*write_pair(tmp_path, r, r_b, a=a), FLOW)
     assert pair.a.silent.tolist() == [True, False, False]

@@ -46,10 +46,19 @@ def planted() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     parent = [*copies, noisy, lost, split, doubled, alone, spiked, few, narrow, silent]
     child = [
         *(copies[i] * 2 for i in (2, 0, 3, 1)),
-        *(noised(noisy, 0.9), noised(lost, 0.2) + feature()),
-        *(split * half, split * ~half, doubled, doubled * 3),
-        *(spike, few, narrow, silent, silent),
-        *(feature(), feature()),
+        noised(noisy, 0.9),
+        noised(lost, 0.2) + feature(),
+        split * half,
+        split * ~half,
+        doubled,
+        doubled * 3,
+        spike,
+        few,
+        narrow,
+        silent,
+        silent,
+        feature(),
+        feature(),
     ]
     return np.stack(parent, 1), np.stack(child, 1), np.arange(TOKENS) // PER_DOCUMENT
 
@@ -59,9 +68,20 @@ def test_planted_features_give_exactly_the_planted_table(planted, tmp_path, run_
     paths = run_flow({("edge", "base.main", "lua.main"): files})
     row = pd.read_csv(paths["counts"]).iloc[0].to_dict()
     assert list(row)[:14] == [
-        *("edge", "threshold", "parent_features", "parent_silent", "parent_rare", "persisting"),
-        *("disappearing", "child_features", "child_silent", "child_rare", "traced", "emerging"),
-        *("mutual", "one_to_one"),
+        "edge",
+        "threshold",
+        "parent_features",
+        "parent_silent",
+        "parent_rare",
+        "persisting",
+        "disappearing",
+        "child_features",
+        "child_silent",
+        "child_rare",
+        "traced",
+        "emerging",
+        "mutual",
+        "one_to_one",
     ]
     expected = {
         "edge": "base-lua",
@@ -258,7 +278,7 @@ def test_strata_borders(tmp_path, run_flow):
     looks = np.array([0.5, 0.51, 0.8, 0.81, np.nan])
     firings = np.array([99, 100, 1000, 10_000, 100_000])
     counts = many(5)._replace(own=firings, there=firings)
-    files = write_pair(*(tmp_path / "1", np.eye(5)), a=counts, lookup_a=looks, tokens=1_000_000)
+    files = write_pair(tmp_path / "1", np.eye(5), a=counts, lookup_a=looks, tokens=1_000_000)
     rows = pd.read_parquet(run_flow({("edge", "a.main", "b.main"): files})["features"])
     rows = rows[rows["role"] == "parent"]
     assert rows["lookup"].tolist() == ["contextual", "between", "between", "lookup", "unknown"]

@@ -110,8 +110,12 @@ def test_each_edge_has_the_remarks_of_its_own_saes():
         SAE,
     ]
     found = remarks(
-        *(["base-lua", "base-tales"], saes, [metrics(fve=0.1), metrics(dead_fraction=0.9)]),
-        *(features, "main", FLOW),
+        ["base-lua", "base-tales"],
+        saes,
+        [metrics(fve=0.1), metrics(dead_fraction=0.9)],
+        features,
+        "main",
+        FLOW,
     )
     base, lua = (part.split(": ")[0] for part in found["base-lua"].split("; "))
     assert (base, lua) == ("SAE base.main is not good enough", "SAE lua.main is not good enough")

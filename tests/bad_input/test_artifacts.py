@@ -44,9 +44,17 @@ SLICES: dict[str, Callable] = {
     "interpret": lambda: STAGES["interpret"].slice(slices(), "base", "main"),
 }
 READERS = [
-    *(("train", TRAIN), ("activations", TRAIN), ("sae", SHARD), ("features", VALIDATION)),
-    *(("features", WEIGHTS), ("features", CFG), ("correlation", DUMP), ("flow", MATRIX)),
-    *(("flow", MATCHES), ("shares", DUMP), ("interpret", DUMP)),
+    ("train", TRAIN),
+    ("activations", TRAIN),
+    ("sae", SHARD),
+    ("features", VALIDATION),
+    ("features", WEIGHTS),
+    ("features", CFG),
+    ("correlation", DUMP),
+    ("flow", MATRIX),
+    ("flow", MATCHES),
+    ("shares", DUMP),
+    ("interpret", DUMP),
 ]
 
 

@@ -190,8 +190,17 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path):
 
 OUTPUTS = {"output", "summary", "matrix", "matches", "features", "edges", "strata", "chains"}
 WRITERS = (
-    *("train", "finetune", "sweep", "merge", "evaluate"),
-    *("activations", "sae", "metrics", "features", "correlation", "flow"),
+    "train",
+    "finetune",
+    "sweep",
+    "merge",
+    "evaluate",
+    "activations",
+    "sae",
+    "metrics",
+    "features",
+    "correlation",
+    "flow",
 )
 
 

@@ -57,7 +57,9 @@ def test_the_large_study_is_a_valid_one_of_a_hundred_models(tmp_path):
 def test_the_jobs_of_a_dry_run_are_read_from_its_last_table():
     table = "Job stats:\njob      count\n-----  -------\nall      1\nsae    300\ntotal  301\n"
     assert dry_runs.jobs(f"Job stats:\nsae 2\n\nrule x\n{table}\nThis was a dry-run.\n") == {
-        **{"all": 1, "sae": 300, "total": 301}
+        "all": 1,
+        "sae": 300,
+        "total": 301,
     }
 
 

@@ -71,15 +71,17 @@ def test_a_command_is_its_module_s_function(verb):
 def test_an_error_is_a_message_with_the_remedy_in_terminal_and_log(tmp_path):
     log = tmp_path / "logs" / "x.log"
     result = featflow(
-        *(
-            "tokens",
-            "--log",
-            str(log),
-            "--cfg",
-            '{"corpus": "en", "split": "train", "study": "one"}',
-        ),
-        *("--documents", "results/one/corpus/en/train.parquet", "--tokenizer", "nowhere.json"),
-        *("--output", str(tmp_path / "out")),
+        "tokens",
+        "--log",
+        str(log),
+        "--cfg",
+        '{"corpus": "en", "split": "train", "study": "one"}',
+        "--documents",
+        "results/one/corpus/en/train.parquet",
+        "--tokenizer",
+        "nowhere.json",
+        "--output",
+        str(tmp_path / "out"),
     )
     assert result.returncode == 1 and "Traceback" not in result.stderr
     assert "no such file" in result.stderr and log.read_text() in result.stderr

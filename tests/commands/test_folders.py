@@ -124,7 +124,9 @@ def test_records_are_those_that_a_corpus_reads(tmp_path):
     table = "n,body\n" + "\n".join(f"{each['n']},{each['body']}" for each in records)
     contents = {
         **dict.fromkeys(("a.json", "a.ndjson", "a.JSONL", "a.txt", "a"), lines),
-        **{"b.json": json.dumps(records), "a.csv": table, "a.CSV": table},
+        "b.json": json.dumps(records),
+        "a.csv": table,
+        "a.CSV": table,
         "a.TSV": table.replace(",", "\t"),
     }
     for i, (name, content) in enumerate(contents.items()):

@@ -50,7 +50,8 @@ def test_two_folders(texts, config, capsys):
     study = load(config).studies["mine"]
     assert list(study.corpora) == ["notes", "code2"]
     assert {n: m.kind for n, m in study.models.items()} == {
-        **{"notes": "base", "code2": "finetune"},
+        "notes": "base",
+        "code2": "finetune",
         "random": "random",
     }
     assert [str(p) for p in Lineage(study).pairs()] == [
@@ -109,8 +110,12 @@ def large_model(model_folder, tmp_path):
     folder = tmp_path / "large"
     folder.mkdir()
     settings = {
-        **{"model_type": "llama", "hidden_size": 576, "intermediate_size": 1536},
-        **{"num_hidden_layers": 30, "max_position_embeddings": 8192, "torch_dtype": "bfloat16"},
+        "model_type": "llama",
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "max_position_embeddings": 8192,
+        "torch_dtype": "bfloat16",
     }
     (folder / "config.json").write_text(json.dumps(settings))
     (folder / "tokenizer.json").write_bytes((model_folder / "tokenizer.json").read_bytes())

@@ -62,7 +62,13 @@ def test_pairs(demo):
     lines = pairs(demo)
     assert [line.split()[0] for line in lines] == [
         *["edge"] * 4,
-        *("span", "control", "control", "random", "unrelated", "random", "random"),
+        "span",
+        "control",
+        "control",
+        "random",
+        "unrelated",
+        "random",
+        "random",
     ]
     assert lines[0] == "  edge       babypython.main – lua.main"
     assert pairs(demo.model_copy(update={"saes": {}})) == ["  none: no SAE on both ends of an edge"]

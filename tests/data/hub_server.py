@@ -158,8 +158,14 @@ class Handler(servers.Handler):
     def _info(self, repository: Repository) -> dict[str, Any]:
         gated = "auto" if repository.name in self.server.gated else False
         return {
-            **{"_id": repository.commit[:24], "id": repository.name, "sha": repository.commit},
-            **{"private": False, "gated": gated, "disabled": False, "tags": [], "downloads": 0},
+            "_id": repository.commit[:24],
+            "id": repository.name,
+            "sha": repository.commit,
+            "private": False,
+            "gated": gated,
+            "disabled": False,
+            "tags": [],
+            "downloads": 0,
             "siblings": [{"rfilename": name} for name in repository.files],
         }
 

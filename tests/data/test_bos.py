@@ -14,8 +14,15 @@ from featflow.plan.stages.data import TokenizerSlice
 from tests.data.test_corpora_files import said  # noqa: F401
 
 SPECIAL = [
-    *("<s>", "</s>", "<pad>", "<|endoftext|>", "<BOS_TOKEN>"),
-    *("<｜begin▁of▁sentence｜>", "<a:b $A>", "[CLS]", "[SEP]"),
+    "<s>",
+    "</s>",
+    "<pad>",
+    "<|endoftext|>",
+    "<BOS_TOKEN>",
+    "<｜begin▁of▁sentence｜>",
+    "<a:b $A>",
+    "[CLS]",
+    "[SEP]",
 ]
 
 

@@ -170,8 +170,13 @@ LINES = jsonl(RECORDS)
         *(
             (name, pd.DataFrame(RECORDS).to_csv(index=False, sep=separator).encode())
             for name, separator in [
-                *(("a.csv", ","), ("a.CSV", ","), ("a.csv", ";"), ("a.csv", "|"), ("a.csv", "\t")),
-                *(("a.tsv", "\t"), ("a.TSV", "\t")),
+                ("a.csv", ","),
+                ("a.CSV", ","),
+                ("a.csv", ";"),
+                ("a.csv", "|"),
+                ("a.csv", "\t"),
+                ("a.tsv", "\t"),
+                ("a.TSV", "\t"),
             ]
         ),
         ("a.csv", b"\xef\xbb\xbf" + pd.DataFrame(RECORDS).to_csv(index=False).encode()),

@@ -22,7 +22,13 @@ ROOT = Path(__file__).parents[2]
 PEERS = ROOT / ".venv.peers/lib/python3.11/site-packages/mistral_common/data"
 MISTRAL = PEERS / "tokenizer.model.v1"
 TEXTS = [
-    *("Hello world", " lead", "  two  spaces ", "\ttab\n\n  y  \r\n", "", "   ", "a" * 60),
+    "Hello world",
+    " lead",
+    "  two  spaces ",
+    "\ttab\n\n  y  \r\n",
+    "",
+    "   ",
+    "a" * 60,
     "def f(x):\n    return {x: [1, 20.5]}  # a sum\n\n\n\tpass\n",
     "naïve café — 日本語 한국어 العربية 😀 👩‍👩‍👧 🇩🇪 \u200b\x07 ½ ﬁ \u3000全角 nbsp\u00a0x",
     "<s> </s> <unk> <s></s>a <0x0A>x<0x41> [INST]",  # what text must not be able to set

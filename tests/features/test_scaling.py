@@ -16,8 +16,10 @@ from tests.features import dense
 ROWS, WIDTH, FEATURES = 300, 10, 6
 FORMS = ("sparse", "dense")
 BETAS = (
-    *("beta_error_parent", "beta_error_child"),
-    *("beta_reconstruction_parent", "beta_reconstruction_child"),
+    "beta_error_parent",
+    "beta_error_child",
+    "beta_reconstruction_parent",
+    "beta_reconstruction_child",
 )
 
 

@@ -48,8 +48,11 @@ SETTINGS = {
     "saes": {
         "main": {"kind": "relu", "sparsity": SPARSITY},
         "reseed": {
-            **{"kind": "relu", "seed": 1, "sparsity": SPARSITY},
-            **{"control_of": "main", "models": ["babypython"]},
+            "kind": "relu",
+            "seed": 1,
+            "sparsity": SPARSITY,
+            "control_of": "main",
+            "models": ["babypython"],
         },
     },
 }
@@ -126,8 +129,12 @@ def _write_saes(planted: Planted) -> None:
         cfg = STAGES["sae"].slice(planted.slices, model, "main")
         training = pd.DataFrame(
             {
-                **{"step": [1, 2, 3, 4], "tokens": [100, 200, 300, 400], "loss": 1.0, "l1": 1.0},
-                **{"mse": [0.4, 0.3, 0.2, 0.1], "lambda": [0.01, 0.02, 0.03, 0.04]},
+                "step": [1, 2, 3, 4],
+                "tokens": [100, 200, 300, 400],
+                "loss": 1.0,
+                "l1": 1.0,
+                "mse": [0.4, 0.3, 0.2, 0.1],
+                "lambda": [0.01, 0.02, 0.03, 0.04],
                 **RUN,
                 "learning_rate": 1e-3,
             }

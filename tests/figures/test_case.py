@@ -13,8 +13,17 @@ from featflow.plan.stages.figures import FigureSlice
 from ..analysis.planted_case import Planted
 
 HOSTILE = [
-    *("<b>bold</b>", "<script>alert(1)</script>", "&lt;", "<a href='x'>y</a>", "<br>"),
-    *("\u202eevil", "\x00\x1b", "%{x}", "x" * 100_000, "\u0301" * 50_000, "\u2066" * 9000),
+    "<b>bold</b>",
+    "<script>alert(1)</script>",
+    "&lt;",
+    "<a href='x'>y</a>",
+    "<br>",
+    "\u202eevil",
+    "\x00\x1b",
+    "%{x}",
+    "x" * 100_000,
+    "\u0301" * 50_000,
+    "\u2066" * 9000,
 ]
 
 

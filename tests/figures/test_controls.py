@@ -11,8 +11,15 @@ from featflow.wording import page_percent
 THRESHOLDS = [0.5, 0.65, 0.8, 0.95]
 EDGES = {"babypython-lua": 0.3, "babypython-tinystories": 0.4, "lua-luastories": 0.5}
 LEVELS = {
-    **{"edge": 1.0, "bootstrap": 1.0, "ceiling": 1.6, "ceiling_parent": 1.7, "unrelated": 0.5},
-    **{"random": 0.2, "frozen": 1.2, "continued": 1.4, "shift": 0.0},
+    "edge": 1.0,
+    "bootstrap": 1.0,
+    "ceiling": 1.6,
+    "ceiling_parent": 1.7,
+    "unrelated": 0.5,
+    "random": 0.2,
+    "frozen": 1.2,
+    "continued": 1.4,
+    "shift": 0.0,
 }
 
 
@@ -40,12 +47,18 @@ def rows(edge: str):
                     if by.endswith("two.main"):
                         continue
                 yield {
-                    **{"edge": edge, "domain": domain, "control": control, "threshold": threshold},
+                    "edge": edge,
+                    "domain": domain,
+                    "control": control,
+                    "threshold": threshold,
                     "share": level + off,
                     "low": level - 0.1 * level if known else np.nan,
                     "high": level + (0.2 if seeds else 0.1) * level if known else np.nan,
-                    **{"kind": "all" if stratum == "all" else "lookup", "stratum": stratum},
-                    **{"features": 100, "found": 10, "by": by},
+                    "kind": "all" if stratum == "all" else "lookup",
+                    "stratum": stratum,
+                    "features": 100,
+                    "found": 10,
+                    "by": by,
                 }
 
 
@@ -53,14 +66,26 @@ def edge_row(edge: str) -> dict:
     top, floor = share(edge, "ceiling", 0.8), share(edge, "unrelated", 0.8)
     own, lone = share(edge, "edge", 0.8), edge == "lua-luastories"
     return {
-        **{"edge": edge, "threshold": 0.8, "scope": "home", "share": own, "ceiling": top},
-        **{"share_of_ceiling": own / top, "low": np.nan if lone else own * 0.9},
-        **{"high": np.nan if lone else own * 1.1, "interval": None if lone else "documents"},
-        **{"floor": np.nan if lone else floor, "floor_of": None if lone else "unrelated one"},
+        "edge": edge,
+        "threshold": 0.8,
+        "scope": "home",
+        "share": own,
+        "ceiling": top,
+        "share_of_ceiling": own / top,
+        "low": np.nan if lone else own * 0.9,
+        "high": np.nan if lone else own * 1.1,
+        "interval": None if lone else "documents",
+        "floor": np.nan if lone else floor,
+        "floor_of": None if lone else "unrelated one",
         "corrected": np.nan if lone else (own - floor) / (top - floor),
-        **{"floor_random": share(edge, "random", 0.8), "frozen": np.nan, "continued": 0.5},
-        **{"ceiling_of": "babypython", "interval_of": None, "l0_differs": lone},
-        **{"floor_unrelated": np.nan if lone else floor, "corrected_unrelated": np.nan},
+        "floor_random": share(edge, "random", 0.8),
+        "frozen": np.nan,
+        "continued": 0.5,
+        "ceiling_of": "babypython",
+        "interval_of": None,
+        "l0_differs": lone,
+        "floor_unrelated": np.nan if lone else floor,
+        "corrected_unrelated": np.nan,
     }
 
 

@@ -188,10 +188,22 @@ def test_a_share_stands_beside_its_ceiling(drawn, tables):
 
 def test_an_edge_in_words_with_all_that_it_stands_beside():
     row = {
-        **{"edge": "base-lua", "parent": "base", "child": "lua", "persisting": 30, "share": 0.3},
-        **{"low": 0.25, "high": 0.36, "interval": "seeds", "floor": 0.1, "corrected": 0.5},
-        **{"floor_of": "unrelated other", "ceiling": 0.5, "ceiling_of": "base"},
-        **{"share_of_ceiling": 0.6, "interval_of": "base+lua", "floor_unrelated": 0.1},
+        "edge": "base-lua",
+        "parent": "base",
+        "child": "lua",
+        "persisting": 30,
+        "share": 0.3,
+        "low": 0.25,
+        "high": 0.36,
+        "interval": "seeds",
+        "floor": 0.1,
+        "corrected": 0.5,
+        "floor_of": "unrelated other",
+        "ceiling": 0.5,
+        "ceiling_of": "base",
+        "share_of_ceiling": 0.6,
+        "interval_of": "base+lua",
+        "floor_unrelated": 0.1,
         "corrected_unrelated": 0.5,
     }
     p = "\u202f%"

@@ -174,8 +174,12 @@ def test_what_is_not_answered_is_a_failure_and_no_score(planted, monkeypatch, ca
     assert "features with questions that were not answered: 3" in caplog.text
     rows = table[table["explainer"] == "voice"].set_index("feature")
     assert rows["status"].to_dict() == {
-        **{LOOKUP: "failed", SHUFFLED: "failed", CONTEXTUAL: "ok", HALF: "ok"},
-        **{SILENT: "undefined", RARE: "undefined"},
+        LOOKUP: "failed",
+        SHUFFLED: "failed",
+        CONTEXTUAL: "ok",
+        HALF: "ok",
+        SILENT: "undefined",
+        RARE: "undefined",
     }
     assert rows.loc[LOOKUP, "reason"] == "explanation: refused"
     assert pd.isna(rows.loc[LOOKUP, "explanation"])

@@ -26,7 +26,12 @@ def command(cfg, parent: Path, tokens: Path, output: Path, log: Path) -> list[st
     """As the rule gives it."""
     files = ["--parent", str(parent), "--tokens", str(tokens), "--output", str(output)]
     return [
-        *(sys.executable, "-m", "featflow", "finetune", "--log", str(log)),
+        sys.executable,
+        "-m",
+        "featflow",
+        "finetune",
+        "--log",
+        str(log),
         "--cfg",
         cfg.dumps(),
         *files,

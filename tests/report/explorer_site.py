@@ -137,7 +137,9 @@ class Site:
         feature["chain"] = {
             **dict.fromkeys(("parent", "parent_feature", "root", "root_feature")),
             **dict.fromkeys(("r_last", "r_first", "r_end")),
-            **{"role": "root", "status": "persisting", "via": EVIL},
+            "role": "root",
+            "status": "persisting",
+            "via": EVIL,
         }
 
 

@@ -187,9 +187,18 @@ def write_tables(path, slices: Slices) -> dict[str, Path]:
     made = Provenance("flow", STAGES["flow"].slice(slices, SAE))
     save_table(path(paths.FLOW_FEATURES), pd.concat([other, flow]), made)
     chain = {
-        **{"model": "tuned", "feature": everyone, "role": "descendant", "status": "base-derived"},
-        **{"via": "base", "parent": "base", "parent_feature": everyone[::-1], "root": None},
-        **{"root_feature": pd.NA, "r_last": 0.876543, "r_first": np.nan, "r_end": 0.5},
+        "model": "tuned",
+        "feature": everyone,
+        "role": "descendant",
+        "status": "base-derived",
+        "via": "base",
+        "parent": "base",
+        "parent_feature": everyone[::-1],
+        "root": None,
+        "root_feature": pd.NA,
+        "r_last": 0.876543,
+        "r_first": np.nan,
+        "r_end": 0.5,
         "direct": False,
     }
     rows = pd.DataFrame(chain).astype({"root_feature": "Int64", "root": "str"})
@@ -203,8 +212,16 @@ def write_tables(path, slices: Slices) -> dict[str, Path]:
             (6, "m", None, None, "failed", "429", np.nan, np.nan, np.nan, np.nan),
         ],
         columns=[
-            *("feature", "explainer", "explanation", "category", "status", "reason"),
-            *("pearson", "spearman", "detection", "fuzzing"),
+            "feature",
+            "explainer",
+            "explanation",
+            "category",
+            "status",
+            "reason",
+            "pearson",
+            "spearman",
+            "detection",
+            "fuzzing",
         ],
     )
     made = Provenance("interpret", STAGES["interpret"].slice(slices, "tuned", SAE))
@@ -389,7 +406,8 @@ def test_partners_are_those_of_numpy(planted, index, features, model, scope):
         assert index["columns"]["r"][model][i] == found["r"]
     twin = features[TWIN]["partners"]
     assert {p["model"]: (p["feature"], p["r"], p["mutual"]) for p in twin}[model] == (
-        *(FEATURES - 1 - TWIN, 1.0),
+        FEATURES - 1 - TWIN,
+        1.0,
         True,
     )
 
@@ -425,8 +443,10 @@ def test_lookups_are_told_from_contextual_features(planted, index):
         folds.append([around(planted, corpus, p)[1] % 2 for p in where])
     dense = planted.on("tuned")
     found = lookup_r(
-        *(columns(csr_array(dense)), range(len(dense))),
-        *(np.concatenate(tokens), np.concatenate(folds).astype(np.int8)),
+        columns(csr_array(dense)),
+        range(len(dense)),
+        np.concatenate(tokens),
+        np.concatenate(folds).astype(np.int8),
     )
     assert index["columns"]["lookup_r"] == rounded(found)
     named = [index["strata"][code] for code in index["columns"]["stratum"]]
@@ -460,15 +480,29 @@ def test_histogram_and_typical_tokens_are_counts_of_the_activations(planted, fea
 
 def test_chains_and_scores_stand_with_their_features(features):
     assert features[0]["chain"] == {
-        **{"role": "descendant", "status": "base-derived", "via": "base", "parent": "base"},
-        **{"parent_feature": FEATURES - 1, "root": None, "root_feature": None},
-        **{"r_last": 0.8765, "r_first": None, "r_end": 0.5, "direct": False},
+        "role": "descendant",
+        "status": "base-derived",
+        "via": "base",
+        "parent": "base",
+        "parent_feature": FEATURES - 1,
+        "root": None,
+        "root_feature": None,
+        "r_last": 0.8765,
+        "r_first": None,
+        "r_end": 0.5,
+        "direct": False,
     }
     assert features[4]["chain"] is None
     assert [s["explainer"] for s in features[2]["scores"]] == ["m", "lookup", "lookup_probe"]
     assert features[2]["scores"][1] == {
-        **{"explainer": "lookup", "explanation": "cat, dog", "status": "ok", "reason": None},
-        **{"pearson": 0.9123, "spearman": 0.5, "detection": 0.6, "fuzzing": 0.7},
+        "explainer": "lookup",
+        "explanation": "cat, dog",
+        "status": "ok",
+        "reason": None,
+        "pearson": 0.9123,
+        "spearman": 0.5,
+        "detection": 0.6,
+        "fuzzing": 0.7,
     }
     assert features[6]["scores"][0]["reason"] == "429" and features[0]["scores"] == []
 

@@ -90,7 +90,9 @@ def test_a_metaspace_tokenizer_keeps_them_too():
     tokenizer.add_special_tokens(["<s>"])
     tokenizer.decoder = decoders.Sequence(
         [
-            *(decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()),
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
             decoders.Strip(" ", 1, 0),
         ]
     )
@@ -99,7 +101,11 @@ def test_a_metaspace_tokenizer_keeps_them_too():
 
 def test_numbers_are_short_and_finite():
     assert rounded([0.0, 1.0, float("nan"), 123456.0, 0.000123456]) == [
-        *(0, 1, None, 123500, 0.0001235),
+        0,
+        1,
+        None,
+        123500,
+        0.0001235,
     ]
     with pytest.raises(ValueError):
         script("a", float("inf"))
@@ -159,7 +165,10 @@ def test_the_page_says_what_the_study_is(page):
     }
     assert content["edges"] == [["base", "tuned"]]
     assert content["flow"] == {
-        **{"threshold": 0.8, "scope": "home", "min_firings": 20, "min_documents": 5}
+        "threshold": 0.8,
+        "scope": "home",
+        "min_firings": 20,
+        "min_documents": 5,
     }
     row = {"edge": "base-tuned", "threshold": 0.8, "persisting": 12, "share": None}
     assert content["counts"] == {"main": [row]}

@@ -65,7 +65,16 @@ def test_the_corpora_are_counted_from_headers(page):
 
 def test_the_models(page):
     assert page.row("models", "base") == [
-        *("base", "base", "–", "prose", "–", "–", "22", "99", "792", "2.500"),
+        "base",
+        "base",
+        "–",
+        "prose",
+        "–",
+        "–",
+        "22",
+        "99",
+        "792",
+        "2.500",
     ]
     assert page.row("models", "both")[1:7] == ["merge", "tuned, again", "–", "slerp", "0.400", "22"]
     assert [row[0] for row in page.tables["models"][2:]] == ["base", "again", "tuned", "both"]
@@ -143,11 +152,25 @@ def test_what_hangs_on_a_handful_of_rows(page):
 
 def test_an_edge_in_words_with_all_that_it_stands_beside():
     row = {
-        **{"edge": "base-lua", "persisting": 30, "parent_features": 100, "share": 0.3},
-        **{"low": 0.25, "high": 0.36, "interval": "documents", "floor": 0.1},
-        **{"floor_of": "unrelated other", "ceiling": 0.5, "ceiling_of": "base", "corrected": 0.5},
-        **{"l0_parent": 20.0, "l0_child": 25.0, "l0_differs": True, "interval_of": None},
-        **{"floor_unrelated": 0.1, "corrected_unrelated": 0.5, "share_of_ceiling": 0.6},
+        "edge": "base-lua",
+        "persisting": 30,
+        "parent_features": 100,
+        "share": 0.3,
+        "low": 0.25,
+        "high": 0.36,
+        "interval": "documents",
+        "floor": 0.1,
+        "floor_of": "unrelated other",
+        "ceiling": 0.5,
+        "ceiling_of": "base",
+        "corrected": 0.5,
+        "l0_parent": 20.0,
+        "l0_child": 25.0,
+        "l0_differs": True,
+        "interval_of": None,
+        "floor_unrelated": 0.1,
+        "corrected_unrelated": 0.5,
+        "share_of_ceiling": 0.6,
     }
     assert finding(row) == (
         f"base → lua: 30 of 100 living features persist: {SHARE('30.0')} (95 % interval "
@@ -162,7 +185,9 @@ def test_an_edge_in_words_with_all_that_it_stands_beside():
         f"model {SHARE('10.0')}, corrected by it {SHARE('50.0')}."
     )
     assert [flow.floor(row).text, flow.interval(row).text, flow.l0(row).text] == [
-        *(f"{SHARE('10.0')} u", f"25.0 to {SHARE('36.0')} d", "20.0, 25.0 !"),
+        f"{SHARE('10.0')} u",
+        f"25.0 to {SHARE('36.0')} d",
+        "20.0, 25.0 !",
     ]
 
 

@@ -30,10 +30,8 @@ EXTRA = {"kind": "generated", "language": "lua"}
 
 STUDY = [
     *keys(
-        *(
-            "",
-            "corpus *, train *, finetune *, sweep *, evaluate *, activations *, sae *, metrics *",
-        ),
+        "",
+        "corpus *, train *, finetune *, sweep *, evaluate *, activations *, sae *, metrics *",
         "every `corpus`, and with it all but what is pretrained",
         seed=1,
     ),
@@ -43,7 +41,9 @@ STUDY = [
     *keys("evaluation", "sweep *", "`sweep`", sweep_points=5),
     *change("another study", {"/studies.small.seed": 1}, "", "nothing"),
     *change(
-        *("the study `paper`, in another", {"/studies.paper": {"extends": "small"}}, "report"),
+        "the study `paper`, in another",
+        {"/studies.paper": {"extends": "small"}},
+        "report",
         "`report`, which lists the differences from it",
     ),
 ]
@@ -57,48 +57,64 @@ CORPORA = [
     *keys("corpora.web", "corpus web", "its `corpus`", **LIMITS),
     *keys("corpora.english", "corpus english", "its `corpus`", language="lua"),
     *change(
-        *(
-            "a `validation` or `selection` above those of all others",
-            {"corpora.web.selection": 0.1},
-        ),
-        *("corpus *", "every `corpus`: what one holds out, none is trained on"),
+        "a `validation` or `selection` above those of all others",
+        {"corpora.web.selection": 0.1},
+        "corpus *",
+        "every `corpus`: what one holds out, none is trained on",
     ),
     *keys(
-        *("corpora.notes", "corpus notes", "its `corpus`"),
+        "corpora.notes",
+        "corpus notes",
+        "its `corpus`",
         **{"paths": ["notes/a.jsonl"], "include": ["*.jsonl"], "exclude": ["b.jsonl"]},
         **{"text": "body", "source": "site", "min_bytes": 2, "max_bytes": 500},
     ),
     *keys(
-        *("corpora.web", "corpus web", "its `corpus`"),
+        "corpora.web",
+        "corpus web",
+        "its `corpus`",
         **{"dataset": "somebody/else", "config": "plain", "split": "test"},
         **{"revision": "v1", "text": "body", "sample": 0.5, "streaming": False},
         **{"source": "site", "files": 3},
     ),
     *change(
-        *("`kind` of a corpus", {"corpora.english": {"kind": "hub", "dataset": "somebody/text"}}),
-        *("corpus english", "its `corpus`"),
+        "`kind` of a corpus",
+        {"corpora.english": {"kind": "hub", "dataset": "somebody/text"}},
+        "corpus english",
+        "its `corpus`",
     ),
     *change(
-        *("`kind` of a corpus", {"corpora.notes": EXTRA}, "corpus notes", "its `corpus`"),
+        "`kind` of a corpus",
+        {"corpora.notes": EXTRA},
+        "corpus notes",
+        "its `corpus`",
     ),
     *change(
-        *("a new corpus", {"corpora.extra": EXTRA}),
+        "a new corpus",
+        {"corpora.extra": EXTRA},
         f"corpus extra, tokens extra *, evaluate *, figure lineage *, {EVERY_SAE}",
         "its `corpus` and `tokens`, `evaluate`; `activations` and `sae` with `data: common`,"
         " `features` with `probe.corpora: all`; no model",
     ),
     *change(
-        *("a new corpus, `data: lineage`, a named probe", {"corpora.extra": EXTRA}),
+        "a new corpus, `data: lineage`, a named probe",
+        {"corpora.extra": EXTRA},
         "corpus extra, tokens extra *, evaluate *, figure lineage *, report",
-        *("its `corpus` and `tokens`, `evaluate`", "small"),
+        "its `corpus` and `tokens`, `evaluate`",
+        "small",
     ),
     *change(
-        *("a corpus less, `data: lineage`, a named probe", {"corpora.spare": gone}),
+        "a corpus less, `data: lineage`, a named probe",
+        {"corpora.spare": gone},
         "evaluate *, figure lineage *, report",
-        *("`evaluate`", "small"),
+        "`evaluate`",
+        "small",
     ),
     *change(
-        *("the order of `corpora`", {"corpora": backwards}, "", "nothing"),
+        "the order of `corpora`",
+        {"corpora": backwards},
+        "",
+        "nothing",
     ),
 ]
 
@@ -108,11 +124,10 @@ TOKENIZER = [
     *keys("tokenizer", "tokenizer", "`tokenizer`", "small", name="somebody/else", revision="v1"),
     *keys("tokenizer", "tokenizer", "`tokenizer`", "small", bos="<s>"),
     *change(
-        *(
-            "`kind` of the tokenizer",
-            {"tokenizer": {"kind": "pretrained", "name": "somebody/more"}},
-        ),
-        *("tokenizer", "`tokenizer`"),
+        "`kind` of the tokenizer",
+        {"tokenizer": {"kind": "pretrained", "name": "somebody/more"}},
+        "tokenizer",
+        "`tokenizer`",
     ),
 ]
 
@@ -125,7 +140,10 @@ COMPARISON = [
     *keys("probe", PROBES, "`features` of every model, `transfer`", corpora=["english", "web"]),
     *keys("probe", PROBES, "`features` of every model, `transfer`", tokens_per_corpus=900),
     *change(
-        *("`all`, spelt out", {"probe.corpora": ["web", "notes", "english"]}, "", "nothing"),
+        "`all`, spelt out",
+        {"probe.corpora": ["web", "notes", "english"]},
+        "",
+        "nothing",
     ),
     *keys("flow", JUDGES, f"`flow`, {JUDGING}", threshold=0.7),
     *keys(
@@ -135,17 +153,22 @@ COMPARISON = [
         **{"min_firings": 9, "min_documents": 9},
     ),
     *keys(
-        *("flow", f"{OTHER_SCOPES}, {JUDGES}, shares *, {OTHER_TRANSFERS}"),
+        "flow",
+        f"{OTHER_SCOPES}, {JUDGES}, shares *, {OTHER_TRANSFERS}",
         "`correlation` and `transfer` where the corpora are others, `shares`, `flow`",
         scope="intersection",
     ),
     *keys(
-        *("flow", f"correlation *, {EDGES}", "`correlation`, `shares` of the edges"),
+        "flow",
+        f"correlation *, {EDGES}",
+        "`correlation`, `shares` of the edges",
         partners=5,
     ),
     *keys("flow", "correlation *", "`correlation`", floor=0.3),
     *keys(
-        *("", "correlation base.main found.wide", "`correlation` of a new pair, `report`"),
+        "",
+        "correlation base.main found.wide",
+        "`correlation` of a new pair, `report`",
         pairs=[["base.main", "found.wide"]],
     ),
 ]
@@ -153,28 +176,33 @@ COMPARISON = [
 FLOWING = "controls main, case *, categories main, dashboards * main, explorer"
 CONTROLS = [
     *keys(
-        *("controls", f"{EDGES}, controls *", "`shares`, `controls`"),
+        "controls",
+        f"{EDGES}, controls *",
+        "`shares`, `controls`",
         thresholds=[0.6],
     ),
     *keys(
-        *("controls", f"{EDGES}, controls *", "`shares` of the edges, `controls`"),
+        "controls",
+        f"{EDGES}, controls *",
+        "`shares` of the edges, `controls`",
         **{"bootstrap": 9, "shift": False},
     ),
     *keys("controls", "controls *", "`controls`", transfer=False),
     *keys(
-        *("models.lone", "figure lineage *, report", "what shows the models"),
+        "models.lone",
+        "figure lineage *, report",
+        "what shows the models",
         control_of="base",
     ),
     *keys(
-        *(
-            "models.aparttuned",
-            f"{FLOWING}, figure lineage *, interpret aparttuned main, figure scores *",
-        ),
+        "models.aparttuned",
+        f"{FLOWING}, figure lineage *, interpret aparttuned main, figure scores *",
         "`controls`, and all that has models whose features flow",
         control_of=gone,
     ),
     *keys(
-        *("models.apartball", "figure lineage *, report"),
+        "models.apartball",
+        "figure lineage *, report",
         "what shows the models; `controls`, where it has an SAE",
         control_of="ball",
     ),
@@ -182,7 +210,9 @@ CONTROLS = [
     *keys("models.strange", "random strange", "its `random`", like="base"),
     *keys("saes.wide", "sae * wide", "that `sae`", corpora=["english", "web"]),
     *keys(
-        *("saes.wide", "sae * wide, features * wide", "that `sae`, its `features`"),
+        "saes.wide",
+        "sae * wide, features * wide",
+        "that `sae`, its `features`",
         context="truncated",
     ),
 ]
@@ -193,30 +223,37 @@ CASES = [
     *keys("cases.words", "case words", "that `case`", text="in the"),
     *keys("cases.known", "case known", "that `case`", feature="tuned/4"),
     *change(
-        *("a new case", {"cases.more": {"tokens": ["def"]}}, "case more, explorer, report"),
+        "a new case",
+        {"cases.more": {"tokens": ["def"]}},
+        "case more, explorer, report",
         "that `case`, `explorer`, `report`",
     ),
 ]
 
 RECORDS = {"top": 4, "interval": 4, "random": 4, "same_token": 4}
 PROVIDER = {
-    **{"base_url": "http://here", "explainer": "more", "simulator": "more"},
-    **{"simulation": "whole", "max_usd": 1.0, "concurrency": 2, "timeout": 9.0, "retries": 1},
-    **{"prices": {"some": {"input": 1, "output": 2}, "more": {"input": 1, "output": 1}}},
+    "base_url": "http://here",
+    "explainer": "more",
+    "simulator": "more",
+    "simulation": "whole",
+    "max_usd": 1.0,
+    "concurrency": 2,
+    "timeout": 9.0,
+    "retries": 1,
+    "prices": {"some": {"input": 1, "output": 2}, "more": {"input": 1, "output": 1}},
 }
 INTERPRETS = "interpret *, categories *"
 SHOWING = "dashboards * main, dashboards * wide, figure scores *, report"
 INTERPRETATION = [
     *keys(
-        *(
-            "interpret",
-            "categories *, dashboards ball *, dashboards other *, figure scores *, report",
-        ),
+        "interpret",
+        "categories *, dashboards ball *, dashboards other *, figure scores *, report",
         "what shows explanations, and new `interpret`",
         models=["base", "tuned"],
     ),
     *keys(
-        *("interpret", f"categories *, {SHOWING}, interpret * wide"),
+        "interpret",
+        f"categories *, {SHOWING}, interpret * wide",
         "what shows explanations, and new `interpret`",
         sae="wide",
     ),
@@ -224,19 +261,27 @@ INTERPRETATION = [
     *keys("interpret", INTERPRETS, "`interpret`, `categories`", scores=["detection"]),
     *keys("interpret", INTERPRETS, "`interpret`, `categories`", categorise=True),
     *change(
-        *("`kind` of the provider", {"interpret.provider": {"kind": "lookup"}}, INTERPRETS),
+        "`kind` of the provider",
+        {"interpret.provider": {"kind": "lookup"}},
+        INTERPRETS,
         "`interpret`, `categories`",
     ),
     *keys(
-        *("interpret.provider.prices.some", INTERPRETS, "`interpret`; answers are not paid again"),
+        "interpret.provider.prices.some",
+        INTERPRETS,
+        "`interpret`; answers are not paid again",
         **{"input": 3, "output": 3},
     ),
     *keys(
-        *("interpret.categories.code", INTERPRETS, "`interpret`; answers are not paid again"),
+        "interpret.categories.code",
+        INTERPRETS,
+        "`interpret`; answers are not paid again",
         **{"tokens": ["=="], "explanation": ["code"]},
     ),
     *keys(
-        *("interpret", INTERPRETS, "`interpret`; answers are not paid again"),
+        "interpret",
+        INTERPRETS,
+        "`interpret`; answers are not paid again",
         categories={"more": {"tokens": ["=="]}},
     ),
     *keys("interpret.provider", INTERPRETS, "`interpret`, `categories`", **PROVIDER),
@@ -248,7 +293,9 @@ INTERPRETATION = [
 
 EXPLORER = [
     *keys(
-        *("explorer", "dashboards *", "`dashboards` of every dictionary"),
+        "explorer",
+        "dashboards *",
+        "`dashboards` of every dictionary",
         **{"top": 3, "intervals": 3, "per_interval": 3, "around": 9, "logits": 4},
     ),
     *keys("explorer", "explorer", "`explorer`; pages that are new", saes=["main"]),
@@ -263,7 +310,8 @@ FIGURES = [
     *keys("figures.draw.controls", "figure controls *", "that `figure`", sae="wide"),
     *keys("figures.draw.case", "figure case *", "that `figure`", case="words"),
     *keys(
-        *("figures", "figure caseknown *, figure casesign *, figure casewords *, report"),
+        "figures",
+        "figure caseknown *, figure casesign *, figure casewords *, report",
         "what it changes: here only the cases, the study draws the others by itself",
         draw=gone,
     ),
@@ -283,12 +331,16 @@ FIGURES = [
         "that `figure`",
     ),
     *change(
-        *("a new figure", {"figures.draw.extra": {"kind": "density", "sae": "wide"}}),
-        *("figure extra *", "that `figure`, `report`"),
+        "a new figure",
+        {"figures.draw.extra": {"kind": "density", "sae": "wide"}},
+        "figure extra *",
+        "that `figure`, `report`",
     ),
     *change("a figure less", {"figures.draw.density": gone}, "report", "`report`"),
     *change(
-        *("the order of `figures.draw`", {"figures.draw": backwards}, "report"),
+        "the order of `figures.draw`",
+        {"figures.draw": backwards},
+        "report",
         "`report`, which shows them in it",
     ),
 ]

@@ -29,17 +29,32 @@ context, each on the base and on Lua."""
 def test_paper_has_the_jobs_of_its_graph(checkout, without_torch):
     jobs = dry_run(checkout, "--config", "study=paper", PYTHONPATH=without_torch)
     assert counts(jobs) == {
-        **{"corpus": 4, "tokenizer": 1, "tokens": 4 + 4 + 2},  # train, validation; selection of two
+        "corpus": 4,
+        "tokenizer": 1,
+        "tokens": 4 + 4 + 2,  # train, validation; selection of two
         # the four models; an unrelated base and its Lua, continued training, random weights
-        **{"train": 1 + 1, "finetune": 2 + 2, "random": 1, "sweep": 1, "merge": 1, "evaluate": 8},
+        "train": 1 + 1,
+        "finetune": 2 + 2,
+        "random": 1,
+        "sweep": 1,
+        "merge": 1,
+        "evaluate": 8,
         "activations": 7 * 3,  # 15 M tokens in shards of 5 M; not of the unrelated base
         **dict.fromkeys(("sae", "metrics", "features"), SAES),
         "correlation": 4 + 1,  # edges, base to merge
         # edges, the base with itself, three parents with random weights, unrelated, continued
-        **{"shares": 4 + 1 + 3 + 2, "transfer": 4 + 3 + 2},
-        **{"flow": 1, "controls": 1, "edges": 1, "case": 2},
-        **{"interpret": 4, "categories": 1, "dashboards": 4, "explorer": 1},
-        **{"figure": 9 * 2, "report": 1},  # html to look at, json for the report
+        "shares": 4 + 1 + 3 + 2,
+        "transfer": 4 + 3 + 2,
+        "flow": 1,
+        "controls": 1,
+        "edges": 1,
+        "case": 2,
+        "interpret": 4,
+        "categories": 1,
+        "dashboards": 4,
+        "explorer": 1,
+        "figure": 9 * 2,
+        "report": 1,  # html to look at, json for the report
     }
 
 

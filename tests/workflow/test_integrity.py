@@ -24,11 +24,10 @@ from tests.workflow.conftest import snakemake
 pytestmark = pytest.mark.workflow
 
 BESIDE = (
-    *("results/tiny/tokenizer/provenance.json", "results/tiny/models/merged/tokenizer.json"),
-    *(
-        "results/tiny/models/lua/tokenizer_config.json",
-        "results/tiny/models/base/model.safetensors",
-    ),
+    "results/tiny/tokenizer/provenance.json",
+    "results/tiny/models/merged/tokenizer.json",
+    "results/tiny/models/lua/tokenizer_config.json",
+    "results/tiny/models/base/model.safetensors",
 )
 """What stages write beside their targets."""
 

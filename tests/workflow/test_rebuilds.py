@@ -148,7 +148,13 @@ TRAINED = [
 CSS, MODELS = "featflow/report/page/report.css", "rules/models.smk"
 COMPARED = ("controls *",)
 ANALYSED = (
-    *("flow *", *COMPARED, "edges *", "case *", "categories *", "dashboards *", "explorer"),
+    "flow *",
+    *COMPARED,
+    "edges *",
+    "case *",
+    "categories *",
+    "dashboards *",
+    "explorer",
 )
 CODE = [
     Trial("the config and paths", dict.fromkeys(CONFIG_CODE, NEW), ()),

@@ -114,11 +114,26 @@ def test_a_changed_t_remakes_the_merge_and_what_follows(tiny):
     with edited(tiny, "workflow_config.yaml", "t: equilibrium", "t: 0.25"):
         jobs = dry_run(tiny, "--profile", "local")
     assert counts(jobs) == {
-        **{"merge": 1, "evaluate": 1, "activations": 1, "sae": 1, "metrics": 1, "features": 1},
-        **{"correlation": 3, "flow": 1, "figure": 4, "report": 1},
+        "merge": 1,
+        "evaluate": 1,
+        "activations": 1,
+        "sae": 1,
+        "metrics": 1,
+        "features": 1,
+        "correlation": 3,
+        "flow": 1,
+        "figure": 4,
+        "report": 1,
         # its two edges; what is drawn, and explained, by what became of features
-        **{"shares": 2, "transfer": 2, "controls": 1, "edges": 1, "case": 1},
-        **{"interpret": 4, "categories": 1, "dashboards": 4, "explorer": 1},
+        "shares": 2,
+        "transfer": 2,
+        "controls": 1,
+        "edges": 1,
+        "case": 1,
+        "interpret": 4,
+        "categories": 1,
+        "dashboards": 4,
+        "explorer": 1,
     }
     models = {job.wildcards for job in jobs if job.rule in ("merge", "evaluate", "activations")}
     assert all("model=merged" in wildcards for wildcards in models)

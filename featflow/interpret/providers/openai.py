@@ -140,15 +140,22 @@ class OpenaiProvider:
         count = len(record.tokens)
         if not logprobs:
             return self._structured(
-                *("simulate", feature, prompts.simulate_whole(explanation, record)),
-                *(prompts.levels_schema(count), 3 * count),
+                "simulate",
+                feature,
+                prompts.simulate_whole(explanation, record),
+                prompts.levels_schema(count),
+                3 * count,
                 lambda answer: parsing.levels(answer, count),
             )
         shown = [prompts.escaped(token) for token in record.tokens]
         size = sum(len(token.encode("utf-8", "surrogatepass")) + 4 for token in shown)
         question = Question(
-            *("simulate", feature, self._simulator, prompts.simulate_lines(explanation, record)),
-            *(ROOM + size, 4 * count),
+            "simulate",
+            feature,
+            self._simulator,
+            prompts.simulate_lines(explanation, record),
+            ROOM + size,
+            4 * count,
             logprobs=True,
         )
 
@@ -168,14 +175,21 @@ class OpenaiProvider:
 
     def _judge(self, kind: str, feature: int, messages: prompts.Messages, count: int) -> Ask:
         return self._structured(
-            *(kind, feature, messages, prompts.answers_schema(count), 2 * count),
+            kind,
+            feature,
+            messages,
+            prompts.answers_schema(count),
+            2 * count,
             lambda answer: parsing.truths(answer, count),
         )
 
     def _categorise(self, feature: int, explanation: str, names: Sequence[str]) -> Ask:
         return self._structured(
-            *("categorise", feature, prompts.categorise(explanation, names)),
-            *(prompts.category_schema(names), 0),
+            "categorise",
+            feature,
+            prompts.categorise(explanation, names),
+            prompts.category_schema(names),
+            0,
             lambda answer: parsing.category(answer, names),
         )
 

@@ -155,8 +155,17 @@ LINES = (
 )
 
 COUNTED = (
-    *("share", "traced_share", "traced_here", "scope", "min_firings", "min_documents"),
-    *("fragile", "fragile_share", "traced_fragile", "traced_fragile_share", "persisting_anywhere"),
+    "share",
+    "traced_share",
+    "traced_here",
+    "scope",
+    "min_firings",
+    "min_documents",
+    "fragile",
+    "fragile_share",
+    "traced_fragile",
+    "traced_fragile_share",
+    "persisting_anywhere",
 )
 
 """Columns of edges.csv that stage `flow` knows, behind the counts."""

@@ -12,12 +12,27 @@ from featflow.report.scripts import rounded
 FATES = ("persisting", "disappearing", "emerging", "rare", "silent")
 
 CHAIN = (
-    *("role", "status", "via", "parent", "parent_feature", "root", "root_feature"),
-    *("r_last", "r_first", "r_end", "direct"),
+    "role",
+    "status",
+    "via",
+    "parent",
+    "parent_feature",
+    "root",
+    "root_feature",
+    "r_last",
+    "r_first",
+    "r_end",
+    "direct",
 )
 SCORES = (
-    *("explainer", "explanation", "status", "reason"),
-    *("pearson", "spearman", "detection", "fuzzing"),
+    "explainer",
+    "explanation",
+    "status",
+    "reason",
+    "pearson",
+    "spearman",
+    "detection",
+    "fuzzing",
 )
 BASELINES = ("lookup", "lookup_probe")
 """The explainers whose explanations stand behind another's."""
