@@ -60,7 +60,7 @@ def run(
         ArtifactError: when a table cannot be read, or lacks what it should have.
     """
     provenance = Provenance("controls", cfg, [*shares, *bootstraps, *frozen])
-    every = Every(cfg, shares, bootstraps, frozen)
+    every = EdgeControls(cfg, shares, bootstraps, frozen)
     table = joined([every.table(edge) for edge in cfg.edges])
     by_domain = domain_table(cfg, every.bests, every.thresholds)
     save_table(output, table, provenance)
@@ -95,7 +95,7 @@ def domain_table(cfg: ControlsSlice, bests: Bests, thresholds: np.ndarray) -> pd
     return joined(parts)
 
 
-class Every:
+class EdgeControls:
     """All controls of an SAE's edges."""
 
     def __init__(

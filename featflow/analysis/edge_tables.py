@@ -95,7 +95,7 @@ DIFFERS = 0.1
 """L0 of two dictionaries differ by more than this part of the larger one: they are flagged."""
 
 
-class Beside:
+class ControlRows:
     """controls.parquet at the flow's threshold, on its scope."""
 
     def __init__(self, controls: pd.DataFrame, cfg: EdgesSlice):
@@ -168,7 +168,7 @@ class Beside:
 
 def edge_table(
     counts: pd.DataFrame,
-    beside: Beside,
+    beside: ControlRows,
     l0: Mapping[str, float],
     remarks: Mapping[str, str | None],
     specific: Mapping[str, Mapping[str, Any]] = NO_SCALING,
@@ -199,7 +199,7 @@ def edge_table(
     return pd.DataFrame(rows, columns=list(EDGE_COLUMNS)).astype(EDGE_COLUMNS)
 
 
-def _standing(edge: str, share: float, beside: Beside, common: str | None) -> dict[str, Any]:
+def _standing(edge: str, share: float, beside: ControlRows, common: str | None) -> dict[str, Any]:
     ceiling, ceiling_of = beside.ceiling(edge)
     floor, floor_of = beside.floor(edge, common) if common else (np.nan, None)
     low, high, interval, interval_of = beside.interval(edge)
@@ -233,7 +233,7 @@ def _l0(edge: str, l0: Mapping[str, float]) -> dict[str, Any]:
     return {"l0_parent": parent, "l0_child": child, "l0_differs": differs}
 
 
-def strata_table(features: pd.DataFrame, beside: Beside) -> pd.DataFrame:
+def strata_table(features: pd.DataFrame, beside: ControlRows) -> pd.DataFrame:
     """strata.csv: the same shares by stratum, of the parent's features and of the child's.
 
     A parent's share is held against the higher of the edge's floors on that stratum: random weights

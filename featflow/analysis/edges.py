@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from featflow.analysis.edge_tables import Beside, edge_table, l0_of, strata_table
+from featflow.analysis.edge_tables import ControlRows, edge_table, l0_of, strata_table
 from featflow.analysis.quality import each_once, remarks
 from featflow.analysis.specific import SPECIFIC, counted
 from featflow.analysis.terminal import table as text
@@ -59,7 +59,7 @@ def run(
     provenance = Provenance(
         "edges", cfg, [counts, features, controls, *summaries, *metrics, *scaling]
     )
-    beside = Beside(load_table(controls), cfg)
+    beside = ControlRows(load_table(controls), cfg)
     l0 = l0_of(cfg.models, [load_table(file, "density") for file in summaries])
     fates = load_table(features, *FATES)
     names = ["-".join(edge) for edge in cfg.edges]
@@ -83,7 +83,7 @@ def run(
     _compare(table, beside)
 
 
-def _compare(table: pd.DataFrame, beside: Beside) -> None:
+def _compare(table: pd.DataFrame, beside: ControlRows) -> None:
     """Say where the share of stage flow is not the one that its controls were made like."""
     for row in table.to_dict("records"):
         other = beside.share(row["edge"], "edge")
