@@ -254,9 +254,9 @@ def test_a_flow_without_edges(planted, tmp_path):
 
 
 def test_without_an_edge_the_page_says_so(planted, tmp_path):
-    from featflow.analysis import edge_tables as edges
+    from featflow.analysis import edges
     from featflow.analysis import flow as analysis
-    from featflow.analysis.lines import joined
+    from featflow.analysis.controls import joined
     from featflow.figures import flow
     from featflow.plan.stages.analysis import FlowSlice
 
