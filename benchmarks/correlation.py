@@ -146,14 +146,14 @@ def from_floor(features: int, tokens: int) -> tuple[Taken, int]:
     b's features are a's in another order, so that each has a partner.
     """
     from featflow.features.correlation import partners
-    from featflow.features.keeping import FromFloor
+    from featflow.features.keeping import PairsFromFloor
     from featflow.features.scope import Source, rows_in_scope
 
     def run(a: csr_array, b: csr_array) -> int:
         count = a.shape[0]
         documents = np.arange(count) // 500
         source = Source(documents.astype(np.int32), documents, (documents % 2).astype(np.int8))
-        with FromFloor((a.shape[1], b.shape[1]), 1, FLOOR) as kept:
+        with PairsFromFloor((a.shape[1], b.shape[1]), 1, FLOOR) as kept:
             scope = rows_in_scope({"x": count}, ["x"], ["x"])
             partners(a, b, scope, source, 10, (20, 5), keep=kept.keep())
             return int(kept.matrices()[0].nnz)

@@ -89,7 +89,7 @@ def run(
         ArtifactError: when a table cannot be read, or lacks what it should have.
     """
     provenance = Provenance("controls", cfg, [*shares, *bootstraps, *frozen])
-    controls = Controls(cfg, shares, bootstraps, frozen)
+    controls = EdgeControls(cfg, shares, bootstraps, frozen)
     table = joined([controls.table(edge) for edge in cfg.edges])
     by_domain = domain_table(cfg, controls.bests, controls.thresholds)
     save_table(output, table, provenance)
@@ -124,7 +124,7 @@ def domain_table(cfg: ControlsSlice, bests: Bests, thresholds: np.ndarray) -> pd
     return joined(parts)
 
 
-class Controls:
+class EdgeControls:
     """All controls of an SAE's edges."""
 
     def __init__(

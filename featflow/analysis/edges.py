@@ -144,7 +144,7 @@ def run(
     provenance = Provenance(
         "edges", cfg, [counts, features, controls, *summaries, *metrics, *scaling]
     )
-    beside = Beside(load_table(controls), cfg)
+    beside = ControlRows(load_table(controls), cfg)
     l0 = l0_of(cfg.models, [load_table(file, "density") for file in summaries])
     fates = load_table(features, *FATES)
     names = ["-".join(edge) for edge in cfg.edges]
@@ -168,7 +168,7 @@ def run(
     _compare(table, beside)
 
 
-class Beside:
+class ControlRows:
     """controls.parquet at the flow's threshold, on its scope."""
 
     def __init__(self, controls: pd.DataFrame, cfg: EdgesSlice):
@@ -241,7 +241,7 @@ class Beside:
 
 def edge_table(
     counts: pd.DataFrame,
-    beside: Beside,
+    beside: ControlRows,
     l0: Mapping[str, float],
     remarks: Mapping[str, str | None],
     specific: Mapping[str, Mapping[str, Any]] = NO_SCALING,
@@ -272,7 +272,7 @@ def edge_table(
     return pd.DataFrame(rows, columns=list(EDGE_COLUMNS)).astype(EDGE_COLUMNS)
 
 
-def _standing(edge: str, share: float, beside: Beside, common: str | None) -> dict[str, Any]:
+def _standing(edge: str, share: float, beside: ControlRows, common: str | None) -> dict[str, Any]:
     ceiling, ceiling_of = beside.ceiling(edge)
     floor, floor_of = beside.floor(edge, common) if common else (np.nan, None)
     low, high, interval, interval_of = beside.interval(edge)
@@ -313,7 +313,7 @@ def l0_of(models: Sequence[str], summaries: Sequence[pd.DataFrame]) -> dict[str,
     }
 
 
-def strata_table(features: pd.DataFrame, beside: Beside) -> pd.DataFrame:
+def strata_table(features: pd.DataFrame, beside: ControlRows) -> pd.DataFrame:
     """strata.csv: the same shares by stratum, of the parent's features and of the child's.
 
     A parent's share is held against the higher of the edge's floors on that stratum: random weights
@@ -347,7 +347,7 @@ def _by_stratum(side: pd.DataFrame) -> Iterator[tuple[Stratum, int, int]]:
             yield (kind, name), int(inside.sum()), int((inside & kept).sum())
 
 
-def _compare(table: pd.DataFrame, beside: Beside) -> None:
+def _compare(table: pd.DataFrame, beside: ControlRows) -> None:
     """Say where the share of stage flow is not the one that its controls were made like."""
     for row in table.to_dict("records"):
         other = beside.share(row["edge"], "edge")

@@ -29,10 +29,12 @@ def readable(path: Path) -> Iterator[None]:
     except (FeatflowError, MemoryError):
         raise
     except Exception as error:
-        raise ArtifactError(f"{path}: cannot be read: {told(error)}; {_remedy(path)}") from error
+        raise ArtifactError(
+            f"{path}: cannot be read: {error_text(error)}; {_remedy(path)}"
+        ) from error
 
 
-def told(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """What a library's error says; its class too, where the text alone says little (`KeyError: 3`).
 
     A library's own classes, and ValueError and OSError, are raised with a text for people.

@@ -42,7 +42,7 @@ ENDS: dict[str, bytes | tuple[bytes, ...]] = {
 """How files end."""
 
 
-class Found(NamedTuple):
+class FoundFile(NamedTuple):
     """Something to say of a file."""
 
     name: str
@@ -58,7 +58,7 @@ class Checked(NamedTuple):
     bytes: int
     without: int
     """Files without a digest that could be read."""
-    found: list[Found]
+    found: list[FoundFile]
 
 
 class File(NamedTuple):
@@ -97,7 +97,7 @@ def verified(slices: Slices) -> Checked:
     sources = {**{f.name: f.meant for f in files}, **dict(_folders(files))}
     for file in by_name.values():
         found += _of(file, slice_of(slices, target(file.name)), slices, known, sources)
-    found += [Found(p.as_posix(), UNFINISHED, False) for p in unfinished]
+    found += [FoundFile(p.as_posix(), UNFINISHED, False) for p in unfinished]
     broken = {each.name for each in found if each.broken}
     without = sum(f.recorded is None and f.name not in broken for f in files)
     return Checked(len(files), sum(file.size for file in files), without, found)
@@ -123,12 +123,14 @@ def _read(path: Path) -> File:
     return File(path, path.as_posix(), path.stat().st_size, digest, recorded, provenance, whole)
 
 
-def _missing(slices: Slices, records: Iterable[Path], files: dict[str, File]) -> Iterator[Found]:
+def _missing(
+    slices: Slices, records: Iterable[Path], files: dict[str, File]
+) -> Iterator[FoundFile]:
     for record in records:
         name = digests.artifact_of(record).as_posix()
         if name not in files:
             gone = slice_of(slices, target(name)) is None or not _possible(slices, name)
-            yield Found(name, GONE if gone else MISSING, not gone)
+            yield FoundFile(name, GONE if gone else MISSING, not gone)
 
 
 def _possible(slices: Slices, name: str) -> bool:
@@ -156,7 +158,7 @@ def _of(
     slices: Slices,
     known: dict[str, str],
     sources: dict[str, str],
-) -> Iterator[Found]:
+) -> Iterator[FoundFile]:
     """What is to be said of a file.
 
     Args:
@@ -173,19 +175,19 @@ def _of(
         what = CHANGED if file.readable and whole(file.path) else TRUNCATED
         if own or other:
             what = FOREIGN.format(f"it is {other}" if other else f"it is of {own}")
-        yield Found(file.name, what, True)
+        yield FoundFile(file.name, what, True)
     elif own:
-        yield Found(file.name, FOREIGN.format(f"it is of {own}"), True)
+        yield FoundFile(file.name, FOREIGN.format(f"it is of {own}"), True)
     elif file.recorded is None and not (file.readable and whole(file.path)):
-        yield Found(file.name, UNREADABLE, True)
+        yield FoundFile(file.name, UNREADABLE, True)
     elif cfg is None:
-        yield Found(file.name, UNKNOWN, False)
+        yield FoundFile(file.name, UNKNOWN, False)
     elif said and not current(slices, target(file.name), said, cfg):
-        yield Found(file.name, STALE, False)
+        yield FoundFile(file.name, STALE, False)
     else:
         for source, digest in said.get("inputs", {}).items():
             if sources.get(source, digest) != digest:
-                yield Found(file.name, OLDER.format(source), False)
+                yield FoundFile(file.name, OLDER.format(source), False)
 
 
 def whole(path: Path) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from featflow.commands.integrity import MISSING, UNFINISHED, Checked, Found, verified
+from featflow.commands.integrity import MISSING, UNFINISHED, Checked, FoundFile, verified
 from featflow.commands.terminal import CONFIG, ConfigPath, StudyName, chosen, coloured, size
 from featflow.config import FeatflowError
 from featflow.plan import paths
@@ -57,7 +57,7 @@ def told(study: str, checked: Checked) -> list[str]:
     return [*lines, f"study {study}: {checked.files} files, {size(checked.bytes)}: {what}"]
 
 
-def remedy(broken: Iterable[Found]) -> str:
+def remedy(broken: Iterable[FoundFile]) -> str:
     """The command that rebuilds files: what is still there has to be forced."""
     targets = {target(each.name): False for each in broken}
     for each in broken:

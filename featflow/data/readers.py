@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
-from featflow.artifacts.reading import parsed, told
+from featflow.artifacts.reading import error_text, parsed
 from featflow.config.errors import FeatflowError
 from featflow.data.places import SourceError
 from featflow.data.sources import text_of
@@ -55,7 +55,7 @@ class Unsuitable(Exception):
     """The file is no document; the message is the reason in a few words."""
 
 
-class Found(NamedTuple):
+class FileDocument(NamedTuple):
     """A document of a file."""
 
     number: int | None
@@ -65,7 +65,9 @@ class Found(NamedTuple):
     """What the user's field for it says."""
 
 
-def texts(path: Path, field: str, max_bytes: int, source: str | None = None) -> Iterator[Found]:
+def texts(
+    path: Path, field: str, max_bytes: int, source: str | None = None
+) -> Iterator[FileDocument]:
     """The documents of a file.
 
     Args:
@@ -83,7 +85,7 @@ def texts(path: Path, field: str, max_bytes: int, source: str | None = None) -> 
         form = _form(path, field)
     with _sound(path), _opened(path) as file:
         if form == "text":
-            yield Found(None, _text(file.read(max_bytes + 1), max_bytes))
+            yield FileDocument(None, _text(file.read(max_bytes + 1), max_bytes))
         elif form == "parquet":
             with _whole(path, file) as table:
                 yield from _rows(path, table, field, source)
@@ -94,7 +96,7 @@ def texts(path: Path, field: str, max_bytes: int, source: str | None = None) -> 
                 found = record if form == "strings" else _field(record, field, "text", where)
                 part_of = None if source is None else str(_field(record, source, "source", where))
                 text = text_of(found, "text", f"field {field!r} of {where}")
-                yield Found(number, text, part_of)
+                yield FileDocument(number, text, part_of)
 
 
 def has_fields(path: Path, field: str) -> bool:
@@ -231,8 +233,8 @@ def _sound(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # Arrow's, csv's and json's are of many classes
         raise FeatflowError(
-            f"{path}: corrupt, or not what its name says: {told(error)}; fetch it again, or leave "
-            f"it out with the corpus's `exclude`"
+            f"{path}: corrupt, or not what its name says: {error_text(error)}; fetch it again, or "
+            f"leave it out with the corpus's `exclude`"
         ) from error
 
 
@@ -346,13 +348,13 @@ def _check_columns(path: Path, names: list[str], field: str, source: str | None)
             raise SourceError(f"{key}: {path} has no column {name!r}; {_there_are(names)}")
 
 
-def _cells(path: Path, file: BinaryIO, field: str, source: str | None) -> Iterator[Found]:
+def _cells(path: Path, file: BinaryIO, field: str, source: str | None) -> Iterator[FileDocument]:
     names, rows = _read_table(path, file, field)
     _check_columns(path, names, field, source)
     column = names.index(field)
     other = None if source is None else names.index(source)
     for number, row in enumerate(rows):
-        yield Found(number, row[column], None if other is None else row[other])
+        yield FileDocument(number, row[column], None if other is None else row[other])
 
 
 def _read_table(path: Path, file: BinaryIO, field: str) -> tuple[list[str], Iterator[list[str]]]:
@@ -379,7 +381,9 @@ def _whole_rows(reader: Any, columns: int) -> Iterator[list[str]]:
             yield row
 
 
-def _rows(path: Path, file: BinaryIO | Path, field: str, source: str | None) -> Iterator[Found]:
+def _rows(
+    path: Path, file: BinaryIO | Path, field: str, source: str | None
+) -> Iterator[FileDocument]:
     import pyarrow.parquet as pq
 
     # pre_buffer, pyarrow's default, would keep the whole file in memory
@@ -389,5 +393,5 @@ def _rows(path: Path, file: BinaryIO | Path, field: str, source: str | None) -> 
         for batch in table.iter_batches(BATCH, columns=wanted):
             for record in batch.to_pylist():
                 text = text_of(record[field], "text", f"column {field!r} of {path}")
-                yield Found(number, text, None if source is None else str(record[source]))
+                yield FileDocument(number, text, None if source is None else str(record[source]))
                 number += 1

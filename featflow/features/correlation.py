@@ -12,7 +12,7 @@ from featflow.config.errors import FeatflowError
 from featflow.features import dump
 from featflow.features.best import Judged, Question, best_partners
 from featflow.features.columns import columns, within
-from featflow.features.keeping import Everything, FromFloor, Keep
+from featflow.features.keeping import AllPairs, Keep, PairsFromFloor
 from featflow.features.matches import Directions, Side
 from featflow.features.matrix import NAMES, save_sparse
 from featflow.features.moments import in_stretches
@@ -82,7 +82,7 @@ def run(
         r, table = correlate(*given)
         save_tensors(matrix, dict(zip(NAMES, r, strict=False)), provenance)
     else:
-        with FromFloor(shape, 1 if rows.a == rows.b else 2, cfg.floor) as pairs:
+        with PairsFromFloor(shape, 1 if rows.a == rows.b else 2, cfg.floor) as pairs:
             table = partners(*given, pairs.keep())
             sparse = dict(zip(NAMES, pairs.matrices(), strict=False))
             save_sparse(matrix, sparse, cfg.floor, provenance)
@@ -128,7 +128,7 @@ def correlate(
     Returns:
         r (m_a, m_b) on a's scope and, where it differs, on b's; and the table of matches.
     """
-    matrices = Everything((a.shape[1], b.shape[1]), 1 if rows.a == rows.b else 2)
+    matrices = AllPairs((a.shape[1], b.shape[1]), 1 if rows.a == rows.b else 2)
     table = partners(a, b, rows, source, count, least, cosines, matrices.keep())
     return matrices.r, table
 

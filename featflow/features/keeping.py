@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 from scipy.sparse import csr_array
 
-from featflow.features.moments import Own, Room, Use
+from featflow.features.moments import Room, ThreadBuffers, Use
 from featflow.runtime import scratch
 
 
@@ -17,7 +17,7 @@ def nothing(*_: object) -> None:
 
 def passing(width: int) -> Room:
     """For blocks of r (n, width) of which nobody keeps a view: each thread's are in one place."""
-    own = Own()
+    own = ThreadBuffers()
     return lambda _, first, stop: own.array("r", (stop - first, width), np.float32)
 
 
@@ -29,7 +29,7 @@ class Keep(NamedTuple):
     then: Callable[[list[Any]], None] | None = None
 
 
-class Everything:
+class AllPairs:
     """Full matrices (m_a, m_b) of some scopes, in memory."""
 
     def __init__(self, shape: tuple[int, int], scopes: int):
@@ -40,7 +40,7 @@ class Everything:
         return Keep(lambda scope, first, stop: self.r[scope][first:stop])
 
 
-class FromFloor:
+class PairsFromFloor:
     """The pairs of |r| ≥ floor, row by row, in files without names once they are many."""
 
     def __init__(self, shape: tuple[int, int], scopes: int, floor: float):
@@ -49,7 +49,7 @@ class FromFloor:
         self._counts: list[list[np.ndarray]] = [[] for _ in range(scopes)]
         self._files = [(scratch.Writer(), scratch.Writer()) for _ in range(scopes)]
 
-    def __enter__(self) -> "FromFloor":
+    def __enter__(self) -> "PairsFromFloor":
         return self
 
     def __exit__(self, *_: object) -> None:

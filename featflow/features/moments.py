@@ -52,7 +52,7 @@ Room = Callable[[int, int, int], np.ndarray]
 """(scope, first, stop) → where to write r of features first … stop − 1 of a, float32."""
 
 
-class Own(local):
+class ThreadBuffers(local):
     """Arrays that a thread uses again for every block: new ones would cost more than they hold."""
 
     def array(self, name: str, shape: tuple[int, int], dtype: DTypeLike = np.float64) -> np.ndarray:
@@ -123,8 +123,8 @@ def r_by_blocks(
         then: is called with what `use` made for each scope, block after block in their order.
     """
     needed = sorted({s for scope in scopes for s in scope.stretches})
-    shared = {s: meetings(parts[s], b) for s in needed}
-    own = Own()
+    shared = {s: overlaps(parts[s], b) for s in needed}
+    own = ThreadBuffers()
 
     def work(first: int, stop: int) -> list[Any]:
         shape = stop - first, b.shape[1]
@@ -147,7 +147,7 @@ def r_by_blocks(
     by_blocks(work, len(parts[0].starts), BLOCK, "blocks of features", then)
 
 
-class Meeting(NamedTuple):
+class Overlap(NamedTuple):
     """The rows of one part of b, and where a fires on them."""
 
     a: Columns
@@ -156,17 +156,17 @@ class Meeting(NamedTuple):
     """The number of the part's first row."""
 
 
-def meetings(a: Columns, b: Activations) -> list[Meeting]:
+def overlaps(a: Columns, b: Activations) -> list[Overlap]:
     """Where the features of a (its rows those of b) fire in each part of b."""
     matrix, found = stacked(b), []
     for part, row in zip(matrix.parts, matrix.starts, strict=True):
         inside = within(a, range(row, row + part.rows))
         if inside.firings.any():
-            found.append(Meeting(inside, part, row))
+            found.append(Overlap(inside, part, row))
     return found
 
 
-def cross_moments(found: Sequence[Meeting], first: int, moments: np.ndarray) -> None:
+def cross_moments(found: Sequence[Overlap], first: int, moments: np.ndarray) -> None:
     """Σ_t a_ti b_tj for features i = first … first + n − 1 of a.
 
     Args:

@@ -23,7 +23,7 @@ ROW = 150
 """Pixels from one generation to the next."""
 
 
-class Item(NamedTuple):
+class Mark(NamedTuple):
     """A corpus or a model: they may have the same name."""
 
     name: str
@@ -85,25 +85,25 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     return figure.update_layout(meta={"legend": used, "min_width": COLUMN * widest})
 
 
-def _of_kind(models: Mapping[str, Node], kind: str) -> list[Item]:
-    return [Item(name) for name, node in models.items() if node.kind == kind]
+def _of_kind(models: Mapping[str, Node], kind: str) -> list[Mark]:
+    return [Mark(name) for name, node in models.items() if node.kind == kind]
 
 
-def _places(models: Mapping[str, Node]) -> dict[Item, Place]:
+def _places(models: Mapping[str, Node]) -> dict[Mark, Place]:
     """Where everything is drawn: corpora a row above the first model that is trained on them.
 
     From the bottom row up, each row is sorted by where its children are, which avoids crossings.
     """
-    below: dict[Item, list[Item]] = {}
-    row: dict[Item, int] = {}
+    below: dict[Mark, list[Mark]] = {}
+    row: dict[Mark, int] = {}
     depth = depths(models)
     for name, node in models.items():
-        row[Item(name)] = depth[name] + 1
+        row[Mark(name)] = depth[name] + 1
         for source in _sources(node):
-            below.setdefault(source, []).append(Item(name))
+            below.setdefault(source, []).append(Mark(name))
             if source.is_corpus:
                 row[source] = min(depth[name], row.get(source, depth[name]))
-    places: dict[Item, Place] = {}
+    places: dict[Mark, Place] = {}
     for y in sorted(set(row.values()), reverse=True):
         items = [item for item in row if row[item] == y]
         items.sort(key=lambda item: _centre([places[child].x for child in below.get(item, [])]))
@@ -115,11 +115,11 @@ def _centre(values: list[float]) -> float:
     return sum(values) / len(values) if values else 0.5
 
 
-def _sources(node: Node) -> list[Item]:
-    return [*(Item(parent) for parent in node.parents), *(Item(c, True) for c in node.corpora)]
+def _sources(node: Node) -> list[Mark]:
+    return [*(Mark(parent) for parent in node.parents), *(Mark(c, True) for c in node.corpora)]
 
 
-def _markers(kind: str, items: list[Item], places: list[Place], hovers: list[str]) -> Any:
+def _markers(kind: str, items: list[Mark], places: list[Place], hovers: list[str]) -> Any:
     from plotly import graph_objects as go
 
     return go.Scatter(
@@ -134,7 +134,7 @@ def _markers(kind: str, items: list[Item], places: list[Place], hovers: list[str
     )
 
 
-def _hover(cfg: FigureSlice, item: Item, scores: Mapping[str, dict[str, Any]]) -> str:
+def _hover(cfg: FigureSlice, item: Mark, scores: Mapping[str, dict[str, Any]]) -> str:
     if item.is_corpus:
         return f"<b>{item.name}</b><br>corpus ({cfg.corpora[item.name]})"
     measured = [
@@ -146,7 +146,7 @@ def _hover(cfg: FigureSlice, item: Item, scores: Mapping[str, dict[str, Any]]) -
 
 def _lines(
     models: Mapping[str, Node],
-    item: Item,
+    item: Mark,
     scores: Mapping[str, dict[str, Any]],
     chosen: Mapping[str, float | None],
 ) -> list[str]:
@@ -174,13 +174,13 @@ def _label(place: Place, lines: list[str]) -> dict[str, Any]:
     }
 
 
-def _arrows(models: Mapping[str, Node], places: Mapping[Item, Place]) -> list[dict[str, Any]]:
+def _arrows(models: Mapping[str, Node], places: Mapping[Mark, Place]) -> list[dict[str, Any]]:
     """An arrow from each source to what is made of it, and what was done in its middle."""
     from featflow.figures.style import GREY
 
     arrows, words = [], []
     for name, node in models.items():
-        end = places[Item(name)]
+        end = places[Mark(name)]
         for source in _sources(node):
             start = places[source]
             arrows.append(
@@ -207,7 +207,7 @@ def _arrows(models: Mapping[str, Node], places: Mapping[Item, Place]) -> list[di
     return [*arrows, *(word for word in words if word["text"] != "<i></i>")]
 
 
-def _verb(node: Node, source: Item) -> str:
+def _verb(node: Node, source: Mark) -> str:
     """How a model came from this source; of a corpus that goes without saying."""
     if source.is_corpus:
         return ""
@@ -219,7 +219,7 @@ def _verb(node: Node, source: Item) -> str:
 
 
 def _layout(
-    study: str, places: Mapping[Item, Place], annotations: list[dict[str, Any]]
+    study: str, places: Mapping[Mark, Place], annotations: list[dict[str, Any]]
 ) -> dict[str, Any]:
     rows = max(place.y for place in places.values())
     axis = {"visible": False, "fixedrange": True}

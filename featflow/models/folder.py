@@ -14,7 +14,7 @@ import torch
 
 from featflow.artifacts.io import readable, settle
 from featflow.artifacts.provenance import KEY, Provenance, named
-from featflow.artifacts.reading import told
+from featflow.artifacts.reading import error_text
 from featflow.config.errors import FeatflowError
 from featflow.data.bos import document_token
 from featflow.data.tokenizer import load
@@ -156,7 +156,7 @@ def explained(what: str) -> Iterator[None]:
     except (OSError, MemoryError, FeatflowError):
         raise
     except Exception as error:
-        raise ValueError(f"{what}: {told(error)}") from error
+        raise ValueError(f"{what}: {error_text(error)}") from error
 
 
 @torch.inference_mode()

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from featflow.artifacts.io import readable
 from featflow.artifacts.provenance import named
-from featflow.artifacts.reading import told
+from featflow.artifacts.reading import error_text
 from featflow.config.errors import FeatflowError, did_you_mean
 from featflow.models.attention import use_own
 from featflow.models.folder import load_model, quiet
@@ -104,7 +104,7 @@ class HookedModel:
         except MemoryError:
             raise
         except Exception as error:  # of many classes: it meets what its authors had no model for
-            reason = told(error).split(". ")[0]  # what follows is a list of all it can open
+            reason = error_text(error).split(". ")[0]  # what follows is a list of all it can open
             raise HookError(
                 f"{named(folder)}: TransformerLens cannot open a {type(model).__name__}: {reason}; "
                 "without its hooks a model can be evaluated, fine-tuned and merged, but have no SAE"
@@ -191,8 +191,8 @@ def _carried(bridge: Any, name: str) -> dict[str, int]:
             raise
         except Exception as error:
             raise HookError(
-                f"{name}: TransformerLens cannot run this model: {told(error)}; without its hooks "
-                "a model can be evaluated, fine-tuned and merged, but have no SAE"
+                f"{name}: TransformerLens cannot run this model: {error_text(error)}; without its "
+                "hooks a model can be evaluated, fine-tuned and merged, but have no SAE"
             ) from error
     return {point: seen[id(hook)] for point, hook in bridge.hook_dict.items() if id(hook) in seen}
 

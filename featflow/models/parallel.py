@@ -58,11 +58,11 @@ def _shared(identity: str) -> Iterator[Checkpoints]:
     else:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         yield Follower(identity)
-    told(0)  # the others wait until all is written
+    broadcast_int(0)  # the others wait until all is written
     distributed.destroy_process_group()
 
 
-def told(value: int) -> int:
+def broadcast_int(value: int) -> int:
     """What the first process says to all: none goes on before it has spoken."""
     said = torch.tensor([value])  # on the CPU: no GPU waits for it
     distributed.broadcast(said, 0)
@@ -78,21 +78,21 @@ class Leader(Checkpoints):
     def latest(self) -> Checkpoint | None:
         """The newest readable checkpoint, which the others read, too."""
         found = self.own.latest()
-        told(found.step if found else -1)
+        broadcast_int(found.step if found else -1)
         return found
 
     def due(self) -> bool:
         """Whether to save now."""
-        return bool(told(self.own.due()))
+        return bool(broadcast_int(self.own.due()))
 
     def save(self, step: int, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         """Write the state. Raises Stop after a signal, and the others end, too."""
         try:
             self.own.save(step, tensors, meta)
         except Stop:
-            told(1)
+            broadcast_int(1)
             raise
-        told(0)
+        broadcast_int(0)
 
     def clear(self, output: Any = None) -> None:
         """Delete what is no longer needed."""
@@ -104,7 +104,7 @@ class Follower(Checkpoints):
 
     def latest(self) -> Checkpoint | None:
         """The checkpoint from which the first process goes on."""
-        if (step := told(0)) < 0:
+        if (step := broadcast_int(0)) < 0:
             return None
         found = super().latest()
         if found is None or found.step != step:
@@ -113,11 +113,11 @@ class Follower(Checkpoints):
 
     def due(self) -> bool:
         """Whether to save now."""
-        return bool(told(0))
+        return bool(broadcast_int(0))
 
     def save(self, step: int, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         """Wait until the first process has written the state; end where that stops, and says so."""
-        if told(0):
+        if broadcast_int(0):
             raise SystemExit(1)
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from featflow.artifacts.io import load_json
+from featflow.figures.files import matching
 from featflow.plan import paths
-from featflow.report.files import among
 from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, number, share, text
 
 
@@ -28,7 +28,7 @@ class Case(NamedTuple):
 
 def cases(files: list[Path]) -> list[Case]:
     """Every case of the study, by name."""
-    found = sorted(among(files, paths.CASE, "case").items())
+    found = sorted(matching(files, paths.CASE, "case").items())
     return [_case(name, load_json(file)) for name, file in found]
 
 

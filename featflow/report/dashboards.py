@@ -21,7 +21,7 @@ from featflow.plan.stages.report import DashboardsSlice
 from featflow.report.dashboard.columns import columns_of
 from featflow.report.dashboard.logits import Promoted, promoted, unknown
 from featflow.report.dashboard.partners import partners
-from featflow.report.dashboard.records import Beside, Dictionary, Facts
+from featflow.report.dashboard.records import Dictionary, Facts, OtherModel
 from featflow.report.scripts import vocabulary, write_dictionary
 from featflow.runtime.log import log
 
@@ -93,7 +93,7 @@ def _by_model(cfg: DashboardsSlice, dumps: list[Path]) -> dict[str, list[Path]]:
     return groups
 
 
-def _beside(it: Dictionary, own: Activations, name: str, paths: list[Path]) -> Beside:
+def _beside(it: Dictionary, own: Activations, name: str, paths: list[Path]) -> OtherModel:
     """A model's partners of this dictionary's features."""
     cfg, found = it.cfg, read_activations(it.cfg.corpora, paths)
     check_rows(own, found)

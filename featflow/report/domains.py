@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from featflow.artifacts.io import load_table
+from featflow.figures.files import matching
 from featflow.plan import paths
 from featflow.plan.stages.report import ReportSlice
-from featflow.report.files import among
 from featflow.report.findings import edge
 from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, share, text
 
@@ -17,7 +17,7 @@ SHOWN = ("edge", "ceiling", "unrelated", "random")
 
 def domains(cfg: ReportSlice, files: list[Path]) -> dict[str, Table]:
     """A table for every SAE that has a flow."""
-    found = sorted(among(files, paths.FLOW_DOMAINS, "sae").items())
+    found = sorted(matching(files, paths.FLOW_DOMAINS, "sae").items())
     return {sae: _table(cfg, sae, file) for sae, file in found}
 
 

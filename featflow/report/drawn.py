@@ -7,10 +7,10 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from featflow.artifacts.io import load_json, load_provenance, readable
+from featflow.figures.files import matching
 from featflow.figures.style import TITLE, Words
 from featflow.plan import paths
 from featflow.plan.stages.report import ReportSlice
-from featflow.report.files import among
 
 
 class Drawn(NamedTuple):
@@ -31,7 +31,7 @@ class Drawn(NamedTuple):
 
 def figures(cfg: ReportSlice, files: list[Path]) -> list[Drawn]:
     """All figures of the study, in its order."""
-    found = among(files, paths.FIGURE, "figure", format="json")
+    found = matching(files, paths.FIGURE, "figure", format="json")
     return [_drawn(name, found[name]) for name in cfg.figures]
 
 

@@ -22,11 +22,11 @@ from featflow.artifacts.io import load_json, load_table, readable, written
 from featflow.artifacts.provenance import KEY, Provenance
 from featflow.config.errors import FeatflowError
 from featflow.data import tokenizer as tokenizers
+from featflow.figures.files import matching
 from featflow.plan import paths
 from featflow.plan.stages.report import ExplorerSlice
 from featflow.report import templates
 from featflow.report.dashboard.tables import objects
-from featflow.report.files import among
 from featflow.report.pages import SITE, page_files
 from featflow.report.scripts import as_json, vocabulary, write_script
 from featflow.runtime.log import log
@@ -66,7 +66,7 @@ def run(
 
 def content(cfg: ExplorerSlice, edges: Sequence[Path], cases: Sequence[Path]) -> dict[str, Any]:
     """What the page is about."""
-    counts = among(edges, paths.FLOW_EDGES, "sae")
+    counts = matching(edges, paths.FLOW_EDGES, "sae")
     return {
         "study": cfg.study,
         "saes": cfg.saes,

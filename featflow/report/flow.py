@@ -12,10 +12,10 @@ from featflow.analysis.quality import each_once
 from featflow.analysis.ratios import ratio
 from featflow.analysis.specific import SPECIFIC
 from featflow.artifacts.io import load_table
+from featflow.figures.files import matching
 from featflow.figures.flow_words import SCOPES
 from featflow.plan import paths
 from featflow.plan.stages.report import ReportSlice
-from featflow.report.files import among
 from featflow.report.findings import Row, edge, finding, hanging, traces
 from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, number, share, text
 from featflow.wording import page_percent
@@ -49,9 +49,9 @@ class Flow(NamedTuple):
 def flows(cfg: ReportSlice, files: list[Path]) -> list[Flow]:
     """The flow of every SAE that has one, in the order of their names."""
     return [
-        _flow(cfg, sae, edges, among(files, paths.FLOW_STRATA, "sae")[sae], chains)
-        for sae, edges in sorted(among(files, paths.FLOW_EDGES, "sae").items())
-        for chains in [among(files, paths.FLOW_CHAINS, "sae")[sae]]
+        _flow(cfg, sae, edges, matching(files, paths.FLOW_STRATA, "sae")[sae], chains)
+        for sae, edges in sorted(matching(files, paths.FLOW_EDGES, "sae").items())
+        for chains in [matching(files, paths.FLOW_CHAINS, "sae")[sae]]
     ]
 
 

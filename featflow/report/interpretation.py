@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from featflow.artifacts.io import load_table
+from featflow.figures.files import matching
 from featflow.plan import paths
-from featflow.report.files import among
 from featflow.report.tables import Column, Table, count, share, text
 
 
 def categories(files: list[Path]) -> list[Table]:
     """A table for every SAE whose features are interpreted."""
-    found = sorted(among(files, paths.CATEGORIES, "sae").items())
+    found = sorted(matching(files, paths.CATEGORIES, "sae").items())
     return [_table(sae, file) for sae, file in found]
 
 

@@ -6,11 +6,11 @@ from typing import Any
 from safetensors import safe_open
 
 from featflow.artifacts.io import load_json, load_table, readable
+from featflow.figures.files import matching
 from featflow.figures.graph import own_corpora
 from featflow.figures.sweep import ORIGIN
 from featflow.plan import paths
 from featflow.plan.stages.report import ReportSlice
-from featflow.report.files import among
 from featflow.report.study import corpora_in_order, models_in_order
 from featflow.report.tables import (
     UNKNOWN,
@@ -45,7 +45,7 @@ def parameters(weights: Path) -> int:
 
 def merges(files: list[Path]) -> dict[str, dict[str, Any]]:
     """merge.json of every merge."""
-    return {m: load_json(f) for m, f in sorted(among(files, paths.MERGE, "model").items())}
+    return {m: load_json(f) for m, f in sorted(matching(files, paths.MERGE, "model").items())}
 
 
 def chosen_t(files: list[Path]) -> list[str]:
@@ -60,7 +60,10 @@ def chosen_t(files: list[Path]) -> list[str]:
 
 def models_table(cfg: ReportSlice, files: list[Path]) -> Table:
     """Each model's origin, size and training."""
-    weights, trained = among(files, paths.WEIGHTS, "model"), among(files, paths.TRAINING, "model")
+    weights, trained = (
+        matching(files, paths.WEIGHTS, "model"),
+        matching(files, paths.TRAINING, "model"),
+    )
     made = merges(files)
     columns = [
         *(Column(name, is_text=True) for name in ("model", "kind", "parents", "trained on")),
@@ -108,7 +111,7 @@ def _training(file: Path | None) -> list[Cell]:
 def scores_table(cfg: ReportSlice, files: list[Path]) -> Table:
     """Accuracy, loss and perplexity of every model on every corpus."""
     corpora = corpora_in_order(cfg)
-    scores = {m: load_json(f) for m, f in among(files, paths.EVALUATE, "model").items()}
+    scores = {m: load_json(f) for m, f in matching(files, paths.EVALUATE, "model").items()}
     shown = {"accuracy": 3, "loss": 3, "perplexity": 1}
     columns = [
         Column("model", is_text=True),

@@ -5,10 +5,10 @@ from typing import Any
 
 from featflow.analysis.quality import on_own
 from featflow.artifacts.io import load_json, load_table
+from featflow.figures.files import matching
 from featflow.figures.graph import own_corpora
 from featflow.plan import paths
 from featflow.plan.stages.report import ReportSlice
-from featflow.report.files import among
 from featflow.report.study import corpora_in_order, models_in_order
 from featflow.report.tables import UNKNOWN, Column, Table, count, number, share, small, text
 from featflow.saes.explained import LEAST_GAP, over_corpora
@@ -26,7 +26,7 @@ Metrics = dict[str, Any]
 def dictionaries(cfg: ReportSlice, files: list[Path]) -> list[tuple[str, str]]:
     """(model, SAE) of every SAE, second seeds last."""
     names = sorted(cfg.saes, key=lambda sae: (sae in cfg.controls, sae))
-    having = {sae: among(files, paths.SAE, "model", sae=sae) for sae in names}
+    having = {sae: matching(files, paths.SAE, "model", sae=sae) for sae in names}
     order = models_in_order(cfg.models)
     return [(model, sae) for sae in names for model in order if model in having[sae]]
 
@@ -35,7 +35,9 @@ def sizes(cfg: ReportSlice, files: list[Path]) -> list[int]:
     """The numbers of features that the SAEs have, each once."""
     found = set()
     for sae in cfg.saes:
-        found |= {load_json(f)["d_sae"] for f in among(files, paths.SAE, "model", sae=sae).values()}
+        found |= {
+            load_json(f)["d_sae"] for f in matching(files, paths.SAE, "model", sae=sae).values()
+        }
     return sorted(found)
 
 
@@ -44,8 +46,8 @@ def metrics_table(cfg: ReportSlice, files: list[Path]) -> Table:
     rows = []
     for model, sae in dictionaries(cfg, files):
         metrics = _metrics(files, model, sae)
-        handle = load_json(among(files, paths.SAE, "model", sae=sae)[model])
-        steps = load_table(among(files, paths.SAE_TRAINING, "model", sae=sae)[model], "tokens")
+        handle = load_json(matching(files, paths.SAE, "model", sae=sae)[model])
+        steps = load_table(matching(files, paths.SAE_TRAINING, "model", sae=sae)[model], "tokens")
         own = own_corpora(cfg.models, model)
         control = cfg.controls.get(sae)
         rows.append(
@@ -139,4 +141,4 @@ def corpora_table(cfg: ReportSlice, files: list[Path]) -> Table:
 
 
 def _metrics(files: list[Path], model: str, sae: str) -> Metrics:
-    return load_json(among(files, paths.SAE_METRICS, "model", sae=sae)[model])
+    return load_json(matching(files, paths.SAE_METRICS, "model", sae=sae)[model])

@@ -9,11 +9,11 @@ from safetensors import safe_open
 from featflow.artifacts.io import readable
 from featflow.artifacts.reading import parsed
 from featflow.data.composition import Part, composition, in_common, shared, warnings
+from featflow.figures.files import matching
 from featflow.figures.graph import ordered
 from featflow.plan import paths
 from featflow.plan.slices import Node
 from featflow.plan.stages.report import Difference, ReportSlice
-from featflow.report.files import among
 from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, number, share, text
 
 SOURCES = 12
@@ -54,8 +54,8 @@ def tokens(file: Path) -> int:
 
 def corpora_table(cfg: ReportSlice, files: list[Path]) -> Table:
     """The corpora: kind, models, documents, text and tokens by split."""
-    parquet = {s: among(files, paths.CORPUS, "corpus", split=s) for s in paths.SPLITS}
-    ids = {s: among(files, paths.TOKENS, "corpus", split=s) for s in ("train", "validation")}
+    parquet = {s: matching(files, paths.CORPUS, "corpus", split=s) for s in paths.SPLITS}
+    ids = {s: matching(files, paths.TOKENS, "corpus", split=s) for s in ("train", "validation")}
     rows = []
     for name in corpora_in_order(cfg):
         users = [
@@ -88,8 +88,8 @@ def corpora_table(cfg: ReportSlice, files: list[Path]) -> Table:
 
 def sources(cfg: ReportSlice, files: list[Path]) -> list[list[Part]]:
     """Of each corpus of the probe what it is made of."""
-    documents = among(files, paths.CORPUS, "corpus", split="validation")
-    ids = among(files, paths.TOKENS, "corpus", split="validation")
+    documents = matching(files, paths.CORPUS, "corpus", split="validation")
+    ids = matching(files, paths.TOKENS, "corpus", split="validation")
     return [composition(c, documents[c], ids[c], cfg.probe) for c in cfg.probe.corpora]
 
 
@@ -133,7 +133,7 @@ def sources_table(found: list[list[Part]]) -> Table | None:
 def remarks(cfg: ReportSlice, files: list[Path], found: list[list[Part]]) -> list[str]:
     """What a reader should know of the corpora: sources that the probe lacks or has too much of,
     and documents that two corpora have in common."""
-    parquet = {s: among(files, paths.CORPUS, "corpus", split=s) for s in paths.SPLITS}
+    parquet = {s: matching(files, paths.CORPUS, "corpus", split=s) for s in paths.SPLITS}
     everywhere = {name: [of[name] for of in parquet.values()] for name in corpora_in_order(cfg)}
     lines = [line for of_corpus in found for line in warnings(of_corpus)]
     return [*lines, *in_common(shared(everywhere))]

@@ -4,9 +4,9 @@ from collections import Counter
 from pathlib import Path
 
 from featflow.artifacts.io import load_json
+from featflow.figures.files import matching
 from featflow.plan import paths
 from featflow.plan.stages.report import ReportSlice
-from featflow.report.files import among
 from featflow.report.models import KINDS, parameters
 from featflow.report.saes import dictionaries, sizes
 from featflow.report.study import tokens
@@ -25,7 +25,7 @@ def _models(cfg: ReportSlice, files: list[Path]) -> str:
     order = ("base", "pretrained", "fine-tune", "merge")
     parts = [f"{kinds[kind]} {kind}" + _s(kinds[kind], kind) for kind in order if kinds[kind]]
     parts += [f"{kinds['random']} with random weights"] if kinds["random"] else []
-    found = sorted({parameters(f) for f in among(files, paths.WEIGHTS, "model").values()})
+    found = sorted({parameters(f) for f in matching(files, paths.WEIGHTS, "model").values()})
     each = " each" if len(cfg.models) > 1 and len(found) == 1 else ""
     size = " to ".join(f"{n:,}" for n in dict.fromkeys((found[0], found[-1])))
     models = f"{len(cfg.models)} language model{_s(len(cfg.models))}"
@@ -33,9 +33,11 @@ def _models(cfg: ReportSlice, files: list[Path]) -> str:
 
 
 def _data(cfg: ReportSlice, files: list[Path]) -> str:
-    ids = among(files, paths.TOKENS, "corpus", split="train")
+    ids = matching(files, paths.TOKENS, "corpus", split="train")
     total = sum(tokens(file) for file in ids.values())
-    vocabulary = {load_json(f)["vocab_size"] for f in among(files, paths.MODEL, "model").values()}
+    vocabulary = {
+        load_json(f)["vocab_size"] for f in matching(files, paths.MODEL, "model").values()
+    }
     words = " to ".join(f"{n:,}" for n in sorted(vocabulary))
     names = sorted(cfg.corpora) if len(cfg.corpora) <= MOST + 1 else []
     listed = f" ({_listed(names)})" if names else ""

@@ -17,7 +17,7 @@ from featflow.config.saes import Activations, Sae
 from featflow.runtime.ahead import ahead
 from featflow.runtime.checkpoints import Checkpoints
 from featflow.runtime.log import log, progress
-from featflow.saes.architectures import Autoencoder, Told, autoencoder
+from featflow.saes.architectures import Autoencoder, StepRecord, autoencoder
 from featflow.saes.batches import Batch, Position, Shards, batches, sample
 from featflow.saes.resampling import Revival
 from featflow.saes.start import (
@@ -168,7 +168,7 @@ class Training:
             f"checkpoint; other settings start anew: try {', '.join(remedies)}{more}"
         )
 
-    def _record(self, told: Told, rate: float, tokens: int) -> None:
+    def _record(self, told: StepRecord, rate: float, tokens: int) -> None:
         self.records.append(
             {
                 "step": self.done,

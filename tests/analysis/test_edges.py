@@ -10,7 +10,7 @@ import pytest
 from featflow.analysis import edges
 from featflow.analysis.controls import joined
 from featflow.analysis.edge_words import over_what
-from featflow.analysis.edges import EDGE_COLUMNS, STRATA_COLUMNS, Beside, edge_table
+from featflow.analysis.edges import EDGE_COLUMNS, STRATA_COLUMNS, ControlRows, edge_table
 from featflow.analysis.terminal import table as text
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
@@ -115,13 +115,13 @@ def test_a_kind_that_all_edges_have_is_the_floor(study):
         (table[table["control"] != "random"], None),  # one edge alone has an unrelated one
         (table[(table["control"] != "random") | (table["edge"] != edges[0])], None),
     ):
-        beside = Beside(controls, cfg)
+        beside = ControlRows(controls, cfg)
         assert beside.common_floor(edges) == kind
         found = edge_table(counts, beside, dict.fromkeys(DENSITIES, 0.0), {})
         assert found["floor"].notna().tolist() == [kind is not None] * len(edges)
         kinds = {str(of).split()[0] for of in found["floor_of"].dropna()}
         assert kinds == ({kind} if kind else set())
-    assert Beside(table, cfg).common_floor([]) is None
+    assert ControlRows(table, cfg).common_floor([]) is None
 
 
 def test_edges_whose_l0_differ_are_flagged(rows):
@@ -134,7 +134,7 @@ def test_without_any_control_a_share_stands_alone(study):
     counts = pd.read_csv(study.path(paths.FLOW_COUNTS))
     l0 = dict.fromkeys(DENSITIES, 0.0)
     found = edge_table(
-        counts, Beside(joined([]), STAGES["edges"].slice(study.slices, "main")), l0, {}
+        counts, ControlRows(joined([]), STAGES["edges"].slice(study.slices, "main")), l0, {}
     )
     nothing = ["ceiling", "ceiling_of", "floor", "floor_of", "low", "interval", "corrected"]
     nothing += ["ceiling_fragile_share", "floor_fragile_share"]
@@ -142,7 +142,7 @@ def test_without_any_control_a_share_stands_alone(study):
     assert found[[*nothing, "frozen", "continued", "stable_share"]].isna().all(axis=None)
     assert found["share"].tolist() == counts["share"].tolist()
     assert not found["l0_differs"].any()
-    beside = Beside(joined([]), STAGES["edges"].slice(study.slices, "main"))
+    beside = ControlRows(joined([]), STAGES["edges"].slice(study.slices, "main"))
     assert edge_table(counts.iloc[:0], beside, l0, {}).empty
 
 

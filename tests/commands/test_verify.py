@@ -166,9 +166,9 @@ def test_whole(tmp_path, name, content, expected):
 
 
 def test_notes_name_a_few_files_and_count_the_rest():
-    from featflow.commands.integrity import STALE, Checked, Found
+    from featflow.commands.integrity import STALE, Checked, FoundFile
 
-    found = [Found(f"f{i}", STALE, False) for i in range(9)]
+    found = [FoundFile(f"f{i}", STALE, False) for i in range(9)]
     assert told("x", Checked(9, 1000, 0, found)) == [
         f"note: {STALE}: f0, f1, f2, f3, f4 and 4 more",
         "study x: 9 files, 1.0 kB: nothing is broken",

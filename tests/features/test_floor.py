@@ -12,7 +12,7 @@ from featflow.config.errors import FeatflowError
 from featflow.config.study import Flow
 from featflow.features import correlation
 from featflow.features.correlation import correlate, partners
-from featflow.features.keeping import FromFloor
+from featflow.features.keeping import PairsFromFloor
 from featflow.features.matrix import Full, Sparse, load
 from featflow.features.scope import Source, rows_in_scope, stack
 from tests.features.test_correlation import FEATURES, Pair, slice_of
@@ -82,7 +82,7 @@ def test_both_forms_and_numpy_say_the_same(
         patch.setenv("FEATFLOW_SCRATCH_BYTES", str(limit))
         patch.setenv("FEATFLOW_CHECKPOINTS", str(tmp_path_factory.getbasetemp()))
         patch.setattr(config, "NUMBA_NUM_THREADS", threads)
-        with FromFloor((sizes[0], sizes[1]), len(full), floor) as keeping:
+        with PairsFromFloor((sizes[0], sizes[1]), len(full), floor) as keeping:
             again = partners(*given, keep=keeping.keep())
             found = keeping.matrices()
     pd.testing.assert_frame_equal(again, table)  # the best partners do not know of the floor

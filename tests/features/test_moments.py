@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from featflow.features.columns import columns, documents, sums, within
-from featflow.features.moments import BLOCK, cross_moments, meetings, pearson
+from featflow.features.moments import BLOCK, cross_moments, overlaps, pearson
 
 
 def dense_r(a: csr_array, b: csr_array) -> np.ndarray:
@@ -53,7 +53,7 @@ def test_a_constant_feature_has_no_r_however_its_sums_round():
 def test_moments_and_r_agree_with_scipy_on_many_rows(activations):
     a, b = activations(0, 5000, 3 * BLOCK + 5, 0.05), activations(1, 5000, 70, 0.3)
     moments = np.empty((a.shape[1], b.shape[1]))
-    cross_moments(meetings(columns(a), b), 0, moments)
+    cross_moments(overlaps(columns(a), b), 0, moments)
     np.testing.assert_allclose(moments, (a.astype(float).T @ b.astype(float)).toarray(), rtol=1e-12)
     np.testing.assert_allclose(pearson(a, b)[0], dense_r(a, b), atol=1e-6)
 
@@ -71,7 +71,7 @@ def test_moments_add_up_over_rows(activations):
         np.testing.assert_allclose(r, dense_r(a[rows], b[rows]), atol=1e-6)
     whole, *parts = np.empty((3, 20, 30))
     for moments, cut in zip((whole, *parts), ((0, 300), (0, 90), (90, 300)), strict=True):
-        cross_moments(meetings(within(columns(a), range(*cut)), b), 0, moments)
+        cross_moments(overlaps(within(columns(a), range(*cut)), b), 0, moments)
     np.testing.assert_allclose(np.sum(parts, axis=0), whole)
 
 

@@ -270,7 +270,7 @@ def test_without_an_edge_the_page_says_so(planted, tmp_path):
         **{"matches": [], "matrices": [], "counts": at["counts"]},
         **{"features": at["features"], "chains": at["chains"]},
     )
-    edges.edge_table(pd.read_csv(at["counts"]), edges.Beside(controls, cfg), {}, {}).to_csv(
+    edges.edge_table(pd.read_csv(at["counts"]), edges.ControlRows(controls, cfg), {}, {}).to_csv(
         at["edges"], index=False
     )
     files = [str(at[name]) for name in ("edges", "features", "chains")]

@@ -1,7 +1,7 @@
 import itertools
 
 from featflow.figures.graph import depths, ordered, own_corpora
-from featflow.figures.lineage import Item, _places, draw
+from featflow.figures.lineage import Mark, _places, draw
 from featflow.plan.slices import Node
 from featflow.plan.stages import STAGES
 
@@ -32,21 +32,21 @@ MODELS = {
 
 def test_everything_is_drawn_once_and_below_what_it_is_made_of():
     places = _places(MODELS)
-    corpora = {Item(name, True) for name in ("babylm", "python", "lua", "tinystories")}
-    assert set(places) == corpora | {Item(name) for name in MODELS}
+    corpora = {Mark(name, True) for name in ("babylm", "python", "lua", "tinystories")}
+    assert set(places) == corpora | {Mark(name) for name in MODELS}
     assert len(set(places.values())) == len(places)
     for name, node in MODELS.items():
         for parent in node.parents:
-            assert places[Item(parent)].y < places[Item(name)].y
+            assert places[Mark(parent)].y < places[Mark(name)].y
         for corpus in node.corpora:
-            assert places[Item(corpus, True)].y < places[Item(name)].y
+            assert places[Mark(corpus, True)].y < places[Mark(name)].y
 
 
 def test_the_papers_lineage_is_drawn_without_a_crossing(planted):
     cfg = STAGES["figure"].slice(planted.slices, "lineage")
     places = _places(cfg.models)
     lines = [
-        (places[Item(source, corpus)], places[Item(name)])
+        (places[Mark(source, corpus)], places[Mark(name)])
         for name, node in cfg.models.items()
         for sources, corpus in ((node.parents, False), (node.corpora, True))
         for source in sources

@@ -25,7 +25,7 @@ from featflow.report.scripts import PER_SHARD, rounded
 STRATA = (*LOOKUPS, UNKNOWN)
 
 
-class Beside(NamedTuple):
+class OtherModel(NamedTuple):
     """Another model: the partners there, and what they do on the same tokens."""
 
     partners: Partners
@@ -93,12 +93,12 @@ class Dictionary:
         self.contexts: Contexts = contexts(probe, self.chosen.row, cfg.settings.around)
         self.values = values(columns, self.chosen.feature, self.contexts)
 
-    def beside(self, partners: Partners, columns: Columns) -> Beside:
+    def beside(self, partners: Partners, columns: Columns) -> OtherModel:
         """Another model's dictionary, which has these partners, on the same contexts."""
         feature = partners.feature[self.chosen.feature]
-        return Beside(partners, values(columns, feature, self.contexts))
+        return OtherModel(partners, values(columns, feature, self.contexts))
 
-    def index(self, others: Mapping[str, Beside], facts: Facts) -> dict[str, Any]:
+    def index(self, others: Mapping[str, OtherModel], facts: Facts) -> dict[str, Any]:
         """The value of index.js, without its provenance."""
         cfg, summary = self.cfg, facts.summary
         token = self.typical.ids[:, 0]
@@ -133,7 +133,7 @@ class Dictionary:
         }
 
     def shards(
-        self, others: Mapping[str, Beside], facts: Facts, promoted: Promoted | None
+        self, others: Mapping[str, OtherModel], facts: Facts, promoted: Promoted | None
     ) -> Iterator[list[dict[str, Any]]]:
         """All features, PER_SHARD at a time."""
         scores = {} if facts.scores is None else tables.by_feature(facts.scores)
@@ -159,7 +159,7 @@ class Dictionary:
             ]
 
     def _contexts(
-        self, first: int, stop: int, others: Mapping[str, Beside]
+        self, first: int, stop: int, others: Mapping[str, OtherModel]
     ) -> Iterator[dict[str, Any]]:
         """Contexts first … stop − 1."""
         found, base = self.contexts, self.contexts.edges[first]

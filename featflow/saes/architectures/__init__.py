@@ -20,7 +20,7 @@ from featflow.config.saes import Resampling, Sae
 from featflow.saes.dictionary import Dictionary
 
 
-class Told(NamedTuple):
+class StepRecord(NamedTuple):
     """What a training step says of its batch, before the step was taken."""
 
     loss: float
@@ -55,7 +55,9 @@ class Autoencoder(Protocol):
         """Begin with this decoder bias (n,)."""
         ...
 
-    def learn(self, x: Tensor, step: int, learning_rate: float, dead: Callable[[], Tensor]) -> Told:
+    def learn(
+        self, x: Tensor, step: int, learning_rate: float, dead: Callable[[], Tensor]
+    ) -> StepRecord:
         """Step number `step` (from 1 on) of the optimiser, on a batch.
 
         Args:

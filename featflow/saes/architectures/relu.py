@@ -19,7 +19,7 @@ from torch import Tensor
 
 from featflow.config.errors import FeatflowError
 from featflow.config.saes import STEERED, Relu, Resampling, Sparsity
-from featflow.saes.architectures import Told
+from featflow.saes.architectures import StepRecord
 from featflow.saes.codes import positive
 from featflow.saes.dictionary import Dictionary
 from featflow.saes.one_layer import OneLayer
@@ -106,13 +106,15 @@ class Autoencoder(OneLayer):
         start = (element if element > 0 else 1.0) / self.width
         self.penalty = Penalty(self.settings.sparsity, steps, start)
 
-    def learn(self, x: Tensor, step: int, learning_rate: float, dead: Callable[[], Tensor]) -> Told:
+    def learn(
+        self, x: Tensor, step: int, learning_rate: float, dead: Callable[[], Tensor]
+    ) -> StepRecord:
         """A step of Adam on a batch (B, n), and of λ."""
         weight = self.penalty.value
         mse, l1, l0, fired = self.step(x, learning_rate, weight)
         self.penalty.follow(step, l0)
         record = {"mse": mse, "l1": l1, "l0": l0, "lambda": weight}
-        return Told(mse + weight * l1, fired, record)
+        return StepRecord(mse + weight * l1, fired, record)
 
     @property
     def notes(self) -> dict[str, Any]:

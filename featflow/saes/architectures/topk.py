@@ -22,7 +22,7 @@ from torch import Tensor
 
 from featflow.config.errors import FeatflowError
 from featflow.config.saes import Resampling, TopK
-from featflow.saes.architectures import Told
+from featflow.saes.architectures import StepRecord
 from featflow.saes.codes import positive
 from featflow.saes.dictionary import Dictionary
 from featflow.saes.one_layer import Gradients, OneLayer
@@ -103,7 +103,9 @@ class Autoencoder(OneLayer):
                 f"{self.features:,}; use a smaller k (a few percent of them), or a larger expansion"
             )
 
-    def learn(self, x: Tensor, step: int, learning_rate: float, dead: Callable[[], Tensor]) -> Told:
+    def learn(
+        self, x: Tensor, step: int, learning_rate: float, dead: Callable[[], Tensor]
+    ) -> StepRecord:
         """A step of Adam on a batch (B, n)."""
         auxiliary, self._aux = self.settings.auxiliary, 0.0
         if auxiliary is not None and len(silent := dead()):
@@ -112,7 +114,7 @@ class Autoencoder(OneLayer):
         self._dead = self._dead_pre = None
         weight = 0.0 if auxiliary is None else auxiliary.weight
         record = {"mse": mse, "l0": l0, "aux": self._aux}
-        return Told(mse + weight * self._aux, fired, record)
+        return StepRecord(mse + weight * self._aux, fired, record)
 
     @property
     def silence(self) -> float:
