@@ -6,14 +6,13 @@ from typing import NamedTuple
 import pandas as pd
 
 from featflow.analysis.chain_counts import chain_counts
-from featflow.analysis.edge_words import LETTERS, has_lent_ceiling, has_other_floor
+from featflow.analysis.edge_words import LETTERS, SCOPES, has_lent_ceiling, has_other_floor
 from featflow.analysis.fragile import MANY
 from featflow.analysis.quality import each_once
 from featflow.analysis.ratios import ratio
 from featflow.analysis.specific import SPECIFIC
 from featflow.artifacts.io import load_table
 from featflow.figures.files import matching
-from featflow.figures.flow_words import SCOPES
 from featflow.plan import paths
 from featflow.plan.stages.report import ReportSlice
 from featflow.report.findings import Row, edge, finding, hanging, traces

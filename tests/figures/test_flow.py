@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from featflow.analysis.edge_words import share_in_words
 from featflow.figures.bands import Band, Size, place
-from featflow.figures.flow_words import label
+from featflow.figures.flow import label
 from featflow.plan import paths
 from featflow.plan.stages import STAGES
 
