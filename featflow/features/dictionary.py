@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from featflow.features import rule
-from featflow.features.best import Judged
+from featflow.features.best_partners import Judged
 from featflow.features.columns import Columns, documents, within
 from featflow.features.domains import Layout, joined, joined_rows
 from featflow.features.lookup import lookup_r

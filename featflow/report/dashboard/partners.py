@@ -8,7 +8,7 @@ from numba import njit
 
 from featflow.config.study import Flow
 from featflow.features import rule
-from featflow.features.best import Judged, Question, best_partners
+from featflow.features.best_partners import Judged, Question, best_partners
 from featflow.features.columns import Columns, by_blocks, columns, documents, in_ranges
 from featflow.features.moments import standardised
 from featflow.features.probe import Activations, Probe
