@@ -18,8 +18,15 @@ from featflow.features import bootstrap as resampling
 from featflow.features import dump, rule
 from featflow.features.best_partners import Question, best_partners
 from featflow.features.columns import Columns, columns
-from featflow.features.dictionary import Dictionary, Facts
-from featflow.features.domains import Layout, corpus_of, joined_rows, layout, rolled
+from featflow.features.domains import (
+    Dictionary,
+    Facts,
+    Layout,
+    corpus_of,
+    joined_rows,
+    layout,
+    rolled,
+)
 from featflow.features.partners import Ranked
 from featflow.features.scope import Source, source_of, stack, stack_sources
 from featflow.features.stacked import Activations

@@ -16,8 +16,7 @@ from featflow.config.study import Flow
 from featflow.features import bootstrap as resampling
 from featflow.features import correlation, dump, shares
 from featflow.features.columns import columns
-from featflow.features.dictionary import Dictionary
-from featflow.features.domains import layout, rolled
+from featflow.features.domains import Dictionary, layout, rolled
 from featflow.features.scope import Source, stack, stack_sources
 from featflow.plan.stages.analysis import Domain, SharesSlice
 from featflow.plan.stages.features import CorrelationSlice
