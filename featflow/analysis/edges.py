@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from featflow.analysis.quality import each_once, remarks
-from featflow.analysis.ratios import corrected, ratio
+from featflow.analysis.ratios import ratio
 from featflow.analysis.specific import NONE, SPECIFIC, counted
 from featflow.analysis.terminal import table as text
 from featflow.artifacts.io import load_json, load_table, save_table
@@ -290,14 +290,19 @@ def _standing(edge: str, share: float, beside: ControlRows, common: str | None) 
         "share_of_ceiling": ratio(share, ceiling),
         "floor_random": beside.share(edge, "random"),
         "floor_unrelated": unrelated,
-        "corrected": corrected(share, floor, ceiling),
-        "corrected_unrelated": corrected(share, unrelated, ceiling),
+        "corrected": _corrected(share, floor, ceiling),
+        "corrected_unrelated": _corrected(share, unrelated, ceiling),
         "stable_share": beside.share(edge, "stable"),
         "frozen": beside.share(edge, "frozen"),
         "continued": beside.share(edge, "continued"),
         "ceiling_fragile_share": beside.fragile_share(edge, "ceiling"),
         "floor_fragile_share": beside.fragile_share(edge, str(floor_of).split()[0]),
     }
+
+
+def _corrected(share: float, floor: float, ceiling: float) -> float:
+    """(share − floor) / (ceiling − floor); NaN unless the ceiling is above the floor."""
+    return (share - floor) / (ceiling - floor) if ceiling > floor else np.nan
 
 
 def _l0(edge: str, l0: Mapping[str, float]) -> dict[str, Any]:
@@ -332,7 +337,7 @@ def strata_table(features: pd.DataFrame, beside: ControlRows) -> pd.DataFrame:
             floor, floor_of = (
                 beside.highest_floor(str(edge), stratum) if role == "parent" else (np.nan, None)
             )
-            beside_it = (top, ratio(share, top), floor, corrected(share, floor, top), floor_of)
+            beside_it = (top, ratio(share, top), floor, _corrected(share, floor, top), floor_of)
             rows.append((edge, role, *stratum, living, persisting, share, *beside_it))
     return pd.DataFrame(rows, columns=list(STRATA_COLUMNS)).astype(STRATA_COLUMNS)
 
