@@ -145,8 +145,8 @@ def from_floor(features: int, tokens: int) -> tuple[Taken, int]:
 
     b's features are a's in another order, so that each has a partner.
     """
+    from featflow.features.best_partners import PairsFromFloor
     from featflow.features.correlation import partners
-    from featflow.features.keeping import PairsFromFloor
     from featflow.features.scope import Source, rows_in_scope
 
     def run(a: csr_array, b: csr_array) -> int:

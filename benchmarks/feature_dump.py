@@ -28,8 +28,8 @@ from benchmarks.rows import Row
 from featflow.artifacts.provenance import Provenance
 from featflow.data.windows import Rows, layout
 from featflow.features import dump
+from featflow.features.dump import Spool
 from featflow.features.features import encode
-from featflow.features.spool import Spool
 from featflow.models.folder import load_model
 from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
 from featflow.plan.stages.features import FeaturesSlice

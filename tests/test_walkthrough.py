@@ -14,6 +14,7 @@ def steps() -> dict[str, tuple[set[str], set[str]]]:
     for step in TEXT.split("\n## ")[1:]:
         (file, *_) = re.findall(r"\]\(\.\./(featflow/\S+\.py)\)", step)
         said, _, skipped = step.partition("*Skip:*")
+        skipped = skipped.split("\n\n")[0]
         found[file] = tuple(set(re.findall(r"`(\w+)`", part)) for part in (said, skipped))
     return found
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featflow.analysis.judged import Bests, Tally, pooled, tally
+from featflow.analysis.persistence import Bests, Tally, pooled, tally
 from featflow.analysis.ratios import ratios
 from featflow.features.strata import Stratum
 

@@ -5,37 +5,66 @@ seeds and with a bootstrap over documents, ceilings from reseeds, floors and arm
 with another child or other SAEs), frozen dictionaries, stable features, and a circular shift.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from featflow.analysis.ceilings import ceilings
-from featflow.analysis.frozen import frozen as frozen_side
+from featflow.analysis.ceilings import Ceiling, Ceilings, ceiling, ceilings
+from featflow.analysis.fragile import MANY, said
 from featflow.analysis.intervals import Replicates, over_documents, over_seeds, replicates
-from featflow.analysis.judged import Bests, Judged
-from featflow.analysis.lines import (
-    Line,
-    arms_of,
-    counted,
-    expanded,
-    fragile_lines,
-    joined,
-    standing,
-)
-from featflow.analysis.tables import Edge
+from featflow.analysis.persistence import Bests, Edge, Judged, tally
+from featflow.analysis.persistence import frozen as frozen_side
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
-from featflow.plan.stages.analysis import ControlsSlice
+from featflow.features.strata import STRATA, Stratum
+from featflow.plan.stages.analysis import ControlsSlice, EdgeArm
 from featflow.runtime.log import log
 from featflow.wording import percent
+
+COLUMNS = {
+    "edge": "str",
+    "domain": "str",
+    "control": "str",
+    "threshold": "float64",
+    "share": "float64",
+    "low": "float64",
+    "high": "float64",
+    "kind": "str",
+    "stratum": "str",
+    "features": "Int64",
+    "found": "Int64",
+    "by": "str",
+    "fragile": "Int64",
+    "fragile_share": "float64",
+}
 
 SHIFT = "shift"
 """A comparison of stage shares that is no domain."""
 
 TRANSFERRED = ("unrelated", "random", "continued", "retrained")
 """Arms with a child of their own, to which the parent's SAE is applied too."""
+
+
+class Line(NamedTuple):
+    """A share of one stratum at every threshold; arrays have shape (thresholds,)."""
+
+    control: str
+    by: str
+    """What gave it."""
+    stratum: Stratum
+    share: np.ndarray
+    features: np.ndarray | None = None
+    """None: it is not one count, but made from several shares."""
+    found: np.ndarray | None = None
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    fragile: np.ndarray | None = None
+    """Of those that are found the ones that hang on a handful of rows (analysis/fragile.py)."""
+    fragile_share: np.ndarray | None = None
+    """Their part of all that is found; None: not known."""
 
 
 def run(
@@ -60,9 +89,9 @@ def run(
         ArtifactError: when a table cannot be read, or lacks what it should have.
     """
     provenance = Provenance("controls", cfg, [*shares, *bootstraps, *frozen])
-    every = EdgeControls(cfg, shares, bootstraps, frozen)
-    table = joined([every.table(edge) for edge in cfg.edges])
-    by_domain = domain_table(cfg, every.bests, every.thresholds)
+    controls = EdgeControls(cfg, shares, bootstraps, frozen)
+    table = joined([controls.table(edge) for edge in cfg.edges])
+    by_domain = domain_table(cfg, controls.bests, controls.thresholds)
     save_table(output, table, provenance)
     save_table(domains, by_domain, provenance)
     threshold = cfg.flow.threshold
@@ -120,7 +149,7 @@ class EdgeControls:
         drawn = replicates(self.bootstraps[edge])
         found = [
             *self._seeds(edge, own, drawn),
-            *over_documents(drawn, own, self.thresholds),
+            *self._documents(own, drawn),
             *(line for line in found if line.control != "edge"),
             *self._frozen(edge),
             *self._stable(edge),
@@ -155,6 +184,12 @@ class EdgeControls:
             yield average._replace(fragile_share=found.fragile)
             over = f"seeds of {seeded}{', documents' if found.documents else ''}"
             yield Line("edge_both", over, at, found.mean, low=found.low_both, high=found.high_both)
+
+    def _documents(self, own: list[Line], drawn: Replicates) -> Iterator[Line]:
+        """The edge's own shares once more, with the intervals of its document bootstrap."""
+        for line in own:
+            if (interval := over_documents(drawn, line.stratum, self.thresholds)) is not None:
+                yield line._replace(control="bootstrap", low=interval[0], high=interval[1])
 
     def _frozen(self, edge: Edge) -> Iterator[Line]:
         """The parent's SAE on the child, and on the children of the edge's arms."""
@@ -193,6 +228,119 @@ def _by_pair(pairs: Sequence, files: Sequence[Path]) -> dict[Edge, Path]:
     return {(p.parent, p.child): file for p, file in zip(pairs, files, strict=True)}
 
 
+def counted(
+    control: str,
+    by: str,
+    side: Judged | None,
+    thresholds: np.ndarray,
+    given: np.ndarray | None = None,
+) -> list[Line]:
+    """The shares of one dictionary's features, by stratum; none without the dictionary."""
+    return [
+        Line(
+            control,
+            by,
+            stratum,
+            counts.share,
+            counts.features,
+            counts.found,
+            fragile=counts.fragile,
+            fragile_share=counts.fragile_share,
+        )
+        for stratum, counts in (tally(side, thresholds, given) if side else {}).items()
+    ]
+
+
+def standing(
+    cfg: ControlsSlice,
+    bests: Bests,
+    edge: Edge,
+    domain: str,
+    known: Ceilings,
+    thresholds: np.ndarray,
+) -> Iterator[Line]:
+    """An edge's share, its ceilings and its arms, on one domain.
+
+    Args:
+        cfg: the SAE, and the arms of all edges.
+        bests: the tables of stage shares.
+        edge: parent and child.
+        domain: where features are judged.
+        known: the ceilings there.
+        thresholds: (T,) τ.
+    """
+    parent, child = edge
+    own = bests.find(parent, child, (cfg.sae, cfg.sae, domain, "a"))
+    yield from counted("edge", f"{parent}.{cfg.sae}-{child}.{cfg.sae}", own, thresholds)
+    for stratum in STRATA:
+        if (top := ceiling(parent, child, stratum, known)) is not None:
+            yield _ceiling("ceiling", top[1], stratum, top[0])
+        for control, model in (("ceiling_parent", parent), ("ceiling_child", child)):
+            if stratum in known.get(model, {}):
+                yield _ceiling(control, model, stratum, known[model][stratum])
+    for arm in arms_of(cfg, edge):
+        (a, sae), (b, other) = arm.a.split("."), arm.b.split(".")
+        side = bests.find(a, b, (sae, other, domain, "a"))
+        yield from counted(arm.kind, f"{arm.a}-{arm.b}", side, thresholds)
+
+
+def _ceiling(control: str, by: str, stratum: Stratum, it: Ceiling) -> Line:
+    return Line(control, by, stratum, it.share, fragile_share=it.fragile_share)
+
+
+def arms_of(cfg: ControlsSlice, edge: Edge) -> list[EdgeArm]:
+    """The controls of an edge."""
+    return [arm for arm in cfg.arms if (arm.parent, arm.child) == tuple(edge)]
+
+
+def expanded(
+    edge: Edge, domain: str, thresholds: np.ndarray, lines: Iterable[Line]
+) -> pd.DataFrame:
+    """A row a threshold of each line."""
+    size, parts = len(thresholds), []
+    for line in lines:
+        kind, stratum = line.stratum
+        counts = {
+            name: pd.array([pd.NA] * size if values is None else values, dtype="Int64")
+            for name, values in (
+                ("features", line.features),
+                ("found", line.found),
+                ("fragile", line.fragile),
+            )
+        }
+        ends = {
+            name: np.full(size, np.nan) if values is None else values
+            for name, values in (
+                ("low", line.low),
+                ("high", line.high),
+                ("fragile_share", line.fragile_share),
+            )
+        }
+        parts.append(
+            pd.DataFrame(
+                {
+                    "edge": "-".join(edge),
+                    "domain": domain,
+                    "control": line.control,
+                    "threshold": thresholds,
+                    "share": line.share,
+                    **ends,
+                    "kind": kind,
+                    "stratum": stratum,
+                    **counts,
+                    "by": line.by,
+                }
+            )
+        )
+    return joined(parts)
+
+
+def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables below one another, with the types of their columns even if there is no row."""
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+    return table.reindex(columns=list(COLUMNS)).astype(COLUMNS)
+
+
 def seed_lines(seeds: Mapping[str, list[str]]) -> list[str]:
     """What the ceilings rest on, as text, a line a model that has reseeds."""
     few = "; a published figure wants three or more"
@@ -225,4 +373,20 @@ def domain_lines(table: pd.DataFrame, threshold: float) -> list[str]:
             f"{row['domain']} {percent(row['share'])}" for row in of_edge.to_dict("records")
         )
         for edge, of_edge in rows.groupby("edge", sort=False)
+    ]
+
+
+def fragile_lines(table: pd.DataFrame, threshold: float) -> list[str]:
+    """What of the shares over all features hangs on a handful of rows, where that is over 5 %.
+
+    Args:
+        table: controls.parquet, domains.parquet, or rows of both.
+        threshold: τ.
+    """
+    rows = table[(table["threshold"] == threshold) & (table["kind"] == "all")]
+    rows = rows[(rows["fragile_share"] > MANY) & (rows["control"] != "bootstrap")]  # as of `edge`
+    return [
+        f"{row['edge']} on {row['domain']}: "
+        + said({f"what {row['control']} finds ({row['by']})": row["fragile_share"]}, threshold)
+        for row in rows.to_dict("records")
     ]

@@ -14,6 +14,13 @@ Row = Mapping[Any, Any]
 LETTERS = {"seeds": "s", "seeds+documents": "sd", "documents": "d"}
 """What stands behind an interval in tables, by column `interval`."""
 
+SCOPES = {
+    "home": "each side judged on its own corpora",
+    "intersection": "judged on the corpora of both",
+    "union": "judged on the corpora of either",
+}
+"""What an edge is judged on, by column `scope`."""
+
 
 def share_in_words(row: Row) -> list[str]:
     """The share with its interval; its floor and its ceiling; another floor, where it has one."""

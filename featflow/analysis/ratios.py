@@ -11,8 +11,3 @@ def ratio(part: float, whole: float) -> float:
 def ratios(some: np.ndarray, of: np.ndarray) -> np.ndarray:
     """some / of, (n,) each; NaN where there are none."""
     return np.divide(some, of, out=np.full(len(of), np.nan), where=of > 0)
-
-
-def corrected(share: float, floor: float, ceiling: float) -> float:
-    """(share − floor) / (ceiling − floor); NaN unless the ceiling is above the floor."""
-    return (share - floor) / (ceiling - floor) if ceiling > floor else np.nan

@@ -10,9 +10,15 @@ from featflow.artifacts.io import ArtifactError, load_tensors, save_table, save_
 from featflow.artifacts.provenance import Provenance
 from featflow.config.errors import FeatflowError
 from featflow.features import dump
-from featflow.features.best import Judged, Question, best_partners
+from featflow.features.best_partners import (
+    AllPairs,
+    Judged,
+    Keep,
+    PairsFromFloor,
+    Question,
+    best_partners,
+)
 from featflow.features.columns import columns, within
-from featflow.features.keeping import AllPairs, Keep, PairsFromFloor
 from featflow.features.matches import Directions, Side
 from featflow.features.matrix import NAMES, save_sparse
 from featflow.features.moments import in_stretches

@@ -1,21 +1,53 @@
-"""A dump: the sparse feature activations of one dictionary on one corpus of the probe."""
+"""A dump: the sparse feature activations of one dictionary on one corpus of the probe.
 
+It is read and checked here, and written: at once, or row by row from a spool while it is made.
+"""
+
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from featflow.artifacts.io import ArtifactError, load_json, readable, save_tensors
+from featflow.artifacts.io import ArtifactError, load_json, readable, save_tensors, written
+from featflow.artifacts.layout import Array, header
 from featflow.artifacts.mapping import map_tensors
 from featflow.artifacts.provenance import Provenance
 from featflow.artifacts.reading import named, rebuild
-from featflow.features.spool import Rows
 from featflow.features.stacked import Stacked, part
+from featflow.files import writable
+
+if TYPE_CHECKING:  # at run time it would bring torch along, to stages that only read dumps
+    from featflow.saes.sparse import Codes
+
 
 AT_ONCE = 2**22
 """Numbers that are checked at once: bounds the memory."""
+
+ROWS_AT_ONCE = 4096
+"""Rows that are read back at a time: about a batch."""
+
+SPOOLED = {"counts": "int32", "positions": "int64", "indices": "int32", "values": "float32"}
+"""The files of a spool: two with a number a row, two with a number an active pair."""
+
+REMEDY = "free some, or set FEATFLOW_CHECKPOINTS to a folder on a larger disk"
+"""Where the disk of the spools is full."""
+
+
+class Rows(NamedTuple):
+    """Consecutive rows of a dump; T of them, with nnz active pairs."""
+
+    indptr: np.ndarray
+    """(T + 1,) where each row's pairs begin in the two that follow."""
+    indices: np.ndarray
+    """(nnz,) int32, ascending in a row."""
+    values: np.ndarray
+    """(nnz,) float32, positive."""
+    positions: np.ndarray
+    """(T,) int64, ascending."""
 
 
 class Dump(NamedTuple):
@@ -166,3 +198,120 @@ def _overlapping(array: np.ndarray) -> Iterator[np.ndarray]:
     """Pieces of an array, each with the first number of the next one."""
     for start in range(0, len(array), AT_ONCE):
         yield array[start : start + AT_ONCE + 1]
+
+
+class Spool:
+    """The rows of one dump while it is made, appended batch by batch: memory for one batch.
+
+    Each array of the dump grows in a file of its own in the folder of the checkpoints, which need
+    only note how many rows are whole. At the end the files follow one another into the dump.
+    """
+
+    def __init__(self, folder: Path, name: str, features: int, rows: int = 0, pairs: int = 0):
+        """Open it empty, or with what an earlier run has made and noted.
+
+        Args:
+            folder: where its files are.
+            name: what their names begin with.
+            features: how many columns the dump has.
+            rows: what the note says; what is behind them is cut off, and where less is there the
+                spool is empty.
+            pairs: active pairs of these rows.
+        """
+        self._files = {array: folder / f"{name}.{array}" for array in SPOOLED}
+        self.features, self.rows, self.pairs = features, rows, pairs
+        if not self._cut():
+            self.rows = self.pairs = 0
+            self._cut()
+
+    def add(self, codes: "Codes", positions: np.ndarray) -> None:
+        """Append rows: what fires on each, and where they lie in the corpus's tokens (T,).
+
+        Raises:
+            WriteError: when the disk is full.
+        """
+        parts = {"counts": np.diff(codes.indptr), "positions": positions}
+        for name, array in {**parts, "indices": codes.indices, "values": codes.values}.items():
+            with writable(self._files[name], REMEDY), open(self._files[name], "ab") as file:
+                file.write(np.ascontiguousarray(array, SPOOLED[name]).data)
+        self.rows += len(positions)
+        self.pairs += len(codes.values)
+
+    def note(self) -> list[int]:
+        """How many rows and pairs are safe on the disk from here on: for a checkpoint."""
+        for path in self._files.values():
+            with writable(path, REMEDY), open(path, "rb") as file:
+                os.fsync(file.fileno())
+        return [self.rows, self.pairs]
+
+    def parts(self) -> Iterator[Rows]:
+        """All rows, some thousands at a time."""
+        with (
+            open(self._files["counts"], "rb") as counts,
+            open(self._files["positions"], "rb") as positions,
+            open(self._files["indices"], "rb") as indices,
+            open(self._files["values"], "rb") as values,
+        ):
+            while len(found := np.fromfile(counts, SPOOLED["counts"], ROWS_AT_ONCE)):
+                indptr = _from_zero(found)
+                yield Rows(
+                    indptr,
+                    np.fromfile(indices, SPOOLED["indices"], indptr[-1]),
+                    np.fromfile(values, SPOOLED["values"], indptr[-1]),
+                    np.fromfile(positions, SPOOLED["positions"], len(found)),
+                )
+
+    def write(self, path: Path, provenance: Provenance) -> None:
+        """Write the dump: the bytes that `write` would give.
+
+        Raises:
+            WriteError: when the disk is full.
+        """
+        shapes = {
+            "indptr": Array("int64", (self.rows + 1,)),
+            "indices": Array("int32", (self.pairs,)),
+            "values": Array("float32", (self.pairs,)),
+            "positions": Array("int64", (self.rows,)),
+        }
+        begin, names = header(shapes, provenance)
+        with written(path) as temporary, open(temporary, "wb") as file:
+            file.write(begin)
+            for name in names:
+                if name == "indptr":
+                    for edges in self._edges():
+                        file.write(edges.data)
+                    continue
+                with open(self._files[name], "rb") as array:
+                    shutil.copyfileobj(array, file, 2**18)
+
+    def delete(self) -> None:
+        """Delete the files."""
+        for path in self._files.values():
+            path.unlink(missing_ok=True)
+
+    def _edges(self) -> Iterator[np.ndarray]:
+        """indptr (T + 1,) in pieces."""
+        end = np.zeros(1, np.int64)
+        yield end
+        with open(self._files["counts"], "rb") as counts:
+            while len(found := np.fromfile(counts, SPOOLED["counts"], ROWS_AT_ONCE)):
+                edges = end + np.cumsum(found, dtype=np.int64)
+                end = edges[-1:]
+                yield edges
+
+    def _cut(self) -> bool:
+        """Cut the files to the rows that there are; False where one of them is shorter."""
+        sizes = {"counts": self.rows, "positions": self.rows}
+        for name, path in self._files.items():
+            with writable(path, REMEDY), open(path, "ab") as file:
+                size = sizes.get(name, self.pairs) * np.dtype(SPOOLED[name]).itemsize
+                if file.tell() < size:
+                    return False
+                file.truncate(size)
+        return True
+
+
+def _from_zero(counts: np.ndarray) -> np.ndarray:
+    indptr = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=indptr[1:])
+    return indptr

@@ -14,7 +14,7 @@ from featflow.config.errors import FeatflowError
 from featflow.data import tokenizer
 from featflow.data.tokens import read
 from featflow.data.windows import Rows, drawn, layout
-from featflow.features.spool import Spool
+from featflow.features.dump import Spool
 from featflow.features.summary import Encoded, summarise
 from featflow.models.hooked import TOKENS_A_BATCH, HookedModel
 from featflow.plan.stages.features import FeaturesSlice

@@ -25,7 +25,7 @@ def top_rows(columns: Columns, document: np.ndarray, count: int) -> tuple[np.nda
 
 
 @njit(cache=True, nogil=True)
-def _insert(partners, best, partner, value):
+def insert(partners, best, partner, value):
     """Put a partner into a list sorted by r; one that comes later loses a tie."""
     place = len(best) - 1
     while place > 0 and best[place - 1] < value:
@@ -42,9 +42,9 @@ def _top_rows(columns, first, stop, document, rows, values):
             row = columns.rows[k]
             if best >= 0 and document[row] != document[best]:
                 if value > values[i, -1]:
-                    _insert(rows[i], values[i], best, value)
+                    insert(rows[i], values[i], best, value)
                 best, value = -1, np.float32(0)
             if columns.values[k] > value:
                 best, value = row, columns.values[k]
         if best >= 0 and value > values[i, -1]:
-            _insert(rows[i], values[i], best, value)
+            insert(rows[i], values[i], best, value)

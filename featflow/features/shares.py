@@ -5,25 +5,69 @@ once and without a file of all pairs of features. Every control is made of it: c
 reseeds, floors and arms, at any threshold and by stratum.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
 from featflow.features import bootstrap as resampling
-from featflow.features import dump
+from featflow.features import dump, rule
+from featflow.features.best_partners import Question, best_partners
 from featflow.features.columns import Columns, columns
-from featflow.features.comparing import Both, compare, line, table
-from featflow.features.dictionary import Dictionary
-from featflow.features.domains import corpus_of, joined_rows, layout, rolled
+from featflow.features.domains import (
+    Dictionary,
+    Facts,
+    Layout,
+    corpus_of,
+    joined_rows,
+    layout,
+    rolled,
+)
+from featflow.features.partners import Ranked
 from featflow.features.scope import Source, source_of, stack, stack_sources
+from featflow.features.stacked import Activations
+from featflow.features.trimmed import trimmed_of
 from featflow.plan.stages.analysis import SharesSlice
 from featflow.runtime.log import log
 
+COLUMNS = {
+    "a": "str",
+    "b": "str",
+    "domain": "str",
+    "side": "str",
+    "feature": "int32",
+    "firings": "int64",
+    "documents": "int64",
+    "tokens": "int64",
+    "lookup_r": "float32",
+    "partner": "int32",
+    "r": "float32",
+    "mutual": "bool",
+    "r_trimmed": "float32",
+}
+"""Of best.parquet."""
+
 SHIFT = "shift"
 """The name of `cfg.domain` where the child's rows are moved."""
+
+PAPER_THRESHOLD = 0.8
+"""The paper's threshold: of the shares that the log tells, and of nothing else."""
+
+
+class Best(NamedTuple):
+    """The best partners of m features, k each."""
+
+    ranked: Ranked
+    r_trimmed: np.ndarray
+    """(m,) float32, with the first one (features/trimmed.py); NaN: none, or undefined."""
+
+
+Both = tuple[Best, Best]
+"""The best partners of a's features on a's rows of a domain, and of b's on b's."""
 
 
 def run(
@@ -163,12 +207,12 @@ class _Probe:
     def _table(self, other: str, domain: str, b: Dictionary, found: Both) -> pd.DataFrame:
         of_a, of_b = self._sets(domain)
         names = {"a": self.sae.name, "b": other, "domain": domain}
-        return table(found, (self.a.on(of_a), b.on(of_b)), names)
+        return best_table(found, (self.a.on(of_a), b.on(of_b)), names)
 
     def _log(self, other: str, domain: str, b: Dictionary, found: Both) -> None:
         of_a, of_b = self._sets(domain)
-        told = line(found, (self.a.alive(of_a), b.alive(of_b)))
-        log.info("%s-%s on %s: %s", self.sae.name, other, domain, told)
+        words = _found_again(found, (self.a.alive(of_a), b.alive(of_b)))
+        log.info("%s-%s on %s: %s", self.sae.name, other, domain, words)
 
     def _replicates(self) -> int:
         """How many replicates the bootstrap has: none where tokens are too few for one."""
@@ -205,3 +249,91 @@ class _Probe:
                 documents=resampling.documents_of(numbers, joined_rows(corpora, inside)),
             )
         return resampling.replicates(sides, self.cfg.thresholds, replicates, self.cfg.seed)
+
+
+def compare(
+    a: Dictionary, b: Dictionary, stacked: Activations, rows: Layout, wanted: Mapping[str, int]
+) -> dict[str, Both]:
+    """The best partners that count, on every domain.
+
+    Args:
+        a: a dictionary on the layout's rows.
+        b: another one on the same rows.
+        stacked: b's activations (T, m_b).
+        rows: the layout.
+        wanted: the domains, and how many partners a feature.
+    """
+    counts: tuple[dict[int, int], dict[int, int]] = {}, {}  # of each side, by set of rows
+    for domain, count in wanted.items():
+        for side, index in zip(counts, rows.sides[domain], strict=True):
+            side[index] = max(count, side.get(index, 0))
+    sets = sorted({*counts[0], *counts[1]})
+    questions = [
+        Question(
+            rows.length(index),
+            rows.sets[index],
+            a.judged(index),
+            b.judged(index),
+            *(side.get(index, 0) for side in counts),
+        )
+        for index in sets
+    ]
+    found = dict(zip(sets, best_partners(a.parts, stacked, questions), strict=True))
+    of_a, of_b = {}, {}
+    for index in sets:
+        mine, theirs = (each.columns_as_they_lie(index) for each in (a, b))
+        length = rows.length(index)
+        if index in counts[0]:
+            ranked = found[index][0]
+            of_a[index] = Best(ranked, trimmed_of(ranked, mine, theirs, length))
+        if index in counts[1]:
+            ranked = found[index][1]
+            of_b[index] = Best(ranked, trimmed_of(ranked, theirs, mine, length))
+    sides = {domain: rows.sides[domain] for domain in wanted}
+    return {domain: (of_a[first], of_b[second]) for domain, (first, second) in sides.items()}
+
+
+def best_table(both: Both, facts: tuple[Facts, Facts], names: Mapping[str, str]) -> pd.DataFrame:
+    """The rows of best.parquet for one domain: a's features, then b's.
+
+    Args:
+        both: the best partners.
+        facts: what a's features do on a's rows of the domain, and b's on b's.
+        names: a, b and domain.
+    """
+    sides = []
+    for side, mine, theirs, known in zip("ab", both, reversed(both), facts, strict=True):
+        partner = mine.ranked.partners[:, 0]
+        values = {
+            "feature": np.arange(len(partner)),
+            "firings": known.firings,
+            "documents": known.documents,
+            "tokens": known.rows,
+            "lookup_r": known.lookup_r,
+            "partner": partner,
+            "r": mine.ranked.r[:, 0],
+            "mutual": mine.ranked.mutual(theirs.ranked),
+            "r_trimmed": mine.r_trimmed,
+        }
+        sides.append(pd.DataFrame({**names, "side": side, **values}))
+    return pd.concat(sides, ignore_index=True)[list(COLUMNS)].astype(COLUMNS)
+
+
+def _found_again(both: Both, alive: tuple[np.ndarray, np.ndarray]) -> str:
+    """What is found again at the paper's threshold, in words for the log.
+
+    Args:
+        both: the best partners.
+        alive: (m,) bool of either side.
+    """
+    counted = []
+    for best, judged in zip(both, alive, strict=True):
+        matched, total = (
+            judged & rule.above(best.ranked.r[:, 0], PAPER_THRESHOLD),
+            int(judged.sum()),
+        )
+        fragile = int((matched & ~rule.above(best.r_trimmed, PAPER_THRESHOLD)).sum())
+        found = int(matched.sum())
+        share = f"{found:,} of {total:,} ({found / max(total, 1):.1%}"
+        counted.append(f"{share}, {fragile:,} of them on a handful of rows)")
+    return f"above {PAPER_THRESHOLD:g}: {counted[0]} features of a, {counted[1]} of b"

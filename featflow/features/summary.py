@@ -11,10 +11,9 @@ from tokenizers import Tokenizer
 
 from featflow.data.token_text import marked
 from featflow.data.tokens import Tokens
-from featflow.features.dump import Dump
-from featflow.features.ranking import _insert
+from featflow.features.dump import Dump, Spool
+from featflow.features.ranking import insert
 from featflow.features.scope import document_of
-from featflow.features.spool import Spool
 
 CONTEXTS = 10
 """Top contexts a feature, each from another document."""
@@ -115,7 +114,7 @@ def _close_one(i, latest, tops):
     last, place, best = latest
     top, values = tops
     if last[i] >= 0 and best[i] > values[i, -1]:
-        _insert(top[i], values[i], place[i], best[i])
+        insert(top[i], values[i], place[i], best[i])
 
 
 def _contexts(

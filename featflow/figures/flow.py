@@ -7,15 +7,17 @@ parent, what a child has and no parent had enters as a stub beside the child. A 
 persists into several children is in several bands, which overlap at the node.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
+from featflow.analysis.edge_words import SCOPES, has_lent_ceiling, share_in_words
 from featflow.config.figures import FlowFigure
 from featflow.config.graph import edges
 from featflow.figures.bands import NODE, Band, Box, Places, Size, outline, place
 from featflow.figures.files import matching
-from featflow.figures.flow_words import Row, label, said, standing, subtitle, texts
 from featflow.figures.graph import ordered
+from featflow.figures.style import BLUE, GREY, ORANGE, TITLE, faded, percent
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
 from featflow.plan.stages.figures import FigureSlice
@@ -31,6 +33,9 @@ COLUMN = 160
 
 LINE = 14
 """Pixels of a band that a line of its label needs; thinner bands speak when pointed at."""
+
+Row = dict[str, Any]
+"""A row of edges.csv, with its parent and child."""
 
 
 def inputs(slices: Slices, figure: FlowFigure) -> list[str]:
@@ -76,8 +81,8 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     figure.update_layout(
         _layout(height),
         annotations=[*_node_labels(places, rows), *_band_labels(places, rows)],
-        title={"text": "Where every feature went", "subtitle": {"text": subtitle(sae, rows)}},
-        meta={**texts(rows, chains, _colours()), "min_width": COLUMN * len(columns)},
+        title={"text": "Where every feature went", "subtitle": {"text": _subtitle(sae, rows)}},
+        meta={**_words(rows, chains, _colours()), "min_width": COLUMN * len(columns)},
     )
     return figure
 
@@ -86,12 +91,10 @@ def _nothing(sae: str) -> "Figure":
     """A figure that says why it is empty: every edge needs the SAE on both of its sides."""
     from plotly import graph_objects as go
 
-    from featflow.figures.style import TITLE
-
     layout = {**_layout(120), "height": TITLE + 120}
     text = f"Nothing to draw: no model and its parent both have the SAE {sae}."
     said = {"x": 0.5, "y": 60, "text": text, "showarrow": False}
-    title = {"text": "Where every feature went", "subtitle": {"text": subtitle(sae, [])}}
+    title = {"text": "Where every feature went", "subtitle": {"text": _subtitle(sae, [])}}
     return go.Figure(layout={**layout, "annotations": [said], "title": title})
 
 
@@ -159,8 +162,6 @@ def _from_a_base(
 
 
 def _colours() -> dict[str, str]:
-    from featflow.figures.style import BLUE, GREY, ORANGE, faded
-
     return {
         "derived": faded(BLUE, 0.6),
         "later": faded(ORANGE, 0.75),
@@ -196,17 +197,20 @@ def _band(band: Band, places: Places, rows: list[Row]) -> Any:
         "entering": band.entering,
     }
     return _filled(
-        x, y, _colours()[band.kind], said(band, rows), name=f"{band.edge} {band.kind}", meta=meta
+        x,
+        y,
+        _colours()[band.kind],
+        _in_words(band, rows),
+        name=f"{band.edge} {band.kind}",
+        meta=meta,
     )
 
 
 def _node(name: str, box: Box, rows: list[Row]) -> Any:
-    from featflow.figures.style import GREY
-
     right = box.left + NODE
     x = [box.left, right, right, box.left, box.left]
     y = [box.top, box.top, box.bottom, box.bottom, box.top]
-    _, silent, rare = standing(name, rows)
+    _, silent, rare = _standing(name, rows)
     living = size_of(name, rows).living
     text = f"{name}: {living:,} living features, {silent:,} silent, {rare:,} rare"
     return _filled(x, y, GREY, text, name=name, meta={"model": name, "living": living})
@@ -283,8 +287,6 @@ def _text(x: float, y: float, text: str, align: str, yanchor: str) -> dict[str, 
 
 
 def _layout(height: int) -> dict[str, Any]:
-    from featflow.figures.style import TITLE
-
     hidden = {"visible": False, "fixedrange": True}
     return {
         "height": height + TITLE,
@@ -293,4 +295,121 @@ def _layout(height: int) -> dict[str, Any]:
         "hovermode": "closest",
         "xaxis": {**hidden, "range": [0, 1]},
         "yaxis": {**hidden, "range": [height - 2 * MARGIN, 0]},
+    }
+
+
+def label(row: Row) -> list[str]:
+    """What stands in an edge's band: what persists, and between what that lies."""
+    ends = [f"{name} {percent(row[name])}" for name in ("floor", "ceiling") if not isnan(row[name])]
+    if _lent(row):
+        ends[-1] += "*"
+    return [
+        f"{row['persisting']:,} persist ({percent(row['share'])})",
+        ", ".join(ends) or "no floor, no ceiling",
+    ]
+
+
+def _subtitle(sae: str, rows: list[Row]) -> str:
+    """What the numbers are about."""
+    if not rows:
+        return f"SAE {sae}: no edge of the lineage has it on both sides."
+    first = rows[0]
+    return (
+        f"SAE {sae}: the same feature is r > {first['threshold']:g}, scope {first['scope']} "
+        f"({SCOPES[first['scope']]}). Heights are numbers of features, on one scale."
+    )
+
+
+def _in_words(band: Band, rows: list[Row]) -> str:
+    """A band in words; its share stands beside its floor, its ceiling and its interval."""
+    if band.kind == "emerging":
+        row = next(row for row in rows if row["child"] == band.target)
+        lost = f"{percent(1 - row['traced_share'])}; {_lost(row, floor=False)}"
+        return f"{band.features:,} of {row['child_features']:,} emerge in {band.target} ({lost})"
+    if band.kind == "disappearing":
+        down = [row for row in rows if row["parent"] == band.source]
+        each = [
+            f"{row['disappearing']:,} of {row['parent_features']:,} features of {row['parent']} "
+            f"disappear in {row['child']} ({percent(1 - row['share'])}; {_lost(row)})"
+            for row in down
+        ]
+        head = [f"{band.features:,} disappear in every child"] if len(down) > 1 else []
+        return "<br>".join([*head, *each])
+    row = next(row for row in rows if row["edge"] == band.edge)
+    of = f"of {row['parent_features']:,} features of {row['parent']}"
+    origin = "from a base" if band.kind == "derived" else "emerged after it"
+    traced = f"{row['traced_here']:,} features of {row['child']} are traced to {row['parent']}"
+    return (
+        f"{row['persisting']:,} {of} persist into {row['child']}<br>"
+        f"{'<br>'.join(share_in_words(row))}<br>{band.features:,} of these {origin}<br>"
+        f"{traced}"
+    )
+
+
+def _lost(row: Row, floor: bool = True) -> str:
+    """What is lost where nothing, and where everything, has changed."""
+    if isnan(row["ceiling"]):
+        return "no reseed to compare"
+    words = f"of a reseed's features {percent(1 - row['ceiling'])}{_lent(row)}"
+    if floor and not isnan(row["floor"]):
+        words += f", of an {_model(row)} model's {percent(1 - row['floor'])}"
+    return words
+
+
+def _lent(row: Row) -> str:
+    return f" (of {row['ceiling_of']})" if has_lent_ceiling(row) else ""
+
+
+def _model(row: Row) -> str:
+    return "unrelated" if row["floor_of"].startswith("unrelated") else "untrained"
+
+
+def _standing(model: str, rows: list[Row]) -> tuple[int, int, int]:
+    """Living, silent and rare features, as on the model's first edge."""
+    for end in ("child", "parent"):
+        for row in rows:
+            if row[end] == model:
+                return tuple(row[f"{end}_{what}"] for what in ("features", "silent", "rare"))
+    raise KeyError(model)
+
+
+def _words(rows: list[Row], chains: "pd.DataFrame", colours: Mapping[str, str]) -> dict[str, Any]:
+    """What stands around the figure: the colours, the numbers, what is left out."""
+    from featflow.analysis.chain_counts import chain_counts
+    from featflow.analysis.quality import each_once
+
+    notes = [
+        f"{row['parent']} → {row['child']}: {row['persisting']:,} of {row['parent_features']:,} "
+        f"persist: {'; '.join(share_in_words(row))}; one to one {row['one_to_one']:,}."
+        for row in rows
+    ]
+    notes += [
+        f"{row['parent']} → {row['child']}: the SAEs’ L0, {row['l0_parent']:.1f} and "
+        f"{row['l0_child']:.1f}, differ by more than 10 %."
+        for row in rows
+        if row["l0_differs"]
+    ]
+    counts = chain_counts(chains).to_dict("records")
+    notes += [f"{c['model']}: {c['features']:,} of {c['of']:,} {c['statement']}." for c in counts]
+    notes += [f"{remark}." for remark in each_once(rows)]
+    models = dict.fromkeys(row[end] for end in ("parent", "child") for row in rows)
+    silent, rare = (
+        ", ".join(f"{model} {_standing(model, rows)[i]:,}" for model in models) for i in (1, 2)
+    )
+    lent = next((row["ceiling_of"] for row in rows if _lent(row)), None)
+    star = f"*: no reseed of either model; the ceiling of {lent}. " if lent else ""
+    return {
+        "legend": [
+            [colours["derived"], "persists, from a base"],
+            [colours["later"], "persists, emerged later"],
+            [colours["disappearing"], "disappears"],
+            [colours["emerging"], "emerges: in no parent"],
+        ],
+        "notes": notes,
+        "footnote": f"{star}Left out: silent features ({silent}) and rare ones ({rare}). The "
+        "ceiling is the share that another seed of the same SAE finds again, the floor that which "
+        "an unrelated model has, or one with random weights; corrected: (share − floor) / (ceiling "
+        "− floor). Bars are as tall as their living features; a band is as tall as the features "
+        "that persist where it leaves, and as those traced to this parent where it arrives. What "
+        "persists into several children is in several bands, which overlap at the bar.",
     }

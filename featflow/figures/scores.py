@@ -1,22 +1,12 @@
 """Figure `scores`: how well explanations predict, of features that persist and of the others."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from featflow.config.figures import ScoresFigure
 from featflow.figures.files import matching
 from featflow.figures.panels import stacked
-from featflow.figures.scores_words import (
-    EXPLAINED,
-    FOOTNOTE,
-    OTHERS,
-    PERSISTING,
-    Scored,
-    heading,
-    median,
-    note,
-    signed,
-)
+from featflow.figures.style import BLUE, GREY, VERMILLION, faded, percent
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
 from featflow.plan.stages.figures import FigureSlice
@@ -31,6 +21,27 @@ BIN = 0.1
 
 ROW = 150
 """Pixels of a model."""
+
+PERSISTING, OTHERS, EXPLAINED = "persisting", "disappearing or emerging", "explained"
+"""The sides that features are told apart by; the last is of a study without edges."""
+
+FOOTNOTE = (
+    "lookup predicts the mean activation of each token on the records that explain; lookup_probe, "
+    "that on the probe without the documents of the score records. Matched on density: the "
+    "difference of the two sides' mean r among features that fire equally often (half powers of "
+    "ten). Contextual: lookup_r up to 0.5. Undefined and failed scores are in no bin."
+)
+
+
+class Scored(NamedTuple):
+    """A model's explained features, twice: by an explainer, and by the baseline beside it."""
+
+    explainer: str
+    baseline: str
+    rows: "pd.DataFrame"
+    """Of the explainer: feature, side, status, pearson, density, stratum."""
+    beside: "pd.DataFrame"
+    """Of the baseline."""
 
 
 def inputs(slices: Slices, figure: ScoresFigure) -> list[str]:
@@ -58,7 +69,7 @@ def draw(cfg: FigureSlice, files: list[str]) -> "Figure":
     tables = [part for model in models.values() for part in (model.rows, model.beside)]
     bins = edges([table["pearson"] for table in tables])
     colours = _colours(tables)
-    figure = stacked([heading(name, model) for name, model in models.items()], ROW)
+    figure = stacked([_heading(name, model) for name, model in models.items()], ROW)
     for row, (name, model) in enumerate(models.items(), 1):
         for side, colour in colours.items():
             for trace in _histograms(name, model, side, bins, colour):
@@ -109,10 +120,13 @@ def edges(scores: "list[pd.Series]") -> "np.ndarray":
     return np.round(np.arange(first, round(1 / BIN) + 1) * BIN, 6)
 
 
+def median(rows: "pd.DataFrame", side: str) -> float:
+    """Of Pearson's r of a side; NaN where it has none."""
+    return float(rows.loc[rows["side"] == side, "pearson"].median())
+
+
 def _colours(tables: "Sequence[pd.DataFrame]") -> dict[str, str]:
     """Of the sides that there are."""
-    from featflow.figures.style import BLUE, GREY, VERMILLION
-
     known = {side for table in tables for side in table["side"]}
     colours = {PERSISTING: BLUE, OTHERS: VERMILLION, EXPLAINED: GREY}
     return {side: colour for side, colour in colours.items() if side in known}
@@ -123,8 +137,6 @@ def _histograms(name: str, model: Scored, side: str, bins: "np.ndarray", colour:
     import numpy as np
     from plotly import graph_objects as go
 
-    from featflow.figures.style import faded, percent
-
     traces = []
     for explainer, rows in ((model.explainer, model.rows), (model.baseline, model.beside)):
         found = rows.loc[rows["side"] == side, "pearson"].dropna()
@@ -133,7 +145,7 @@ def _histograms(name: str, model: Scored, side: str, bins: "np.ndarray", colour:
         counts = np.histogram(found, bins)[0]
         texts = [
             f"{name}, {side}, {explainer}: {n:,} of {len(found):,} features "
-            f"({percent(n / len(found))})<br>with r from {signed(low)} to {signed(high)}"
+            f"({percent(n / len(found))})<br>with r from {_signed(low)} to {_signed(high)}"
             for n, low, high in zip(counts, bins, bins[1:], strict=False)
         ]
         plain = explainer == model.explainer
@@ -172,8 +184,6 @@ def _layout(
     colours: Mapping[str, str],
     traces: Sequence[Any],
 ) -> dict[str, Any]:
-    from featflow.figures.style import GREY
-
     highest = max((max(trace.y) for trace in traces), default=1.0)
     axes = [f"axis{row if row > 1 else ''}" for row in range(1, len(models) + 1)]
     across = {"range": [float(bins[0]), 1.0], "dtick": 0.2, "tickformat": ".1f"}
@@ -197,7 +207,73 @@ def _layout(
                 *([colour, f"{side} features"] for side, colour in colours.items()),
                 [GREY, f"dotted outlines: the same features by {first.baseline}"],
             ],
-            "notes": [note(name, model, colours) for name, model in models.items()],
+            "notes": [_note(name, model, colours) for name, model in models.items()],
             "footnote": FOOTNOTE,
         },
     }
+
+
+def _heading(name: str, model: Scored) -> str:
+    """A model and its medians."""
+    medians = [
+        f"{median(model.rows, side):.2f} {side}"
+        for side in (PERSISTING, OTHERS, EXPLAINED)
+        if median(model.rows, side) == median(model.rows, side)
+    ]
+    return f"<b>{name}</b>" + (f": median r {', '.join(medians)}" if medians else ": no score")
+
+
+def _note(name: str, model: Scored, sides: Mapping[str, str]) -> str:
+    """A model in words: medians, the baseline's, what is not shown, the matched difference."""
+    parts = []
+    for side in sides:
+        rows = model.rows[model.rows["side"] == side]
+        if len(rows):
+            count = int(rows["pearson"].notna().sum())
+            beside = _number(median(model.beside, side))
+            parts.append(
+                f"{count:,} {side}, median r {_number(median(model.rows, side))} "
+                f"({model.baseline}: {beside})"
+            )
+    parts += [text for text in (_contextual(model.rows), _matched(model.rows)) if text]
+    statuses = model.rows["status"].value_counts()
+    missing = [f"{statuses.get(s, 0):,} {s}" for s in ("undefined", "failed")]
+    return f"{name}: {'; '.join([*parts, ', '.join(missing)])}."
+
+
+def _contextual(rows: "pd.DataFrame") -> str:
+    """The medians of contextual features alone, in words; nothing where a side has none."""
+    from featflow.features.strata import LOOKUPS
+
+    known = rows[(rows["stratum"] == LOOKUPS[0]) & rows["pearson"].notna()]
+    counts = [int((known["side"] == side).sum()) for side in (PERSISTING, OTHERS)]
+    if not all(counts):
+        return ""
+    first, second = (
+        f"{_number(median(known, side))} ({count:,})"
+        for side, count in zip((PERSISTING, OTHERS), counts, strict=True)
+    )
+    return f"{LOOKUPS[0]} features alone {first} against {second}"
+
+
+def _matched(rows: "pd.DataFrame") -> str:
+    """The difference of the two sides at equal density, in words; nothing where there is none."""
+    from featflow.interpret.score import matched
+
+    known = rows[rows["pearson"].notna() & (rows["density"] > 0)]
+    sides = [known[known["side"] == side] for side in (PERSISTING, OTHERS)]
+    pairs = [(part["density"].to_numpy(), part["pearson"].to_numpy()) for part in sides]
+    found = matched(pairs[0], pairs[1])
+    if found is None:
+        return ""
+    return f"matched on density {_signed(found.difference, plus='+')} ({found.pairs:,} pairs)"
+
+
+def _signed(value: float, plus: str = "") -> str:
+    """A number with the minus sign that fits its digits."""
+    digits = f"{abs(value):.2f}" if plus else f"{abs(value):.1f}"
+    return f"{'−' if value < 0 and float(digits) else plus}{digits}"
+
+
+def _number(value: float) -> str:
+    return "–" if value != value else f"{value:.2f}".replace("-", "−")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from featflow.artifacts.provenance import Provenance
 from featflow.data import tokenizer as tokenizers
+from featflow.features.columns import Columns, columns
 from featflow.features.dump import d_sae
 from featflow.features.probe import (
     Activations,
@@ -17,8 +18,8 @@ from featflow.features.probe import (
     read_activations,
     read_probe,
 )
+from featflow.features.scope import stack, whole
 from featflow.plan.stages.report import DashboardsSlice
-from featflow.report.dashboard.columns import columns_of
 from featflow.report.dashboard.logits import Promoted, promoted, unknown
 from featflow.report.dashboard.partners import partners
 from featflow.report.dashboard.records import Dictionary, Facts, OtherModel
@@ -66,10 +67,10 @@ def run(
     provenance = Provenance("dashboards", cfg, [*inputs, tokenizer, summary, *optional, *scaling])
     groups = _by_model(cfg, dumps)
     own = read_activations(cfg.corpora, groups[cfg.model], d_sae(sae))
-    columns = columns_of(own)
+    by_feature = _by_feature(own)
     scaled = dict(zip(cfg.scaled, scaling, strict=True))
-    facts = Facts.read(summary, flow, chains, scores, scaled, cfg.model, len(columns.starts))
-    it = Dictionary(cfg, columns, read_probe(own, tokens))
+    facts = Facts.read(summary, flow, chains, scores, scaled, cfg.model, len(by_feature.starts))
+    it = Dictionary(cfg, by_feature, read_probe(own, tokens))
     own = own._replace(corpora={})  # the columns hold them all
     others = {
         name: _beside(it, own, name, paths) for name, paths in groups.items() if name != cfg.model
@@ -81,6 +82,11 @@ def run(
         it.shards(others, facts, _promoted(cfg, model, sae, tokenizer)),
     )
     log.info("%s features, %.1f MB", f"{it.features:,}", size / 1e6)
+
+
+def _by_feature(activations: Activations) -> Columns:
+    """The activations of the whole probe, feature by feature."""
+    return columns(stack(whole(activations.counts), activations.corpora))
 
 
 def _by_model(cfg: DashboardsSlice, dumps: list[Path]) -> dict[str, list[Path]]:
@@ -101,7 +107,7 @@ def _beside(it: Dictionary, own: Activations, name: str, paths: list[Path]) -> O
     count = int((best.feature >= 0).sum())
     where = ", ".join(cfg.scopes[name])
     log.info("%s: partners of %s features, on %s", name, f"{count:,}", where)
-    return it.beside(best, columns_of(found))
+    return it.beside(best, _by_feature(found))
 
 
 def _promoted(cfg: DashboardsSlice, model: Path, sae: Path, tokenizer: Path) -> Promoted | None:

@@ -25,9 +25,8 @@ from featflow.data import tokenizer as tokenizers
 from featflow.figures.files import matching
 from featflow.plan import paths
 from featflow.plan.stages.report import ExplorerSlice
-from featflow.report import templates
 from featflow.report.dashboard.tables import objects
-from featflow.report.pages import SITE, page_files
+from featflow.report.pages import SITE, page_files, render_template
 from featflow.report.scripts import as_json, vocabulary, write_script
 from featflow.runtime.log import log
 
@@ -121,7 +120,7 @@ def render(content: dict[str, Any], provenance: dict[str, Any]) -> str:
 
     from featflow import __version__
 
-    return templates.render(
+    return render_template(
         SITE,
         PAGE,
         title=f"{content['study']}: features",

@@ -1,30 +1,46 @@
 """Where the features went: the tables of stage `flow`, and what they say in words."""
 
+from collections.abc import Hashable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from featflow.analysis.chain_counts import chain_counts
-from featflow.analysis.edge_words import LETTERS, has_lent_ceiling, has_other_floor
-from featflow.analysis.fragile import MANY
+from featflow.analysis.edge_words import (
+    LETTERS,
+    SCOPES,
+    has_lent_ceiling,
+    has_other_floor,
+    share_in_words,
+)
+from featflow.analysis.fragile import MANY, warning
 from featflow.analysis.quality import each_once
 from featflow.analysis.ratios import ratio
 from featflow.analysis.specific import SPECIFIC
 from featflow.artifacts.io import load_table
 from featflow.figures.files import matching
-from featflow.figures.flow_words import SCOPES
 from featflow.plan import paths
 from featflow.plan.stages.report import ReportSlice
-from featflow.report.findings import Row, edge, finding, hanging, traces
 from featflow.report.tables import UNKNOWN, Cell, Column, Table, count, number, share, text
 from featflow.wording import page_percent
 
+Row = dict[Hashable, Any]
+"""A row of edges.csv or strata.csv, or of the chains' counts."""
+
 LOOKUPS = {"lookup": "token look-ups", "between": "between", "contextual": "contextual"}
+
 ROLES = {
     "parent": "parent’s that persist",
     "child": "child’s that are traced",
 }
+
+_UNRELATED = {"its share": "floor_unrelated", "corrected": "corrected_unrelated"}
+"""Columns of a table some of whose edges have an unrelated floor."""
+
+DOMAIN_CONTROLS = ("edge", "ceiling", "unrelated", "random")
+"""Controls of domains.parquet that have a column."""
 
 
 class Flow(NamedTuple):
@@ -156,10 +172,6 @@ def _edges(sae: str, rows: list[Row]) -> Table:
     return Table(
         f"edges{sae}", "What persists and what emerges, by edge", columns, cells, _said(rows)
     )
-
-
-_UNRELATED = {"its share": "floor_unrelated", "corrected": "corrected_unrelated"}
-"""Columns of a table some of whose edges have an unrelated floor."""
 
 
 def _or_none(value: float) -> float | None:
@@ -342,3 +354,72 @@ def _chains(sae: str, counts: list[Row]) -> Table:
     return Table(
         f"chains{sae}", "Where features come from, over several edges", columns, cells, note
     )
+
+
+def domains(cfg: ReportSlice, files: list[Path]) -> dict[str, Table]:
+    """The same edges on each corpus alone and on each scope: a table for every SAE with a flow."""
+    found = sorted(matching(files, paths.FLOW_DOMAINS, "sae").items())
+    return {sae: _domains(cfg, sae, file) for sae, file in found}
+
+
+def _domains(cfg: ReportSlice, sae: str, file: Path) -> Table:
+    rows = load_table(file)
+    here = np.isclose(rows["threshold"], cfg.flow.threshold) & (rows["kind"] == "all")
+    rows = rows[here & rows["control"].isin(DOMAIN_CONTROLS)]
+    columns = [
+        *(Column(title, is_text=True) for title in ("edge", "judged on")),
+        *(Column(title) for title in ("living", "persist", "share", "ceiling")),
+        *(Column(title, "floor") for title in ("unrelated", "random")),
+    ]
+    cells = []
+    for (name, domain), part in rows.groupby(["edge", "domain"], sort=False):
+        by = {row["control"]: row for row in part.to_dict("records")}
+        own = by.get("edge")
+        counts = [count(own[key]) if own else Cell(UNKNOWN) for key in ("features", "found")]
+        shares = [
+            share(by[key]["share"]) if key in by else Cell(UNKNOWN) for key in DOMAIN_CONTROLS
+        ]
+        cells.append([text(edge(str(name))), text(domain), *counts, *shares])
+    note = (
+        "The parent’s features on the tokens of one corpus alone, and on the three scopes: home "
+        "(what the parent was trained on), intersection, union. A feature lives on a corpus if it "
+        "fires often enough there, so the numbers of living features differ."
+    )
+    title = "What persists, by corpus and scope"
+    return Table(f"domains{sae}", title, columns, cells, note)
+
+
+def finding(row: Row) -> str:
+    """What persists on an edge, beside what another seed and an unrelated model have of it."""
+    return (
+        f"{edge(row['edge'])}: {row['persisting']:,} of {row['parent_features']:,} living features "
+        f"persist: {'; '.join(share_in_words(row))}."
+    )
+
+
+def hanging(row: Row) -> list[str]:
+    """What of an edge's shares hangs on a handful of rows, where that is more than 5 %."""
+    line = warning(row)
+    return [f"{edge(row['edge'])}: {line}."] if line else []
+
+
+def traces(counts: list[Row]) -> list[str]:
+    """Of each model with a chain behind it, how much of it comes from where."""
+    found: dict[str, dict[str, Row]] = {}
+    for row in counts:
+        found.setdefault(row["model"], {})[row["statement"]] = row
+    sentences = []
+    for model, by in found.items():
+        traced = by.get("are traced to a parent")
+        derived = by.get("are derived from a base, of those traced")
+        if traced and derived:
+            sentences.append(
+                f"{model}: {traced['features']:,} of {traced['of']:,} living features are traced "
+                f"to a parent, {derived['features']:,} of these on to a base."
+            )
+    return sentences
+
+
+def edge(name: str) -> str:
+    """`parent-child` for readers."""
+    return name.replace("-", " → ")

@@ -10,8 +10,7 @@ from typing import Any
 from featflow.artifacts.io import written
 from featflow.artifacts.provenance import KEY, Provenance
 from featflow.plan.stages.report import ReportSlice
-from featflow.report.pages import PAGE, page_files
-from featflow.report.templates import render
+from featflow.report.pages import PAGE, page_files, render_template
 from featflow.runtime.log import log
 
 
@@ -26,7 +25,7 @@ def run(cfg: ReportSlice, *, inputs: list[Path], output: Path) -> None:
         ArtifactError: when one of them is missing, truncated or foreign.
     """
     provenance = Provenance("report", cfg, [*inputs, *page_files()])
-    content = render(PAGE, "report.html", **contents(cfg, inputs, provenance))
+    content = render_template(PAGE, "report.html", **contents(cfg, inputs, provenance))
     with written(output) as temporary:
         temporary.write_text(content, encoding="utf-8")
     log.info("%s: %.1f MB, open it in a browser", output, len(content) / 1e6)
@@ -41,9 +40,8 @@ def contents(cfg: ReportSlice, files: list[Path], provenance: Provenance) -> dic
     from featflow.figures import style
     from featflow.report import models, saes, study
     from featflow.report.cases import cases
-    from featflow.report.domains import domains
-    from featflow.report.drawn import figures, in_script
-    from featflow.report.flow import flows
+    from featflow.report.figures import figures, in_script
+    from featflow.report.flow import domains, flows
     from featflow.report.interpretation import categories
     from featflow.report.listing import artifacts
     from featflow.report.summary import summary

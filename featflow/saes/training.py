@@ -1,6 +1,6 @@
 """Training a sparse autoencoder: data, scale, start, steps, record, checkpoints.
 
-Shapes: B tokens a batch, n inputs, m features.
+Shapes: B tokens a batch, N sampled vectors, n inputs, m features.
 """
 
 import math
@@ -20,17 +20,15 @@ from featflow.runtime.log import log, progress
 from featflow.saes.architectures import Autoencoder, StepRecord, autoencoder
 from featflow.saes.batches import Batch, Position, Shards, batches, sample
 from featflow.saes.resampling import Revival
-from featflow.saes.start import (
-    SAMPLED,
-    geometric_median,
-    longest_row,
-    typical_element,
-    unit_scale,
-)
 
 RECORDS = 200
 """Rows of the training table."""
 
+SAMPLED = 65_536
+"""Vectors in the sample."""
+
+SMALLEST = 1e-30
+"""Of an element: its inverse is still far from float32's largest number."""
 
 BAD_DATA = (
     "the activations hold numbers that are not finite: the model's weights are no good; look at "
@@ -141,17 +139,17 @@ class Training:
         """Step number `step` (from 1 on) on a raw batch (B, n), bfloat16."""
         x = batch.to(self.device, non_blocking=True).float().mul_(self.scale)
         rate = learning_rate(self.settings, step, self.steps)
-        told = self.sae.learn(x, step, rate, lambda: self.revival.dead(step - 1))
-        if not math.isfinite(told.loss):
+        record = self.sae.learn(x, step, rate, lambda: self.revival.dead(step - 1))
+        if not math.isfinite(record.loss):
             if not x.isfinite().all():
                 raise Diverged(BAD_DATA)
-            raise self._diverged(f"the loss became {told.loss}", step)
-        self.revival.note(step, told.fired)
+            raise self._diverged(f"the loss became {record.loss}", step)
+        self.revival.note(step, record.fired)
         if self.revival.due(step) and self.sae.settled:
             self._revived += self.revival.revive(step, self.sae, self.sample)
         self.done = step
         if step % max(1, self.steps // RECORDS) == 0 or step == self.steps:
-            self._record(told, rate, len(x))
+            self._record(record, rate, len(x))
 
     def _check_weights(self) -> None:
         """Raise Diverged if a weight is bad: a NaN in the encoder only silences its feature."""
@@ -168,13 +166,13 @@ class Training:
             f"checkpoint; other settings start anew: try {', '.join(remedies)}{more}"
         )
 
-    def _record(self, told: StepRecord, rate: float, tokens: int) -> None:
+    def _record(self, record: StepRecord, rate: float, tokens: int) -> None:
         self.records.append(
             {
                 "step": self.done,
                 "tokens": self.done * tokens,
-                "loss": told.loss,
-                **told.record,
+                "loss": record.loss,
+                **record.record,
                 "dead": len(self.revival.dead(self.done)) / self.sae.features,
                 "revived": self._revived,
                 "learning_rate": rate,
@@ -210,3 +208,59 @@ def learning_rate(settings: Sae, step: int, steps: int) -> float:
     rise = step / (settings.warmup * steps) if settings.warmup else 1.0
     fall = (steps + 1 - step) / (settings.decay * steps + 1) if settings.decay else 1.0
     return settings.learning_rate * min(1.0, rise, fall)
+
+
+def typical_element(norms: Tensor, width: int) -> float:
+    """median‖x‖ / √n of vectors with these norms (N,) and n numbers: its inverse is the scale
+    `unit`. (A median, since a few vectors may be a thousand times as long as the others.)"""
+    return _typical(norms) / math.sqrt(width)
+
+
+def longest_row(norms: Tensor, outliers: float | None) -> float:
+    """The norm above which a vector is an outlier: so many medians of norms (N,); None: none is."""
+    typical = _typical(norms)
+    return math.inf if outliers is None or not typical else outliers * typical
+
+
+def _typical(norms: Tensor) -> float:
+    """The median of those that are not 0; 0 where all are."""
+    there = norms[norms > 0]
+    return float(there.double().median()) if len(there) else 0.0
+
+
+def unit_scale(element: float) -> float:
+    """What activations are multiplied by to have typical elements of 1.
+
+    Args:
+        element: a typical element as it is.
+
+    Returns:
+        Its inverse; 1 where it is 0, or so small that nothing but rounding would be made large.
+    """
+    if element > SMALLEST:
+        return 1 / element
+    log.warning(
+        "the activations at the hook are all zero: this SAE learns nothing, every feature "
+        "of it will be silent"
+    )
+    return 1.0
+
+
+def geometric_median(x: Tensor, iterations: int = 100, tolerance: float = 1e-6) -> Tensor:
+    """The point (n,) of least summed distance to x (N, n), by Weiszfeld's algorithm.
+
+    Args:
+        x: the vectors.
+        iterations: at most this many.
+        tolerance: end when a step is smaller than this share of the vectors' mean distance.
+    """
+    median = x.mean(0)
+    for _ in range(iterations):
+        distance = (x - median).norm(dim=1)
+        weights = 1 / distance.clamp_min(1e-9 * float(distance.mean()) + 1e-30)
+        moved = (weights @ x) / weights.sum()
+        step = float((moved - median).norm())
+        median = moved
+        if step <= tolerance * float(distance.mean()):
+            break
+    return median

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from featflow.analysis import case
-from featflow.analysis.choice import LIVING, NOT_SEEDED
+from featflow.analysis.choice import LIVING, NOT_SEEDED, occurrences
 from featflow.analysis.evidence import Counts
-from featflow.analysis.marks import occurrences
 from featflow.analysis.tracing import Link, follow
 from featflow.analysis.verdicts import FUNCTIONS, WORDS, function_sentence, functions, verdicts
 from featflow.artifacts.io import ArtifactError, load_json

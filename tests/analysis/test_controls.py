@@ -10,10 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from featflow.analysis import controls
-from featflow.analysis.frozen import frozen
-from featflow.analysis.jackknife import jackknife, together
-from featflow.analysis.judged import Bests, Judged, tally
-from featflow.analysis.lines import COLUMNS
+from featflow.analysis.controls import COLUMNS
+from featflow.analysis.intervals import jackknife, together
+from featflow.analysis.persistence import Bests, Judged, frozen, tally
 from featflow.artifacts.io import ArtifactError
 from featflow.artifacts.provenance import Provenance
 from featflow.config.controls import Controls

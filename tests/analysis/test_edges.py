@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from featflow.analysis import edges
-from featflow.analysis.edge_tables import EDGE_COLUMNS, STRATA_COLUMNS, ControlRows, edge_table
+from featflow.analysis.controls import joined
 from featflow.analysis.edge_words import over_what
-from featflow.analysis.lines import joined
+from featflow.analysis.edges import EDGE_COLUMNS, STRATA_COLUMNS, ControlRows, edge_table
 from featflow.analysis.terminal import table as text
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance

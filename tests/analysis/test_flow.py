@@ -8,8 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
 
-from featflow.analysis.flow import count_lines
-from featflow.analysis.tables import COUNT_COLUMNS
+from featflow.analysis.flow import COUNT_COLUMNS, count_lines
 from featflow.config.study import Flow
 
 from .conftest import Files, activations_pair, many, write_pair
@@ -332,8 +331,8 @@ def test_a_new_control_never_reruns_the_flow():
     names = {
         name.split(".")[-1] for name in closure("featflow.analysis.flow") if "analysis" in name
     }
-    beside = {"controls", "lines", "ceilings", "best", "jackknife", "edges", "edge_tables"}
-    assert {"flow", "fates", "tables", "chains"} <= names and not names & beside
+    beside = {"controls", "ceilings", "persistence", "intervals", "edges"}
+    assert {"flow", "fates", "chains"} <= names and not names & beside
 
 
 def test_defaults_are_what_the_docs_say():

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from scipy.sparse import csr_array
 
 from featflow.analysis import controls, edges, flow
-from featflow.analysis.jackknife import together
+from featflow.analysis.intervals import together
 from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
 from featflow.config.study import Study

@@ -11,8 +11,8 @@ from scipy.sparse import csr_array
 from featflow.config.errors import FeatflowError
 from featflow.config.study import Flow
 from featflow.features import correlation
+from featflow.features.best_partners import PairsFromFloor
 from featflow.features.correlation import correlate, partners
-from featflow.features.keeping import PairsFromFloor
 from featflow.features.matrix import Full, Sparse, load
 from featflow.features.scope import Source, rows_in_scope, stack
 from tests.features.test_correlation import FEATURES, Pair, slice_of

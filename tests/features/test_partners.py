@@ -5,7 +5,7 @@ import pytest
 from numba import config
 from scipy.sparse import csr_array
 
-from featflow.features.best import Judged, Question, best_partners
+from featflow.features.best_partners import Judged, Question, best_partners
 from featflow.features.columns import columns
 from featflow.features.matrix import Full
 from featflow.features.moments import in_stretches, pearson

@@ -14,10 +14,9 @@ from featflow.artifacts.io import ArtifactError
 from featflow.artifacts.provenance import Provenance
 from featflow.config.study import Flow
 from featflow.features import bootstrap as resampling
-from featflow.features import comparing, correlation, dump, shares
+from featflow.features import correlation, dump, shares
 from featflow.features.columns import columns
-from featflow.features.dictionary import Dictionary
-from featflow.features.domains import layout, rolled
+from featflow.features.domains import Dictionary, layout, rolled
 from featflow.features.scope import Source, stack, stack_sources
 from featflow.plan.stages.analysis import Domain, SharesSlice
 from featflow.plan.stages.features import CorrelationSlice
@@ -182,7 +181,7 @@ def test_which_pairs_are_compared_where(found):
     sizes = found.groupby(["a", "b", "domain", "side"]).size()
     for (a, b, _, side), size in sizes.items():
         assert size == FEATURES[a if side == "a" else b]
-    assert {column: str(kind) for column, kind in found.dtypes.items()} == comparing.COLUMNS
+    assert {column: str(kind) for column, kind in found.dtypes.items()} == shares.COLUMNS
 
 
 def test_the_same_bytes_on_one_thread_and_on_many(world, monkeypatch):
@@ -324,7 +323,7 @@ def test_it_is_what_numpy_says(activations, seed, counts, sizes, density, least,
         for i, dumps in enumerate((a, b))
     ]
     wanted = dict.fromkeys(domains, count)
-    found = comparing.compare(*sides, stack(shape.rows, b), shape, wanted)
+    found = shares.compare(*sides, stack(shape.rows, b), shape, wanted)
     for name, domain in domains.items():
         for side, scope in enumerate((domain.a, domain.b)):
             k = min(counts[c] for c in scope)

@@ -7,7 +7,7 @@ import pytest
 from featflow.analysis import case as stage
 from featflow.artifacts.provenance import Provenance
 from featflow.figures import case
-from featflow.figures.strips import LETTER, boxes, cells, escaped, shown, visible
+from featflow.figures.case import LETTER, boxes, cells, escaped, shown, visible
 from featflow.plan.stages.figures import FigureSlice
 
 from ..analysis.planted_case import Planted

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from featflow.analysis.edge_words import share_in_words
 from featflow.figures.bands import Band, Size, place
-from featflow.figures.flow_words import label
+from featflow.figures.flow import label
 from featflow.plan import paths
 from featflow.plan.stages import STAGES
 
@@ -254,9 +254,9 @@ def test_a_flow_without_edges(planted, tmp_path):
 
 
 def test_without_an_edge_the_page_says_so(planted, tmp_path):
-    from featflow.analysis import edge_tables as edges
+    from featflow.analysis import edges
     from featflow.analysis import flow as analysis
-    from featflow.analysis.lines import joined
+    from featflow.analysis.controls import joined
     from featflow.figures import flow
     from featflow.plan.stages.analysis import FlowSlice
 

@@ -8,8 +8,7 @@ from featflow.artifacts.io import save_table
 from featflow.artifacts.provenance import Provenance
 from featflow.config.study import Study
 from featflow.figures import figure as stage
-from featflow.figures.scores import draw, edges, inputs, scored
-from featflow.figures.scores_words import OTHERS, PERSISTING
+from featflow.figures.scores import OTHERS, PERSISTING, draw, edges, inputs, scored
 from featflow.plan import paths
 from featflow.plan.slicer import Slices
 from featflow.plan.stages import STAGES

@@ -52,16 +52,16 @@ def test_a_description_is_whole(described):
 
 
 def test_columns_that_the_code_names_are_the_described_ones():
-    from featflow.analysis import chains, edge_tables, lines, tables
+    from featflow.analysis import chains, controls, edges, flow
 
     for template, columns in (
-        (paths.FLOW_COUNTS, tables.COUNT_COLUMNS),
-        (paths.FLOW_CONTROLS, lines.COLUMNS),
-        (paths.FLOW_DOMAINS, lines.COLUMNS),
-        (paths.FLOW_EDGES, edge_tables.EDGE_COLUMNS),
-        (paths.FLOW_SHARES, edge_tables.EDGE_COLUMNS),
-        (paths.FLOW_STRATA, edge_tables.STRATA_COLUMNS),
-        (paths.FLOW_FEATURES, tables.FEATURE_COLUMNS),
+        (paths.FLOW_COUNTS, flow.COUNT_COLUMNS),
+        (paths.FLOW_CONTROLS, controls.COLUMNS),
+        (paths.FLOW_DOMAINS, controls.COLUMNS),
+        (paths.FLOW_EDGES, edges.EDGE_COLUMNS),
+        (paths.FLOW_SHARES, edges.EDGE_COLUMNS),
+        (paths.FLOW_STRATA, edges.STRATA_COLUMNS),
+        (paths.FLOW_FEATURES, flow.FEATURE_COLUMNS),
         (paths.FLOW_CHAINS, chains.COLUMNS),
     ):
         assert [field.name for field in FILES[template].fields] == list(columns)

@@ -13,7 +13,7 @@ from featflow.data.composition import Part
 from featflow.plan.slices import Node
 from featflow.report import flow, pages, study
 from featflow.report import report as stage
-from featflow.report.findings import finding
+from featflow.report.flow import finding
 from featflow.report.summary import summary
 from featflow.report.tables import curve
 from featflow.saes.explained import over_corpora

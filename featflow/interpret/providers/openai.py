@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from featflow.config.interpreting import Openai
-from featflow.interpret import levels, parsing, prompts
+from featflow.interpret import parsing, prompts
 from featflow.interpret.client import FIRST_WAIT, Client
 from featflow.interpret.faults import NO_LOGPROBS
+from featflow.interpret.logprobs import expected_levels
 from featflow.interpret.parsing import CutOff, Refused, Unusable
 from featflow.interpret.providers import Marked, Outcome, Provider, Record
 from featflow.interpret.questions import Answer, Failure, Question, Reply
@@ -163,7 +164,7 @@ class OpenaiProvider:
             text = parsing.content(answer)
             if answer.logprobs is None:
                 raise Unusable(NO_LOGPROBS)
-            return levels.expected(text, answer.logprobs, shown)
+            return expected_levels(text, answer.logprobs, shown)
 
         return Ask(question, read)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featflow.analysis.jackknife import Interval, jackknife, together, variance
+from featflow.analysis.intervals import Interval, jackknife, together, variance
 
 TRUE = 0.45
 """The share over all seeds."""

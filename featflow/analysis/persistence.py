@@ -1,7 +1,8 @@
-"""What stage `shares` found: the best partner of every feature, and shares made from it.
+"""Which features of one dictionary persist in another, by their best partners alone: no matrix.
 
-As in `fates.py`, of the features that are alive (not silent, not rare) those are
-matched whose best partner that counts has r > τ (features/rule.py).
+The partners are those of stages `shares` and `transfer`. As in `fates.py`, of the features that are
+alive (not silent, not rare) those are matched whose best partner that counts has r > τ
+(features/rule.py).
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,21 @@ from featflow.features.strata import ALL, Stratum, members
 from featflow.plan.slices import Compared
 
 KEYS = ["a", "b", "domain", "side"]
+
 VALUES = ["feature", "firings", "documents", "tokens", "lookup_r", "r", "r_trimmed"]
+
+FROZEN_COLUMNS = (
+    "feature",
+    "r",
+    "firings",
+    "documents",
+    "child_firings",
+    "child_documents",
+    "tokens",
+)
+
+Edge = tuple[str, str]
+"""Parent and child model."""
 
 Key = tuple[str, str, str, str]
 """SAE of the parent, SAE of the child, domain, and the side (a or b) that is judged."""
@@ -163,6 +178,39 @@ def _judged(file: Path, flow: Flow) -> dict[Key, Judged]:
             r_trimmed=rows["r_trimmed"].to_numpy(np.float32, na_value=np.nan),
         )
     return found
+
+
+def frozen(file: Path, flow: Flow, lookup_r: np.ndarray) -> Judged:
+    """The parent's features, judged against themselves on the child: its SAE is applied there.
+
+    No second SAE is trained, so none of the loss between two dictionaries is in it: what is left is
+    how far the model itself moved. Feature i is compared with feature i, and persists if r > τ.
+
+    As everywhere, a feature that is silent or rare on the parent's activations is in no share, and
+    one that is silent or rare on the child's is found nowhere.
+
+    Args:
+        file: frozen.parquet.
+        flow: what is rare.
+        lookup_r: (m,) of the parent's features, which the table does not have.
+
+    Raises:
+        ArtifactError: when the table cannot be read, or is of another dictionary.
+    """
+    rows = load_table(file, *FROZEN_COLUMNS).sort_values("feature", kind="stable")
+    if not np.array_equal(rows["feature"].to_numpy(), np.arange(len(lookup_r))):
+        raise ArtifactError(
+            f"{file}: its features are not the {len(lookup_r):,} of the parent's SAE; "
+            f"{rebuild(named(file))}"
+        )
+    r = rows["r"].to_numpy(np.float32, na_value=np.nan)
+    there = alive(rows, flow, "child_")
+    return Judged(
+        alive=alive(rows, flow),
+        r=np.where(there, r, np.float32(np.nan)),
+        lookup_r=lookup_r,
+        density=density_of(rows),
+    )
 
 
 def alive(rows: pd.DataFrame, flow: Flow, prefix: str = "") -> np.ndarray:

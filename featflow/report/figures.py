@@ -13,7 +13,7 @@ from featflow.plan import paths
 from featflow.plan.stages.report import ReportSlice
 
 
-class Drawn(NamedTuple):
+class Figure(NamedTuple):
     """A figure, and the words around it."""
 
     name: str
@@ -29,13 +29,13 @@ class Drawn(NamedTuple):
     """What plotly.js draws: JSON that may stand in a script element."""
 
 
-def figures(cfg: ReportSlice, files: list[Path]) -> list[Drawn]:
+def figures(cfg: ReportSlice, files: list[Path]) -> list[Figure]:
     """All figures of the study, in its order."""
     found = matching(files, paths.FIGURE, "figure", format="json")
-    return [_drawn(name, found[name]) for name in cfg.figures]
+    return [_figure(name, found[name]) for name in cfg.figures]
 
 
-def _drawn(name: str, file: Path) -> Drawn:
+def _figure(name: str, file: Path) -> Figure:
     figure, provenance = load_json(file), load_provenance(file)
     with readable(file):
         if provenance is None or "meta" not in figure.get("layout", {}):
@@ -46,7 +46,7 @@ def _drawn(name: str, file: Path) -> Drawn:
     height = layout["height"] - TITLE
     layout |= {"height": height, "margin": {**layout.get("margin", {}), "t": 12}}
     plot = in_script({"data": figure["data"], "layout": layout})
-    return Drawn(
+    return Figure(
         name, settings["kind"], settings.get("sae"), settings.get("case"), words, height, plot
     )
 

@@ -44,7 +44,7 @@ def compact(content: Iterable[Any] | None) -> Logprobs | None:
     return tokens if alternatives else None
 
 
-def expected(answer: str, logprobs: Logprobs, tokens: Sequence[str]) -> list[float]:
+def expected_levels(answer: str, logprobs: Logprobs, tokens: Sequence[str]) -> list[float]:
     """The expected level at each token of a record, 0 to 10.
 
     Σ v·p(v) / Σ p(v) over the levels v. Where the tokenizer writes 10 as 1 and 0, p(10) is
