@@ -187,7 +187,13 @@ CONTROLS = [
         "`shares` of the edges, `controls`",
         **{"bootstrap": 9, "shift": False},
     ),
-    *keys("controls", "controls *", "`controls`", transfer=False),
+    *keys(
+        "controls",
+        "controls *, dashboards ball main, dashboards more wide, dashboards other main, "
+        "dashboards tuned main",
+        "`controls`, `edges`, and the pages of features that have a parent",
+        transfer=False,
+    ),
     *keys(
         "models.lone",
         "figure lineage *, report",

@@ -55,7 +55,8 @@ def test_a_job_too_many_or_too_few_is_seen(planner):
 
 @pytest.mark.parametrize("part", PARTS)
 def test_an_edit_reruns_what_reads_it_and_what_follows(planner, part):
-    assert planner.wrong(map(planner.trial, PARTS[part])) == {}
+    wrong = planner.wrong(map(planner.trial, PARTS[part]))
+    assert wrong == {}, wrong
 
 
 def respelt() -> dict[str, str]:
